@@ -1,0 +1,132 @@
+"""``settings``: typed configuration from the environment, read when it is asked for.
+
+Every field is looked up at access time, so tests and ``monkeypatch.setenv`` just work and
+nothing is frozen at import.
+"""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+from edgeflow.errors import ConfigError
+
+__all__ = ["Settings", "settings"]
+
+_TRUE = {"1", "true", "yes", "on"}
+
+
+def _text(name: str, default: str) -> str:
+    return os.environ.get(name) or default
+
+
+def _integer(name: str, default: int, low: int, high: int) -> int:
+    raw = os.environ.get(name)
+    if not raw:
+        return default
+    try:
+        value = int(raw)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise ConfigError(
+            f"environment variable {name}={raw!r} is not an integer from {low} to {high}",
+            hint=f"unset it for the default, {default}",
+        )
+    return value
+
+
+def _port(name: str, default: int) -> int:
+    return _integer(name, default, 0, 65535)
+
+
+class Settings:
+    """Environment-backed settings. Names follow the variables that ``edgeflow deploy`` injects."""
+
+    @property
+    def REDIS_HOST(self) -> str:  # noqa: N802 - the public names are the environment's
+        """Host of the control Redis or Valkey."""
+        return _text("REDIS_HOST", "localhost")
+
+    @property
+    def REDIS_PORT(self) -> int:  # noqa: N802
+        """Port of the control Redis or Valkey."""
+        return _port("REDIS_PORT", 6379)
+
+    @property
+    def DATA_REDIS_HOST(self) -> str:  # noqa: N802
+        """Host of the payload server in dual mode."""
+        return _text("DATA_REDIS_HOST", self.REDIS_HOST)
+
+    @property
+    def DATA_REDIS_PORT(self) -> int:  # noqa: N802
+        """Port of the payload server in dual mode."""
+        return _port("DATA_REDIS_PORT", 6380)
+
+    @property
+    def REDIS_PASSWORD(self) -> str | None:  # noqa: N802
+        """Password for both servers, or None."""
+        return os.environ.get("REDIS_PASSWORD") or None
+
+    @property
+    def GATEWAY_HOST(self) -> str:  # noqa: N802
+        """Host where the gateway node accepts frames."""
+        return _text("GATEWAY_HOST", "localhost")
+
+    @property
+    def GATEWAY_TCP_PORT(self) -> int:  # noqa: N802
+        """Port where the gateway node accepts frames."""
+        return _port("GATEWAY_TCP_PORT", 8080)
+
+    @property
+    def GATEWAY_HTTP_PORT(self) -> int:  # noqa: N802
+        """Port of the dashboard and REST API."""
+        return _port("GATEWAY_HTTP_PORT", 8000)
+
+    @property
+    def BIND_HOST(self) -> str:  # noqa: N802
+        """Address that servers bind (``EDGEFLOW_BIND``); loopback unless told otherwise."""
+        return _text("EDGEFLOW_BIND", "127.0.0.1")
+
+    @property
+    def TOKEN(self) -> str | None:  # noqa: N802
+        """Token that HTTP clients must present when bound wider than loopback."""
+        return os.environ.get("EDGEFLOW_TOKEN") or None
+
+    @property
+    def INSECURE(self) -> bool:  # noqa: N802
+        """True when ``EDGEFLOW_INSECURE=1`` waives the token, aloud."""
+        return os.environ.get("EDGEFLOW_INSECURE", "").lower() in _TRUE
+
+    @property
+    def HOSTNAME(self) -> str:  # noqa: N802
+        """Name of this host."""
+        return _text("HOSTNAME", socket.gethostname())
+
+    @property
+    def NODE_NAME(self) -> str | None:  # noqa: N802
+        """Node this process runs when ``--node`` is not given (set by deployments)."""
+        return os.environ.get("NODE_NAME") or None
+
+    @property
+    def MAX_FRAME_BYTES(self) -> int:  # noqa: N802
+        """Largest frame accepted from a socket or broker, in bytes."""
+        return _integer("EDGEFLOW_MAX_FRAME_BYTES", 256 * 1024 * 1024, 1024, 2**32 - 1)
+
+    @property
+    def RUN_DIR(self) -> Path:  # noqa: N802
+        """Folder for the sockets of running apps, private to the user."""
+        base = os.environ.get("EDGEFLOW_RUN_DIR") or os.environ.get("XDG_RUNTIME_DIR")
+        root = Path(base) if base else Path(tempfile.gettempdir()) / f"edgeflow-{os.getuid()}"
+        return root if os.environ.get("EDGEFLOW_RUN_DIR") else root / "edgeflow"
+
+    @property
+    def CACHE_DIR(self) -> Path:  # noqa: N802
+        """Folder for pulled assets."""
+        base = os.environ.get("EDGEFLOW_CACHE_DIR")
+        if base:
+            return Path(base)
+        return Path(_text("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "edgeflow"
+
+
+settings = Settings()

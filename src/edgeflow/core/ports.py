@@ -1,0 +1,70 @@
+"""The small ports through which the dashboard sees a flow without importing the runtime."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from edgeflow.core.frame import Frame
+from edgeflow.core.histogram import Histogram
+from edgeflow.core.status import FlowStatus, LogLine, PathLatency, TraceRecord
+
+__all__ = ["FlowView", "FrameSource", "FrameTap"]
+
+
+class FlowView(Protocol):
+    """Reads a running flow. No call changes a counter."""
+
+    def status(self) -> FlowStatus:
+        """Return nodes and links as they are now."""
+        ...
+
+    def graph(self) -> dict[str, Any]:
+        """Return the declared graph as JSON-like data (``edgeflow.core.render.to_json``)."""
+        ...
+
+    def logs(self, after: int = 0, node: str | None = None, limit: int = 500) -> list[LogLine]:
+        """Return log lines with a number above ``after``, oldest first."""
+        ...
+
+    def paths(self) -> list[PathLatency]:
+        """Return the latency of each path, longest median first."""
+        ...
+
+    def traces(self, limit: int = 256) -> list[TraceRecord]:
+        """Return the latest finished traces, oldest first."""
+        ...
+
+    def histograms(self) -> tuple[dict[str, Histogram], dict[tuple[str, str], Histogram]]:
+        """Return the processing time per node, and the transit time per (source, target) link."""
+        ...
+
+    def clock_offsets_ns(self) -> dict[str, int]:
+        """Return, per host, what to add to its monotonic stamps to compare them with ours."""
+        ...
+
+
+class FrameTap(Protocol):
+    """A listener on topics that disturbs nobody: it takes no work and holds nothing back."""
+
+    def receive(self, timeout: float) -> Frame | None:
+        """Return the next frame, or None after ``timeout`` seconds."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening."""
+        ...
+
+
+class FrameSource(Protocol):
+    """Gives access to the frames of a running flow."""
+
+    def topics(self) -> list[str]:
+        """Return the topics that can be tapped."""
+        ...
+
+    def tap(self, topics: Sequence[str], *, latest: bool = True) -> FrameTap:
+        """Listen on ``topics``: the newest frame of each, or every frame (bounded, drops counted).
+
+        Raises:
+            ConfigError: a topic does not exist.
+        """
+        ...

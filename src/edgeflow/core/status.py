@@ -1,0 +1,147 @@
+"""What a running flow tells about itself: the shapes behind the dashboard, REST and the CLI."""
+
+from typing import Any
+
+import msgspec
+
+__all__ = [
+    "FlowStatus",
+    "LinkStatus",
+    "LogLine",
+    "NodeStatus",
+    "PathLatency",
+    "Segment",
+    "TraceRecord",
+]
+
+
+class NodeStatus(msgspec.Struct, kw_only=True):
+    """One node, its replicas added up.
+
+    Attributes:
+        state: ``starting``, ``running``, ``restarting``, ``failed``, ``finished``, ``stopped``
+            or ``lost`` (no sign of life).
+        replicas: instances wanted; ``alive``: instances that run.
+        frames_in, frames_out, errors, restarts: totals since the start.
+        rate_in, rate_out: frames per second over the last seconds.
+        process_p50_ms, process_p99_ms: time inside user code, since the start.
+    """
+
+    name: str
+    role: str
+    state: str = "starting"
+    replicas: int = 1
+    alive: int = 0
+    device: str | None = None
+    host: str = ""
+    pids: list[int] = []
+    frames_in: int = 0
+    frames_out: int = 0
+    errors: int = 0
+    restarts: int = 0
+    late: int = 0
+    unmatched: int = 0
+    rate_in: float = 0.0
+    rate_out: float = 0.0
+    process_p50_ms: float = 0.0
+    process_p99_ms: float = 0.0
+    last_error: str | None = None
+    last_error_time: float | None = None
+    place: str = ""
+
+
+class LinkStatus(msgspec.Struct, kw_only=True):
+    """One link.
+
+    Attributes:
+        via: transport in use (``memory``, ``shm``, ``redis``, ``dual-redis``, ``tcp``).
+        sent, received, dropped, redelivered, bytes: totals since the start.
+        depth: frames waiting; ``capacity``: bound of the queue.
+        rate: frames received per second over the last seconds.
+        latency_p50_ms, latency_p99_ms: from leaving the source to entering the target.
+    """
+
+    source: str
+    target: str
+    topic: str
+    qos: str
+    via: str = ""
+    codec: str = "raw"
+    sent: int = 0
+    received: int = 0
+    dropped: int = 0
+    redelivered: int = 0
+    bytes: int = 0
+    depth: int = 0
+    capacity: int = 1
+    rate: float = 0.0
+    latency_p50_ms: float = 0.0
+    latency_p99_ms: float = 0.0
+
+
+class FlowStatus(msgspec.Struct, kw_only=True):
+    """The whole flow at one moment."""
+
+    app: str
+    mode: str
+    started: float
+    time: float
+    state: str = "running"
+    nodes: list[NodeStatus] = []
+    links: list[LinkStatus] = []
+
+
+class LogLine(msgspec.Struct, kw_only=True):
+    """One structured log line of a node."""
+
+    time: float
+    level: str
+    node: str
+    event: str
+    fields: dict[str, Any] = {}
+    number: int = 0
+
+
+class Segment(msgspec.Struct, kw_only=True):
+    """One step of a path: the stay inside a node, or the way along a link.
+
+    Attributes:
+        kind: ``node`` or ``link``.
+        name: the node's name, or ``a -> b``.
+        start_ms: offset from the start of the path, of the median trace.
+    """
+
+    kind: str
+    name: str
+    start_ms: float
+    p50_ms: float
+    p99_ms: float
+
+
+class PathLatency(msgspec.Struct, kw_only=True):
+    """Latency of one path through the graph, from the frames that arrived lately.
+
+    Attributes:
+        path: names of the nodes, source first.
+        bottleneck: name of the segment with the largest median.
+    """
+
+    path: list[str]
+    frames: int
+    p50_ms: float
+    p99_ms: float
+    bottleneck: str
+    segments: list[Segment]
+
+
+class TraceRecord(msgspec.Struct, kw_only=True):
+    """The finished trace of one frame, as it reached an end of the graph.
+
+    Attributes:
+        hops: ``[node, host, entered_ns, left_ns]`` each, stamps of the hosts' monotonic clocks.
+    """
+
+    source: str
+    id: int
+    timestamp: float
+    hops: list[tuple[str, str, int, int]]

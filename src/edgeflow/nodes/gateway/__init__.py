@@ -1,0 +1,1 @@
+"""The gateway node and its interfaces."""

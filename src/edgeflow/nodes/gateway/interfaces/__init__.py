@@ -1,0 +1,1 @@
+"""Ways in which a gateway node shows its frames to the outside."""

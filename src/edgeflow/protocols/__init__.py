@@ -1,0 +1,1 @@
+"""Sans-I/O codecs: bytes to objects and back, one file per wire format."""
