@@ -14,7 +14,17 @@ _HOMES = {
     "RedisBroker": "redis",
     "ShmBroker": "shm",
 }
-__all__ = sorted(_HOMES)
+__all__ = [
+    "Broker",
+    "Delivery",
+    "DualRedisBroker",
+    "MemoryBroker",
+    "Publisher",
+    "RedisBroker",
+    "ShmBroker",
+    "Subscriber",
+    "Subscription",
+]
 
 
 def __getattr__(name: str) -> Any:
