@@ -131,6 +131,9 @@ class Publisher(ABC):
 
         return np.empty(shape, dtype)
 
+    def refresh(self) -> None:
+        """Bring gauges (``depth``) of ``links`` up to date; called just before they are read."""
+
     @abstractmethod
     def close(self) -> None:
         """Release everything. Idempotent. What was accepted is still delivered if it can be."""
@@ -157,6 +160,9 @@ class Subscriber(ABC):
     @abstractmethod
     def nack(self, delivery: Delivery) -> None:
         """Processing failed: deliver again (marked redelivered), up to ``MAX_ATTEMPTS`` times."""
+
+    def refresh(self) -> None:
+        """Bring gauges (``depth``) of ``links`` up to date; called just before they are read."""
 
     @abstractmethod
     def wake(self) -> None:
