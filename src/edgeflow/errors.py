@@ -11,6 +11,7 @@
     │   ├── FrameDecodeError   bytes from outside are not a valid frame
     │   ├── FrameTooLargeError a frame or message exceeds the configured bound
     │   └── UnreachableError   a server or peer does not answer
+    ├── EngineError            a model cannot be loaded, or not run on what it was given
     ├── StoreError             a database or recording cannot be read or written
     ├── AssetError             a model or clip cannot be fetched or verified
     └── MissingExtraError      an optional dependency is not installed
@@ -24,6 +25,7 @@ __all__ = [
     "CommsError",
     "ConfigError",
     "EdgeFlowError",
+    "EngineError",
     "FrameDecodeError",
     "FrameTooLargeError",
     "GraphError",
@@ -113,6 +115,12 @@ class UnreachableError(CommsError):
 
     code = "EF-COMMS-004"
     exit_code = 4
+
+
+class EngineError(EdgeFlowError):
+    """A model cannot be loaded, or not run on what it was given."""
+
+    code = "EF-ENGINE-001"
 
 
 class StoreError(EdgeFlowError):
