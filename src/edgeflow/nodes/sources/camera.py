@@ -43,6 +43,7 @@ class CameraProducer(ProducerNode):
     _lost_at: float | None = None
     _retry_at: float = 0.0
     _backoff: float = FIRST_BACKOFF
+    _grabbed: bool = False
 
     def configure(self) -> None:
         """Open the camera.
@@ -63,7 +64,12 @@ class CameraProducer(ProducerNode):
         """Return a picture, or None while the camera is away."""
         if self._capture is None and not self._reopen():
             return None
-        done, image = self._capture.read()
+        if not self._grabbed and self._capture.grab():
+            self._grabbed = True
+            if self.fps is None:
+                return None  # the wait for the camera is not part of the call with the picture
+        done, image = self._capture.retrieve() if self._grabbed else (False, None)
+        self._grabbed = False
         if done:
             if self._lost_at is not None:
                 self.log.info("camera_found", camera=self._label)
@@ -132,6 +138,6 @@ class CameraProducer(ProducerNode):
         return capture if capture.isOpened() else None
 
     def _release(self) -> None:
-        capture, self._capture = self._capture, None
+        capture, self._capture, self._grabbed = self._capture, None, False
         if capture is not None:
             capture.release()

@@ -13,6 +13,9 @@ __all__ = ["VideoFileProducer"]
 LONGEST_WAIT = 0.1
 """Seconds that one call of ``produce`` may wait, so that the node stops promptly."""
 
+IDLE = 0.001
+"""Seconds left for the runtime's own wait after a call that produced nothing."""
+
 LATEST = 1.0
 """Seconds behind the file's own time from which catching up is given up."""
 
@@ -77,14 +80,17 @@ class VideoFileProducer(ProducerNode):
             pictures.close()
 
     def _is_due(self, picture: Picture) -> bool:
-        """Wait for the picture's time, or as much of it as one call may."""
+        """True when the picture's time has come; else wait for it, as long as one call may.
+
+        The call that returns the picture has not waited, so its capture time and duration hold.
+        """
         now = time.monotonic()
         if self._started is None or now - self._started - picture.due > LATEST:
             self._started = now - picture.due
         wait = self._started + picture.due - now
-        if wait > 0:
-            time.sleep(min(wait, LONGEST_WAIT))
-        return wait <= LONGEST_WAIT
+        if wait > IDLE:
+            time.sleep(min(wait - IDLE, LONGEST_WAIT))
+        return wait <= 0
 
     def _play(self) -> Iterator[Picture]:
         """Yield the pictures of all rounds."""

@@ -12,8 +12,9 @@ from edgeflow.nodes.vision.images import bgr
 
 __all__ = ["BoxDrawer", "FaceBlur", "Region", "blur", "outline", "pixelate", "regions"]
 
-TILES = 8
-"""Tiles per side that are left of a hidden face."""
+TILES = 5
+"""Tiles per side that are left of a hidden face. Measured on carphone: CenterFace still finds a
+face in smooth ones of 7 tiles and in none of 6; with flat ones in none of 8."""
 
 Image = npt.NDArray[np.uint8]
 
@@ -104,6 +105,8 @@ def regions(
     """
     try:
         boxes = np.array([face["box"] for face in faces], float).reshape(-1, 4)
+        if not np.isfinite(boxes).all():
+            raise ValueError("a corner is not a finite number")
         scores = [float(face.get("score", 0.0)) for face in faces]
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise PayloadError(f"meta['faces'] is not a list of faces: {error!r}") from None
