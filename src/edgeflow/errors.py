@@ -34,6 +34,7 @@ __all__ = [
     "PayloadError",
     "StoreError",
     "UnreachableError",
+    "describe",
     "did_you_mean",
 ]
 
@@ -154,3 +155,14 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(sorted(known))}" if known else "nothing is declared yet"
+
+
+def describe(error: EdgeFlowError) -> str:
+    """Return the form in which people see an error: code and message, then what to do."""
+    problems = error.problems if isinstance(error, GraphError) else (error,)
+    lines = []
+    for problem in problems:
+        lines.append(f"error[{problem.code}]: {problem.message}")
+        if problem.hint:
+            lines.append(f"  help: {problem.hint}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Executes a graph: threads in one process, one process per node, or one node here."""

@@ -1,0 +1,48 @@
+"""Reports of the processes on one host, as files in the folder of the run."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from edgeflow.comms.brokers.base import StatusBoard
+
+__all__ = ["FolderBoard"]
+
+EXPIRES_SECONDS = 5.0
+MAX_REPORT_BYTES = 4 << 20
+
+
+class FolderBoard(StatusBoard):
+    """One file per member, replaced as a whole; what is older than 5 s does not count.
+
+    Args:
+        folder: made if it is missing, readable by the user only.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def post(self, member: str, report: bytes) -> None:
+        """Replace the report of ``member``."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = member.encode().hex()
+        draft = self._folder / f".{name}.{os.getpid()}"
+        draft.write_bytes(report)
+        draft.replace(self._folder / name)
+
+    def read(self) -> dict[str, bytes]:
+        """Return the reports that have not expired."""
+        reports: dict[str, bytes] = {}
+        oldest = time.time() - EXPIRES_SECONDS
+        try:
+            paths = list(self._folder.iterdir())
+        except FileNotFoundError:
+            return reports
+        for path in paths:
+            with contextlib.suppress(OSError, ValueError):
+                stat = path.stat()
+                fresh = stat.st_mtime > oldest and stat.st_size <= MAX_REPORT_BYTES
+                if fresh and not path.name.startswith("."):
+                    reports[bytes.fromhex(path.name).decode()] = path.read_bytes()
+        return reports

@@ -1,0 +1,217 @@
+"""From a command line to a running flow: picks the runtime, handles signals, sums up."""
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import msgspec
+
+from edgeflow.comms.brokers.base import Broker
+from edgeflow.config import settings
+from edgeflow.core.checks import check
+from edgeflow.core.graph import Graph
+from edgeflow.core.ports import FlowView, FrameSource
+from edgeflow.core.status import FlowStatus
+from edgeflow.errors import ConfigError, did_you_mean
+from edgeflow.observe.logs import configure_logging
+from edgeflow.runtime.board import FolderBoard
+from edgeflow.runtime.control import ControlServer
+from edgeflow.runtime.local import LocalRuntime
+from edgeflow.runtime.planes import Planes
+from edgeflow.runtime.summary import summary
+
+__all__ = ["CHILD_FAILED", "CHILD_VARIABLE", "Child", "launch", "threads"]
+
+CHILD_VARIABLE = "EDGEFLOW_CHILD"
+CHILD_FAILED = 75
+"""Exit status of a supervised process whose node was given up (so: do not restart it)."""
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class Child(msgspec.Struct):
+    """What a supervisor tells the process of one node."""
+
+    run_dir: str
+    replica: int
+
+
+class _Runtime(Protocol):
+    stop_requested: threading.Event
+
+    @property
+    def view(self) -> FlowView: ...
+    @property
+    def frames(self) -> FrameSource: ...
+
+    def start(self) -> None: ...
+    def wait(self) -> None: ...
+    def stop(self) -> bool: ...
+    def status(self) -> FlowStatus: ...
+
+    @property
+    def failed(self) -> list[str]: ...
+
+
+def launch(graph: Graph, broker: Broker | None, argv: list[str]) -> int:
+    """Run ``graph`` as the command line says.
+
+    Returns:
+        0, 1 when a node failed, 130 after Ctrl+C.
+
+    Raises:
+        GraphError: the graph has problems.
+        ConfigError: a setting or option is wrong.
+    """
+    configure_logging()
+    check(graph)
+    child = os.environ.get(CHILD_VARIABLE)
+    options, rest = _parse(argv)
+    if child:
+        return _run_child(graph, broker, options.node, msgspec.json.decode(child, type=Child))
+    if options.processes:
+        from edgeflow.runtime.processes import ProcessRuntime
+
+        return _drive(ProcessRuntime(graph, rest, replicas=options.replicas), graph)
+    node = options.node or settings.NODE_NAME
+    if node:
+        _require(graph, node)
+        return _drive(_one_node(graph, broker, node), graph, suffix=f".{node}")
+    return _drive(threads(graph, broker), graph)
+
+
+def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--node")
+    parser.add_argument("--processes", action="store_true")
+    parser.add_argument("--replicas", type=int)
+    options, rest = parser.parse_known_args(argv)
+    if options.node and options.processes:
+        raise ConfigError("--node and --processes exclude each other")
+    return options, rest
+
+
+def _require(graph: Graph, node: str) -> None:
+    if graph.node(node) is None:
+        raise ConfigError(
+            f"app {graph.name!r} has no node {node!r}", hint=did_you_mean(node, graph.names)
+        )
+
+
+def threads(graph: Graph, broker: Broker | None) -> LocalRuntime:
+    """Return the runtime that has every node as a thread of this process."""
+    from edgeflow.comms.brokers.memory import MemoryBroker
+
+    brokers: dict[str, Broker] = {"memory": MemoryBroker()}
+    if broker is not None:
+        broker.open(graph.name)
+        brokers["broker"] = broker
+    return LocalRuntime(graph, Planes(graph, brokers, "memory"), mode="threads")
+
+
+def _one_node(graph: Graph, broker: Broker | None, node: str) -> LocalRuntime:
+    """Return the runtime that has one node here and finds the others through the broker."""
+    from edgeflow.comms.tcp import TcpBroker
+
+    if broker is None:
+        raise ConfigError(
+            "--node needs a broker that other processes can reach",
+            hint='for example EdgeApp("name", broker=RedisBroker()); on one host: --processes',
+        )
+    broker.open(graph.name)
+    tcp = TcpBroker()
+    tcp.open(graph.name)
+    planes = Planes(graph, {"broker": broker, "tcp": tcp}, "broker", to_gateway="tcp")
+    return LocalRuntime(
+        graph,
+        planes,
+        mode="node",
+        only=node,
+        board=broker.board(),
+        drain=not broker.remembers,
+        offsets=tcp.offsets_ns,
+    )
+
+
+def _run_child(graph: Graph, broker: Broker | None, node: str, child: Child) -> int:
+    """Run one node for a supervisor on this host."""
+    from edgeflow.comms.brokers.shm import ShmBroker
+
+    _require(graph, node)
+    _die_with_parent()
+    run_dir = Path(child.run_dir)
+    shm = ShmBroker(run_dir=run_dir)
+    shm.open(graph.name)
+    brokers: dict[str, Broker] = {"shm": shm}
+    if broker is not None:
+        broker.open(graph.name)
+        brokers["broker"] = broker
+    runtime = LocalRuntime(
+        graph,
+        Planes(graph, brokers, "shm"),
+        mode="processes",
+        only=node,
+        replica=child.replica,
+        board=FolderBoard(run_dir / "board"),
+    )
+    with _signals(runtime.stop_requested) as caught:
+        signal.signal(signal.SIGUSR1, lambda *_: runtime.finish_inputs())
+        runtime.start()
+        runtime.wait()
+        runtime.stop()
+    if runtime.failed:
+        return CHILD_FAILED
+    return 128 + caught[0] if caught else 0
+
+
+def _drive(runtime: _Runtime, graph: Graph, suffix: str = "") -> int:
+    """Run to the end, with signals, the control socket and the summary."""
+    with (
+        _signals(runtime.stop_requested) as caught,
+        ControlServer(graph.name + suffix, runtime.view, runtime.frames),
+    ):
+        runtime.start()
+        runtime.wait()
+        runtime.stop()
+    sys.stderr.write(summary(runtime.status()) + "\n")
+    if runtime.failed:
+        return 1
+    return 130 if caught and caught[0] == signal.SIGINT else 0
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[list[int]]:
+    """Turn the first SIGINT or SIGTERM into ``stop``; a second one kills."""
+    caught: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if caught:
+            os._exit(128 + number)
+        caught.append(number)
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the supervisor dies, however it dies."""
+    prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() == 1:
+        raise SystemExit(128 + signal.SIGTERM)

@@ -1,0 +1,258 @@
+"""The inner loop of each kind of node. No copy of a payload is made here."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from edgeflow.comms.brokers.base import Delivery
+from edgeflow.core.frame import Frame, Hop
+from edgeflow.core.graph import OnError, Role
+from edgeflow.nodes.align import TimeAligner
+from edgeflow.nodes.consumer import ConsumerNode
+from edgeflow.nodes.fusion import FusionNode
+from edgeflow.nodes.gateway.node import GatewayNode
+from edgeflow.nodes.producer import ProducerNode
+from edgeflow.nodes.sink import SinkNode
+from edgeflow.runtime.emitter import StoppedError, results
+
+if TYPE_CHECKING:
+    from edgeflow.runtime.runner import NodeRunner
+
+__all__ = ["LOOPS", "NodeCrashError"]
+
+RECEIVE_SECONDS = 0.5
+DRAIN_SECONDS = 0.1
+IDLE_SECONDS = 0.001
+
+
+class NodeCrashError(Exception):
+    """User code raised and the node is to be restarted or stopped; ``error`` is what it raised."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _produce(run: "NodeRunner") -> None:
+    node, emitter, stats = cast("ProducerNode", run.node), run.emitter, run.stats
+    clock, stopping = run.clock, run.stopping
+    assert emitter is not None  # noqa: S101 - a producer always has one
+    monotonic_ns, add = clock.monotonic_ns, stats.process.add
+    due_ns = monotonic_ns()
+    while not stopping.is_set():
+        entered = monotonic_ns()
+        timestamp = clock.time()
+        try:
+            value = node.produce()
+            if value is not None:
+                left = monotonic_ns()
+                add(left - entered)
+                emitter.produced(value, timestamp, Hop(node.name, run.host, entered, left))
+                stats.frames_out += 1
+        except StoppedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever user code raises is handled
+            _handle(run, error)
+        due_ns = _pace(run, node.fps, due_ns, produced=value is not None)
+    if not run.draining:
+        run.finishing = True
+
+
+def _pace(run: "NodeRunner", fps: float | None, due_ns: int, *, produced: bool) -> int:
+    """Wait for the next tick of a fixed grid, so that the rate does not drift; return it."""
+    clock = run.clock
+    if not fps:
+        if not produced:
+            clock.wait(run.stopping, IDLE_SECONDS)
+        return clock.monotonic_ns()
+    period = int(1e9 / fps)
+    now = clock.monotonic_ns()
+    due_ns += period
+    if due_ns < now - period:
+        due_ns += (now - due_ns) // period * period
+    if due_ns > now:
+        clock.wait(run.stopping, (due_ns - now) / 1e9)
+    return due_ns
+
+
+def _handle(run: "NodeRunner", error: Exception) -> None:
+    run.user_error(error)
+    if run.spec.on_error is not OnError.SKIP:
+        raise NodeCrashError(error) from error
+
+
+def _receive(run: "NodeRunner") -> Delivery | None:
+    subscriber = run.subscriber
+    assert subscriber is not None  # noqa: S101 - whoever receives has one
+    delivery = subscriber.receive(DRAIN_SECONDS if run.draining else RECEIVE_SECONDS)
+    if delivery is None:
+        return None
+    run.stats.frames_in += 1
+    trace = delivery.frame.trace
+    if trace and trace[-1].host == run.host:
+        counters = subscriber.links.get(delivery.subscription.topic)
+        if counters is not None:
+            counters.latency.add(run.clock.monotonic_ns() - trace[-1].left_ns)
+    return delivery
+
+
+def _each_delivery(run: "NodeRunner", work: Callable[[Frame], None]) -> None:
+    """Feed every delivery to ``work``; acknowledge what succeeded, give back what did not."""
+    subscriber = run.subscriber
+    assert subscriber is not None  # noqa: S101 - whoever receives has one
+    node, stopping = run.node, run.stopping
+    assert node is not None  # noqa: S101 - the runner made it
+    while not stopping.is_set():
+        delivery = _receive(run)
+        if delivery is None:
+            if run.draining:
+                return
+            continue
+        node.frame = delivery.frame
+        try:
+            work(delivery.frame)
+        except StoppedError:
+            subscriber.nack(delivery)
+            raise
+        except Exception as error:
+            run.user_error(error)
+            if run.spec.on_error is not OnError.SKIP:
+                subscriber.nack(delivery)
+                raise NodeCrashError(error) from error
+        finally:
+            node.frame = None
+        subscriber.ack(delivery)
+        if run.draining and run.cut_off:
+            return
+        del delivery  # an array may be a lease on the link's memory
+
+
+def _consume(run: "NodeRunner") -> None:
+    node, emitter, stats = cast("ConsumerNode", run.node), run.emitter, run.stats
+    assert emitter is not None  # noqa: S101 - a consumer always has one
+    monotonic_ns, add, name, host = run.clock.monotonic_ns, stats.process.add, node.name, run.host
+    is_end = not run.has_consumers
+
+    def work(frame: Frame) -> None:
+        entered = monotonic_ns()
+        value = node.process(frame.data)
+        left = monotonic_ns()
+        if value is not None:
+            for result in results(value):
+                left = monotonic_ns()
+                emitter.processed(result, frame, Hop(name, host, entered, left))
+                stats.frames_out += 1
+        add(left - entered)
+        if is_end:
+            stats.finish(frame, Hop(name, host, entered, left))
+
+    _each_delivery(run, work)
+
+
+def _end_of_graph(run: "NodeRunner", take: Callable[[Frame], None]) -> None:
+    stats, name, host = run.stats, run.spec.name, run.host
+    monotonic_ns = run.clock.monotonic_ns
+
+    def work(frame: Frame) -> None:
+        entered = monotonic_ns()
+        take(frame)
+        left = monotonic_ns()
+        stats.process.add(left - entered)
+        stats.finish(frame, Hop(name, host, entered, left))
+
+    _each_delivery(run, work)
+
+
+def _sink(run: "NodeRunner") -> None:
+    _end_of_graph(run, cast("SinkNode", run.node).write)
+
+
+def _gateway(run: "NodeRunner") -> None:
+    interfaces = cast("GatewayNode", run.node).interfaces
+    channels = run.channels
+
+    def show(frame: Frame) -> None:
+        channel = channels.get(frame.topic)
+        if channel is not None:
+            frame = frame.replace(topic=channel)
+        for interface in interfaces:
+            interface.on_frame(frame)
+
+    _end_of_graph(run, show)
+
+
+def _fuse(run: "NodeRunner") -> None:
+    """Align deliveries by capture time; each is acknowledged once its set is processed."""
+    node, emitter, stats = cast("FusionNode", run.node), run.emitter, run.stats
+    subscriber = run.subscriber
+    assert emitter is not None and subscriber is not None  # noqa: S101 - a fusion always has both
+    topics = list(subscriber.links)
+    aligner: TimeAligner[Delivery] = TimeAligner(
+        len(topics),
+        node.slop,
+        timestamp=lambda delivery: delivery.frame.timestamp,
+        patience=max(node.patience, 2 * node.slop),
+        partial_after=node.partial_after,
+        on_drop=subscriber.ack,
+    )
+    monotonic_ns = run.clock.monotonic_ns
+    while not run.stopping.is_set():
+        delivery = subscriber.receive(DRAIN_SECONDS)
+        if delivery is None:
+            sets = aligner.poll(monotonic_ns() / 1e9)
+        else:
+            stats.frames_in += 1
+            index = topics.index(delivery.subscription.topic)
+            sets = aligner.push(index, delivery, monotonic_ns() / 1e9)
+        stats.late, stats.unmatched = aligner.late, aligner.unmatched
+        for found in sets:
+            _fuse_set(run, found)
+        if run.draining and (delivery is None or run.cut_off):
+            break
+    aligner.flush()
+    stats.unmatched = aligner.unmatched
+
+
+def _fuse_set(run: "NodeRunner", found: list[Delivery | None]) -> None:
+    node, emitter, subscriber = cast("FusionNode", run.node), run.emitter, run.subscriber
+    assert emitter is not None and subscriber is not None  # noqa: S101 - a fusion always has both
+    deliveries = [delivery for delivery in found if delivery is not None]
+    first = deliveries[0].frame
+    entered = run.clock.monotonic_ns()
+    try:
+        node.frame = first
+        frames = [delivery.frame if delivery else None for delivery in found]
+        value = node.process(cast("Any", frames))
+        left = run.clock.monotonic_ns()
+        for result in results(value):
+            emitter.processed(result, first, Hop(node.name, run.host, entered, left))
+            run.stats.frames_out += 1
+        run.stats.process.add(left - entered)
+    except StoppedError:
+        _give_back(run, deliveries)
+        raise
+    except Exception as error:
+        run.user_error(error)
+        if run.spec.on_error is not OnError.SKIP:
+            _give_back(run, deliveries)
+            raise NodeCrashError(error) from error
+    finally:
+        node.frame = None
+    if not run.has_consumers:
+        run.stats.finish(first, Hop(node.name, run.host, entered, run.clock.monotonic_ns()))
+    for delivery in deliveries:
+        subscriber.ack(delivery)
+
+
+def _give_back(run: "NodeRunner", deliveries: list[Delivery]) -> None:
+    assert run.subscriber is not None  # noqa: S101 - a fusion always has one
+    for delivery in reversed(deliveries):
+        run.subscriber.nack(delivery)
+
+
+LOOPS: dict[Role, Callable[["NodeRunner"], None]] = {
+    Role.PRODUCER: _produce,
+    Role.CONSUMER: _consume,
+    Role.FUSION: _fuse,
+    Role.SINK: _sink,
+    Role.GATEWAY: _gateway,
+}

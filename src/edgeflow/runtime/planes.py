@@ -1,0 +1,117 @@
+"""Chooses how each link travels, from where its two ends run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from edgeflow.comms.brokers.base import Broker, Publisher, Subscriber, Subscription
+from edgeflow.core.graph import Graph, LinkSpec, Role
+from edgeflow.core.qos import DEFAULT_CAPACITY, QoS
+from edgeflow.errors import ConfigError
+from edgeflow.runtime.queues import MergedSubscriber
+
+__all__ = ["Planes", "Route", "stream_name"]
+
+
+def stream_name(topic: str, codec: str) -> str:
+    """Return the stream of a topic: a codec other than ``raw`` has one of its own."""
+    return topic if codec == "raw" else f"{topic}@{codec.replace(':', '-')}"
+
+
+@dataclass(slots=True)
+class Route:
+    """Where a node sends one topic."""
+
+    topic: str
+    publishers: list[tuple[str, Publisher]] = field(default_factory=list)
+
+
+@dataclass
+class Planes:
+    """The brokers at hand and the rule that picks one per link.
+
+    Attributes:
+        graph: the flow.
+        brokers: by name: ``memory``, ``shm``, ``broker`` (the app's own), ``tcp``.
+        default: plane of a link unless it says otherwise.
+        to_gateway: plane of links to a gateway that are not DURABLE; empty for ``default``.
+    """
+
+    graph: Graph
+    brokers: dict[str, Broker]
+    default: str
+    to_gateway: str = ""
+
+    def plane_of(self, link: LinkSpec) -> str:
+        """Return the name of the plane that carries ``link``."""
+        if link.via:
+            return self._forced(link)
+        target = self.graph.node(link.target)
+        if self.to_gateway and target is not None and target.role is Role.GATEWAY:
+            return self.default if link.qos is QoS.DURABLE else self.to_gateway
+        return self.default
+
+    def _forced(self, link: LinkSpec) -> str:
+        name = link.via or ""
+        if name in self.brokers:
+            return name
+        for plane, broker in self.brokers.items():
+            if broker.via == name:
+                return plane
+        raise ConfigError(
+            f"link {link.source!r} -> {link.target!r} asks for via={name!r}, which is not "
+            "available when the flow runs this way",
+            hint=f"available: {', '.join(sorted(self.brokers))}",
+        )
+
+    def subscription(self, link: LinkSpec, member: str) -> Subscription:
+        """Return what the target of ``link`` subscribes to."""
+        return Subscription(
+            topic=stream_name(link.source, link.codec),
+            group=link.target,
+            qos=link.qos,
+            capacity=self.graph.capacity(link),
+            member=member,
+        )
+
+    def routes(self, node: str, output_topic: str | None) -> list[Route]:
+        """Return publishers for a node: its own topic along its links, and ``output_topic``."""
+        links = self.graph.links_from(node)
+        groups: dict[tuple[str, str], list[Subscription]] = {}
+        for link in links:
+            key = (self.plane_of(link), link.codec)
+            groups.setdefault(key, []).append(self.subscription(link, "0"))
+        if not links and self.default != "broker":
+            groups[(self.default, "raw")] = []
+        route = Route(node)
+        for (plane, codec), wishes in groups.items():
+            publisher = self.brokers[plane].publisher(stream_name(node, codec), wishes, codec=codec)
+            route.publishers.append((plane, publisher))
+        routes = [route] if route.publishers else []
+        if output_topic and output_topic != node:
+            extra = self.brokers[self.default].publisher(output_topic)
+            routes.append(Route(output_topic, [(self.default, extra)]))
+        return routes
+
+    def subscriber(
+        self, node: str, member: str, topics: Sequence[str], qos: QoS, queue_size: int | None
+    ) -> Subscriber:
+        """Return a subscriber on the links into ``node`` and on ``topics``."""
+        wishes: dict[str, list[Subscription]] = {}
+        for link in self.graph.links_into(node):
+            wishes.setdefault(self.plane_of(link), []).append(self.subscription(link, member))
+        linked = {wish.topic for group in wishes.values() for wish in group}
+        for topic in topics:
+            if topic not in linked:
+                wish = Subscription(topic, node, qos, queue_size or DEFAULT_CAPACITY[qos], member)
+                wishes.setdefault(self.default, []).append(wish)
+        subscribers = [self.brokers[plane].subscriber(group) for plane, group in wishes.items()]
+        return subscribers[0] if len(subscribers) == 1 else MergedSubscriber(subscribers)
+
+    def via(self, plane: str) -> str:
+        """Return the name shown for a plane."""
+        return self.brokers[plane].via
+
+    def close(self) -> None:
+        """Close every broker."""
+        for broker in self.brokers.values():
+            broker.close()
