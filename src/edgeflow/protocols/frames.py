@@ -279,7 +279,9 @@ def _decode_array(body: memoryview, info: WireInfo, images: bool) -> Any:
             f"there are {len(body)}"
         )
     if not count:
-        return np.empty(info.shape, dtype)
+        empty = np.empty(info.shape, dtype)
+        empty.flags.writeable = False
+        return empty
     return np.frombuffer(body, dtype).reshape(info.shape)
 
 

