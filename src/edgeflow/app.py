@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from edgeflow.core.checks import check
 from edgeflow.core.graph import Graph, LinkSpec, NodeSpec, OnError, Role
@@ -35,7 +35,12 @@ class EdgeApp:
         name: names the flow; its topics are kept under it on shared servers.
         broker: carries frames between processes that share no host; nothing is connected before
             it is needed, and a flow in one process needs none.
+
+    Attributes:
+        runs_started: how often an app of this process was run.
     """
+
+    runs_started: ClassVar[int] = 0
 
     def __init__(self, name: str, broker: "Broker | None" = None) -> None:
         self.name = name
@@ -180,6 +185,7 @@ class EdgeApp:
         if apps is not None:
             apps.append(self)
             return 0
+        EdgeApp.runs_started += 1
         from edgeflow.runtime.launch import launch
 
         if argv is not None:
@@ -198,6 +204,7 @@ class EdgeApp:
         """Run the flow as threads for the length of a ``with`` block; for tests and notebooks."""
         from edgeflow.runtime.launch import threads
 
+        EdgeApp.runs_started += 1
         self.check()
         runtime = threads(self.graph(), self.broker)
         runtime.start()
