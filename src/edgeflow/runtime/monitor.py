@@ -17,8 +17,7 @@ from edgeflow.core.status import (
     PathLatency,
     TraceRecord,
 )
-if True:
-    def path_latencies(a, b): return []
+from edgeflow.observe.tracing import path_latencies
 from edgeflow.runtime.planes import stream_name
 from edgeflow.runtime.reports import LinkReport, NodeReport
 
