@@ -329,14 +329,18 @@ class RemoteFlow:
         """
         try:
             peer = _connect(self._path, self._timeout)
+        except OSError as error:
+            raise UnreachableError(f"app {self.info.name!r} does not answer: {error}") from error
+        try:
             arguments = {"topics": list(topics), "latest": latest}
             _send(peer, msgspec.json.encode({"call": "tap", "args": arguments}))
             raw = _read(peer, MAX_ANSWER_BYTES)
-        except OSError as error:
-            raise UnreachableError(f"app {self.info.name!r} does not answer: {error}") from error
-        if raw is None:
-            raise UnreachableError(f"app {self.info.name!r} has hung up")
-        _result(msgspec.json.decode(raw))
+            if raw is None:
+                raise UnreachableError(f"app {self.info.name!r} has hung up")
+            _result(msgspec.json.decode(raw))
+        except BaseException:
+            peer.close()
+            raise
         tap = RemoteTap(peer)
         self._taps.append(tap)
         return tap
