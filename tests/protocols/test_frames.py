@@ -1,3 +1,4 @@
+import contextlib
 import json
 import struct
 
@@ -139,10 +140,8 @@ def test_lies_are_refused(message):
 @settings(max_examples=300)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_never_crash(raw):
-    try:
+    with contextlib.suppress(FrameDecodeError):
         decode(raw)
-    except FrameDecodeError:
-        pass
 
 
 @settings(max_examples=300)
@@ -151,10 +150,8 @@ def test_damaged_frames_never_crash(data):
     good = bytearray(encode_bytes(Frame(data=np.ones((2, 3), np.float32), meta={"a": [1]})))
     for _ in range(data.draw(st.integers(1, 4))):
         good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(FrameDecodeError):
         decode(bytes(good[: data.draw(st.integers(0, len(good)))]))
-    except FrameDecodeError:
-        pass
 
 
 def test_jpeg_links():

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from flows import Collector, Counter, wait_until
 
@@ -34,7 +36,7 @@ def test_tap_streams_frames_until_the_app_ends(flow):
     with attach() as remote:
         tap = remote.tap(["source"], latest=False)
         frames = [tap.receive(2.0) for _ in range(5)]
-        assert [b.id - a.id for a, b in zip(frames, frames[1:], strict=False)] == [1] * 4
+        assert [b.id - a.id for a, b in itertools.pairwise(frames)] == [1] * 4
         flow.stop()
         with pytest.raises(ConfigError, match="no topic 'nothing'"):
             remote.tap(["nothing"])

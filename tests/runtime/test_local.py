@@ -1,3 +1,4 @@
+import itertools
 import threading
 import time
 
@@ -277,7 +278,7 @@ def test_a_payload_that_cannot_travel_is_a_clear_error():
     app.add("sink", Collector, options={"into": []})
     app.link("bad").to("sink")
     with app.running() as flow:
-        wait_until(lambda: flow.runners[0].ended.is_set())
+        wait_until(flow.runners[0].ended.is_set)
         assert "type object cannot travel" in flow.status().nodes[0].last_error
 
 
@@ -327,5 +328,5 @@ def test_taps_see_frames_without_taking_them():
         seen = [tap.receive(2.0) for _ in range(5)]
         tap.close()
         wait_until(lambda: len(got) > 20)
-    assert [b.id - a.id for a, b in zip(seen, seen[1:], strict=False)] == [1] * 4
+    assert [b.id - a.id for a, b in itertools.pairwise(seen)] == [1] * 4
     assert numbers(got) == list(range(len(got)))

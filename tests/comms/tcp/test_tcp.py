@@ -1,0 +1,145 @@
+"""Direct links to a gateway: our sender, a sender of the old version, and hostile peers."""
+
+import contextlib
+import json
+import socket
+import struct
+import time
+
+import numpy as np
+import pytest
+from flows import wait_until
+
+from edgeflow.comms.brokers.base import Subscription
+from edgeflow.comms.tcp import TcpBroker
+from edgeflow.core.frame import Frame
+from edgeflow.core.qos import QoS
+from edgeflow.errors import ConfigError
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@pytest.fixture
+def broker():
+    broker = TcpBroker("127.0.0.1", free_port(), "127.0.0.1")
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def gateway(broker):
+    wishes = [Subscription("cam", "web", QoS.BALANCED, 64), Subscription("det", "web")]
+    subscriber = broker.subscriber(wishes)
+    yield subscriber
+    subscriber.close()
+
+
+def frame(number: int, data=b"x", topic: str = "cam") -> Frame:
+    return Frame(data=data, id=number, topic=topic, source=topic, sequence=number)
+
+
+def test_frames_arrive_bit_for_bit(broker, gateway):
+    image = np.random.default_rng(1).integers(0, 256, (480, 640, 3), np.uint8)
+    publisher = broker.publisher("cam", [Subscription("cam", "web", QoS.BALANCED, 64)])
+    assert publisher.publish(frame(1, image))
+    delivery = gateway.receive(5.0)
+    assert np.array_equal(delivery.frame.data, image)
+    assert delivery.frame.id == 1
+    assert publisher.links["web"].sent == 1
+
+
+def test_an_absent_gateway_costs_the_node_nothing_and_is_reached_when_it_comes():
+    broker = TcpBroker("127.0.0.1", free_port(), "127.0.0.1")
+    publisher = broker.publisher("cam", [Subscription("cam", "web")])
+    begun = time.monotonic()
+    for number in range(100):
+        publisher.publish(frame(number))
+    assert time.monotonic() - begun < 0.5
+    assert publisher.links["web"].dropped >= 98
+    subscriber = broker.subscriber([Subscription("cam", "web")])
+    assert subscriber.receive(5.0).frame.id == 99
+    subscriber.close()
+    broker.close()
+
+
+def test_a_stalled_gateway_costs_the_node_nothing(broker):
+    with socket.create_server(("127.0.0.1", broker.address[1])):  # accepts, never reads
+        publisher = broker.publisher("cam", [Subscription("cam", "web")])
+        image = np.zeros((1080, 1920, 3), np.uint8)
+        begun = time.monotonic()
+        for number in range(50):
+            publisher.publish(frame(number, image))
+            time.sleep(0.001)
+        assert time.monotonic() - begun < 1.0
+        assert publisher.links["web"].dropped > 40
+        broker.close()
+
+
+def old_frame(number: int, payload: bytes) -> bytes:
+    meta = json.dumps({"trace": {"t0": 1.0}, "topic": "old_camera"}).encode()
+    body = struct.pack("!IdI", number, 1.5, len(meta)) + meta + payload
+    return struct.pack(">I", len(body)) + body
+
+
+def test_a_version_1_sender_is_understood(broker, gateway):
+    with socket.create_connection(broker.address) as peer:
+        message = old_frame(7, b"\xff\xd8jpeg")
+        for at in range(0, len(message), 5):
+            peer.sendall(message[at : at + 5])
+        delivery = gateway.receive(5.0)
+    assert delivery.frame.topic == "old_camera"
+    assert delivery.frame.data == b"\xff\xd8jpeg"
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        struct.pack(">I", 2**32 - 1) + b"x" * 100,
+        struct.pack(">I", 20) + b"\xff" * 20,
+        struct.pack(">I", 3) + b"abc",
+    ],
+    ids=["4 GiB announced", "a header that lies", "too short"],
+)
+def test_a_lying_peer_is_dropped_and_nobody_else_notices(broker, gateway, lie):
+    publisher = broker.publisher("cam", [Subscription("cam", "web", QoS.BALANCED, 64)])
+    with socket.create_connection(broker.address) as peer:
+        peer.settimeout(5.0)
+        peer.sendall(lie)
+        with contextlib.suppress(ConnectionResetError):
+            assert peer.recv(1) == b""
+    publisher.publish(frame(1))
+    assert gateway.receive(5.0).frame.id == 1
+
+
+def test_a_silent_peer_that_used_to_ping_is_dropped(broker, gateway):
+    with socket.create_connection(broker.address) as peer:
+        peer.settimeout(5.0)
+        peer.sendall(struct.pack("!Icq", 9, b"P", 123))
+        length, kind, echoed, _ = struct.unpack("!Icqq", peer.recv(64))
+        assert (length, kind, echoed) == (17, b"Q", 123)
+        assert peer.recv(1) == b""
+
+
+def test_a_slow_reader_gets_the_newest_and_drops_are_counted(broker, gateway):
+    publisher = broker.publisher("det", [Subscription("det", "web")])
+    for number in range(50):
+        publisher.publish(frame(number, topic="det"))
+        time.sleep(0.002)
+    wait_until(lambda: publisher.links["web"].dropped + gateway.links["det"].dropped == 49)
+    assert gateway.receive(2.0).frame.id == 49
+    assert gateway.receive(0.05) is None
+
+
+def test_clock_offset_to_the_same_host_is_about_zero(broker, gateway):
+    publisher = broker.publisher("cam", [Subscription("cam", "web")])
+    publisher.publish(frame(1))
+    wait_until(lambda: any(broker.offsets_ns().values()), 5)
+    assert abs(next(iter(broker.offsets_ns().values()))) < 50_000_000
+
+
+def test_a_taken_port_is_a_clear_error(broker, gateway):
+    with pytest.raises(ConfigError, match=str(broker.address[1])):
+        broker.subscriber([])
