@@ -67,7 +67,6 @@ class TcpBroker(Broker):
         self._bind = bind
         self._lock = threading.Lock()
         self._sender: _Sender | None = None
-        self.offset_ns = 0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -89,10 +88,10 @@ class TcpBroker(Broker):
         bind = self._bind or settings.BIND_HOST
         return _TcpSubscriber((bind, self.address[1]), subscriptions)
 
-    def offsets_ns(self) -> dict[str, int]:
-        """Return what to add to this host's monotonic stamps to get the gateway's."""
-        sender = self._sender
-        return {} if sender is None else {settings.HOSTNAME: sender.offset_ns}
+    def clock_offset_ns(self) -> int | None:
+        """Return what to add to this host's monotonic clock to get the gateway's."""
+        with self._lock:
+            return self._sender.offset_ns if self._sender is not None else 0
 
     def close(self) -> None:
         """Close the connection."""
@@ -104,7 +103,7 @@ class _Sender:
     """One connection, fed by a thread from bounded slots, so that a node never waits for it."""
 
     def __init__(self, address: tuple[str, int]) -> None:
-        self.offset_ns = 0
+        self.offset_ns: int | None = None
         self._best_round_trip = 1 << 62
         self._address = address
         self._waiting: collections.deque[tuple[_TcpPublisher, Frame]] = collections.deque()

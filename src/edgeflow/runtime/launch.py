@@ -137,7 +137,6 @@ def _one_node(graph: Graph, broker: Broker | None, node: str) -> LocalRuntime:
         only=node,
         board=broker.board(),
         drain=not broker.remembers,
-        offsets=tcp.offsets_ns,
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -55,7 +55,6 @@ class LocalRuntime:
         replica: int = 0,
         board: StatusBoard | None = None,
         drain: bool = True,
-        offsets: Callable[[], Mapping[str, int]] | None = None,
     ) -> None:
         self.graph = graph
         self._planes = planes
@@ -66,7 +65,7 @@ class LocalRuntime:
         self._all_ready = threading.Event()
         self._reporter: threading.Thread | None = None
         self._stopped = threading.Lock()
-        self.view = FlowMonitor(graph, mode, self._collect, offsets=offsets)
+        self.view = FlowMonitor(graph, mode, self._collect, clock_offset=planes.clock_offset_ns)
         self.frames: FrameSource = BrokerTaps(
             graph, planes.brokers[planes.default], self._chosen_topics
         )

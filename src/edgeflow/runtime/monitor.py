@@ -39,7 +39,7 @@ class FlowMonitor:
         graph: the declared flow.
         mode: how it runs (``threads``, ``processes``, ``node``).
         collect: returns the latest report of each instance.
-        offsets: returns what to add to a host's monotonic stamps to compare them with ours.
+        clock_offset: returns what to add to our monotonic clock to get the one all hosts share.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class FlowMonitor:
         mode: str,
         collect: Callable[[], Iterable[NodeReport]],
         *,
-        offsets: Callable[[], Mapping[str, int]] | None = None,
+        clock_offset: Callable[[], int | None] = lambda: None,
         max_age: float = 0.2,
     ) -> None:
         self._graph = graph
         self._mode = mode
         self._collect = collect
-        self._offsets = offsets
+        self._clock_offset = clock_offset
         self._max_age = max_age
         self._started = time.time()
         self._lock = threading.RLock()
@@ -119,7 +119,12 @@ class FlowMonitor:
 
     def clock_offsets_ns(self) -> dict[str, int]:
         """Return, per host, what to add to its monotonic stamps to compare them with ours."""
-        return dict(self._offsets()) if self._offsets is not None else {}
+        ours = self._clock_offset()
+        if ours is None:
+            return {}
+        with self._lock:
+            reports = sorted(self._reports.values(), key=lambda report: report.time)
+        return {r.host: r.clock_offset_ns - ours for r in reports if r.clock_offset_ns is not None}
 
     # --- reading ---------------------------------------------------------------------------
 

@@ -111,6 +111,11 @@ class Planes:
         """Return the name shown for a plane."""
         return self.brokers[plane].via
 
+    def clock_offset_ns(self) -> int | None:
+        """Return what to add to this host's monotonic clock to get one that all hosts share."""
+        offsets = (broker.clock_offset_ns() for broker in self.brokers.values())
+        return next((offset for offset in offsets if offset is not None), None)
+
     def close(self) -> None:
         """Close every broker."""
         for broker in self.brokers.values():

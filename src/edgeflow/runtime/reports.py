@@ -62,7 +62,7 @@ class NodeReport(msgspec.Struct, kw_only=True):
     links: list[LinkReport] = []
     logs: list[LogLine] = []
     traces: list[TraceRecord] = []
-    offsets_ns: dict[str, int] = {}
+    clock_offset_ns: int | None = None
 
 
 class NodeStats:

@@ -170,6 +170,7 @@ class NodeRunner:
             links=link_reports(links),
             logs=book.tail(LOG_LINES, self.spec.name),
             traces=stats.trace_records(),
+            clock_offset_ns=self._planes.clock_offset_ns(),
         )
 
     # --- for the node (NodeHost) -----------------------------------------------------------

@@ -219,6 +219,13 @@ class Broker(ABC):
         """Return where reports are left, or None when members share no such place."""
         return None
 
+    def clock_offset_ns(self) -> int | None:
+        """Return what to add to this host's monotonic clock to get a clock all members share.
+
+        None when there is none, or it has not been measured.
+        """
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Close what the broker itself holds. Idempotent."""
