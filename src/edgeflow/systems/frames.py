@@ -1,0 +1,184 @@
+"""The first picture: a camera or clip, a face detector, privacy, and the dashboard.
+
+::
+
+    camera ──> detector ──> privacy ──> gateway
+       └───────────────────────────────────┘
+"""
+
+import errno
+import socket
+from pathlib import Path
+from typing import Any
+
+from edgeflow import assets
+from edgeflow.app import EdgeApp
+from edgeflow.assets.puller import Progress
+from edgeflow.config import settings
+from edgeflow.errors import ConfigError
+from edgeflow.nodes import GatewayNode, ProducerNode
+from edgeflow.nodes.sources import CameraProducer, VideoFileProducer
+from edgeflow.nodes.vision import BoxDrawer, FaceBlur, FaceDetector
+
+__all__ = ["AssetClip", "Dashboard", "build", "free_port", "prepare", "welcome"]
+
+CLIP = "carphone"
+CLIP_WIDTH = 528
+"""Three times the clip's own width, so that boxes and labels are sharp."""
+
+PORTS_TRIED = 20
+
+
+class AssetClip(VideoFileProducer):
+    """Plays a clip of the asset catalogue.
+
+    Attributes:
+        asset: its name there; pulled if it is not in the cache yet.
+    """
+
+    asset: str = CLIP
+
+    def configure(self) -> None:
+        """Find the clip and open it."""
+        self.path = assets.pull(self.asset)
+        super().configure()
+
+
+class Dashboard(GatewayNode):
+    """Shows what arrives.
+
+    Attributes:
+        http_port: where.
+    """
+
+    http_port: int = 8000
+
+    def configure(self) -> None:
+        """Attach the web interface."""
+        from edgeflow.nodes.gateway.interfaces.web import WebInterface
+
+        self.add_interface(WebInterface(port=self.http_port))
+
+
+def build(
+    camera: int | str | None = None,
+    clip: Path | str | None = None,
+    port: int | None = None,
+    blur: bool = True,
+) -> EdgeApp:
+    """Declare the flow; nothing is opened, started or downloaded.
+
+    Args:
+        camera: number or URL of a camera to show instead of a clip.
+        clip: a video file to show instead of the catalogue's clip.
+        port: of the dashboard; ``settings.GATEWAY_HTTP_PORT`` if not given. The next free one is
+            taken when it is in use.
+        blur: hide faces; otherwise they are only outlined.
+
+    Raises:
+        ConfigError: both a camera and a clip are given, the clip is not there, or no port is free.
+    """
+    app = EdgeApp("demo")
+    source, options = _source(camera, clip)
+    app.add("camera", source, options=options)
+    app.add("detector", FaceDetector)
+    app.add("privacy", FaceBlur if blur else BoxDrawer)
+    http_port = free_port(settings.GATEWAY_HTTP_PORT if port is None else port)
+    app.add("gateway", Dashboard, options={"http_port": http_port})
+
+    app.link("camera").to("detector").to("privacy").to("gateway")
+    app.link("camera").to("gateway")
+    return app
+
+
+def _source(camera: int | str | None, clip: Path | str | None) -> tuple[type[ProducerNode], dict[str, Any]]:
+    if camera is not None and clip is not None:
+        raise ConfigError("a camera and a clip were given", hint="choose one of them")
+    if camera is not None:
+        number = isinstance(camera, str) and camera.isdecimal()
+        return CameraProducer, {"camera": int(camera) if number else camera}
+    if clip is None:
+        return AssetClip, {"width": CLIP_WIDTH}
+    if not Path(clip).is_file():
+        raise ConfigError(f"there is no video file {str(clip)!r}", hint="check the path")
+    return VideoFileProducer, {"path": Path(clip).resolve()}
+
+
+def prepare(
+    camera: int | str | None = None,
+    clip: Path | str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Pull what the flow will need, so that a first run can be narrated.
+
+    Raises:
+        AssetError: something cannot be had.
+    """
+    wanted = ["centerface"] if camera is not None or clip is not None else ["centerface", CLIP]
+    for name in wanted:
+        assets.pull(name, progress=progress or (lambda _asset, _stage: None))
+
+
+def free_port(wanted: int) -> int:
+    """Return ``wanted``, or the next port above it that can be bound; 0 stays 0.
+
+    Raises:
+        ConfigError: none of the next ones is free.
+    """
+    if wanted == 0:
+        return 0
+    for port in range(wanted, min(wanted + PORTS_TRIED, 65536)):
+        if _is_free(port):
+            return port
+    raise ConfigError(
+        f"none of the {PORTS_TRIED} ports from {wanted} on is free",
+        hint="name another with --port, or set GATEWAY_HTTP_PORT",
+    )
+
+
+def _is_free(port: int) -> bool:
+    host = settings.BIND_HOST
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise ConfigError(
+                f"EDGEFLOW_BIND={host!r} cannot be bound: {error.strerror}",
+                hint="use an address of this machine, such as 127.0.0.1",
+            ) from None
+    return True
+
+
+def welcome(app: EdgeApp) -> list[str]:
+    """Return what to tell the user once the flow runs: what, where, how to stop, what next."""
+    nodes = {node.name: node for node in app.graph().nodes}
+    port = nodes["gateway"].options["http_port"]
+    source = nodes["camera"].options
+    if "camera" in source:
+        shown = f"camera {source['camera']}"
+    else:
+        shown = f"the clip {Path(source['path']).name if 'path' in source else CLIP!r}"
+    done = "hidden" if nodes["privacy"].factory is FaceBlur else "outlined"
+    lines = [
+        f"Showing {shown}: faces are found by CenterFace and {done}.",
+        "",
+        f"  Open    http://{_browser_host()}:{port}/dashboard",
+        "  Stop    Ctrl+C",
+        "  Next    edgeflow demo --camera 0              your webcam",
+        "          edgeflow top                          rates, drops and latency, here",
+        "          edgeflow new --template frames NAME   a project of your own",
+    ]
+    if port not in (0, settings.GATEWAY_HTTP_PORT):
+        lines.insert(1, f"Port {settings.GATEWAY_HTTP_PORT} is in use; the dashboard is on {port}.")
+    return lines
+
+
+def _browser_host() -> str:
+    host = settings.BIND_HOST
+    if host in ("0.0.0.0", "::", ""):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
