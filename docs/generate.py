@@ -13,6 +13,7 @@ from edgeflow import errors
 from edgeflow.config import Settings
 
 FOLDER = Path(__file__).parent / "reference"
+LITERAL = r'_(?:port|text|integer)\("\w+", ("[^"]*"|self\.\w+|[\d* ]+)[,)]'
 NOTE = "<!-- written by docs/generate.py; change the code instead -->\n"
 
 
@@ -21,7 +22,7 @@ def settings_page() -> str:
     lines = [
         NOTE,
         "# Settings\n",
-        "Read from the environment when they are needed; `from edgeflow.config import settings`.\n",
+        "Read from the environment when asked for: `from edgeflow.config import settings`.\n",
         "| `settings.` | environment variable | default | meaning |",
         "|---|---|---|---|",
     ]
@@ -29,7 +30,9 @@ def settings_page() -> str:
         if isinstance(member, property) and member.fget is not None:
             source = inspect.getsource(member.fget)
             variables = dict.fromkeys(re.findall(r'"([A-Z][A-Z_]{3,})"', source))
-            default = re.search(r'_(?:port|text|integer)\("\w+", ([^,)]+)', source)
+            default = re.search(
+                r'_(?:port|text|integer)\("\w+", ("[^"]*"|self\.\w+|[\d* ]+)[,)]', source
+            )
             lines.append(
                 f"| `{name}` | {', '.join(f'`{v}`' for v in variables)} "
                 f"| {_default(default.group(1)) if default else ''} "
@@ -49,15 +52,13 @@ def errors_page() -> str:
     lines = [
         NOTE,
         "# Errors\n",
-        "All derive from `edgeflow.errors.EdgeFlowError`; `code` is stable, `hint` says what to do.\n",
+        "All derive from `EdgeFlowError`; `code` is stable, `hint` says what to do.\n",
         "| error | code | exit status | meaning |",
         "|---|---|---|---|",
     ]
     for depth, kind in _tree(errors.EdgeFlowError, 0):
         indent = "&nbsp;" * 4 * depth
-        lines.append(
-            f"| {indent}`{kind.__name__}` | `{kind.code}` | {kind.exit_code} | {_first_line(kind)} |"
-        )
+        lines.append(default=re.search(LITERAL, source))
     return "\n".join(lines) + "\n"
 
 
