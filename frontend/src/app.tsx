@@ -1,0 +1,106 @@
+/** The frame around the views: head line, navigation, banners. */
+
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+
+import { ago } from "./state/format";
+import { route, routeTo, VIEWS, type View } from "./state/route";
+import { connection, lostFor, status, updatedAt } from "./state/store";
+import { Head } from "./ui/head";
+import { Icon } from "./ui/icons";
+import { Empty } from "./ui/parts";
+import { TokenPrompt } from "./ui/token";
+import { Latency } from "./views/latency";
+import { Live } from "./views/live";
+import { Logs } from "./views/logs";
+import { Topology } from "./views/topology";
+
+const PAGES: Record<View, () => JSX.Element> = {
+  live: Live,
+  topology: Topology,
+  latency: Latency,
+  logs: Logs,
+};
+
+const TITLES: Record<View, string> = {
+  live: "Live",
+  topology: "Topology",
+  latency: "Latency",
+  logs: "Logs",
+};
+
+export function App({ retry }: { retry: () => void }): JSX.Element {
+  useViewKeys();
+  const view = route.value.view;
+  const name = status.value?.app;
+  useEffect(() => {
+    document.title = [TITLES[view], name, "EdgeFlow"].filter(Boolean).join(" · ");
+  }, [view, name]);
+  return (
+    <div class="shell" data-connection={connection.value}>
+      <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>
+        Skip to content
+      </button>
+      <Head nav={<Nav view={view} />} />
+      <LostBanner retry={retry} />
+      <main id="main" tabIndex={-1} data-view={view}>
+        <Body view={view} retry={retry} />
+      </main>
+    </div>
+  );
+}
+
+function Body({ view, retry }: { view: View; retry: () => void }): JSX.Element {
+  if (connection.value === "locked") return <TokenPrompt retry={retry} />;
+  if (!status.value) {
+    return connection.value === "lost" ? (
+      <Empty icon="unplugged" title="The flow does not answer">
+        Start it with <code>python main.py</code>; this page connects by itself.
+      </Empty>
+    ) : (
+      <Empty icon="starting" title="Connecting" />
+    );
+  }
+  const Page = PAGES[view];
+  return <Page />;
+}
+
+function Nav({ view }: { view: View }): JSX.Element {
+  return (
+    <nav class="nav" aria-label="Views">
+      {VIEWS.map((each) => (
+        <a key={each} href={routeTo(each)} aria-current={each === view ? "page" : undefined}>
+          <Icon name={each} />
+          {TITLES[each]}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+function LostBanner({ retry }: { retry: () => void }): JSX.Element | null {
+  if (connection.value !== "lost" || updatedAt.value === 0) return null;
+  return (
+    <div class="banner" role="alert">
+      <Icon name="unplugged" />
+      <span>
+        <b>Connection lost.</b> Last update {ago(lostFor.value)}, reconnecting…
+      </span>
+      <button type="button" class="button" onClick={retry}>Retry now</button>
+    </div>
+  );
+}
+
+/** Keys 1 to 4 switch between the views, unless something is being typed. */
+function useViewKeys(): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      const typing = event.target instanceof HTMLElement && event.target.closest("input,select,textarea");
+      if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      const view = VIEWS[Number(event.key) - 1];
+      if (view) location.hash = routeTo(view);
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+}

@@ -1,0 +1,120 @@
+/** Sums up a flow in words: is it well, and if not, what is wrong where. */
+
+import { duration, millis, plural } from "./format";
+import type { FlowStatus, NodeStatus, PathLatency, StreamStatus } from "./types";
+
+export type Level = "ok" | "warn" | "bad";
+
+export interface Problem {
+  level: Exclude<Level, "ok">;
+  subject: string;
+  text: string;
+  /** Where to look, as a hash route. */
+  route: string;
+}
+
+export interface Health {
+  level: Level;
+  text: string;
+  problems: Problem[];
+}
+
+const BAD_STATES = new Set(["failed", "lost"]);
+
+/** Level of a node's state: how loudly to show it. */
+export function stateLevel(state: string): Level {
+  if (BAD_STATES.has(state)) return "bad";
+  return state === "running" || state === "finished" ? "ok" : "warn";
+}
+
+function nodeProblem(node: NodeStatus): Problem | null {
+  const route = `#/topology/node/${encodeURIComponent(node.name)}`;
+  const level = stateLevel(node.state);
+  if (level === "bad") {
+    const why = node.last_error ? `: ${firstLine(node.last_error)}` : "";
+    return { level, subject: node.name, text: `${node.state}${why}`, route };
+  }
+  if (level === "warn" && node.state !== "stopped") {
+    return { level, subject: node.name, text: node.state, route };
+  }
+  if (node.state === "running" && node.alive < node.replicas) {
+    const text = `${node.alive} of ${node.replicas} replicas alive`;
+    return { level: "warn", subject: node.name, text, route };
+  }
+  return null;
+}
+
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? "";
+}
+
+/** Problems of a flow, worst first. */
+export function health(status: FlowStatus, streams: readonly StreamStatus[]): Health {
+  const problems = status.nodes.map(nodeProblem).filter((problem) => problem !== null);
+  for (const stream of streams) {
+    if (!stream.stalled) continue;
+    const since = stream.age_s === null ? "" : ` for ${duration(stream.age_s)}`;
+    problems.push({
+      level: "warn",
+      subject: stream.topic,
+      text: `no frame${since}`,
+      route: "#/live",
+    });
+  }
+  problems.sort((a, b) => Number(b.level === "bad") - Number(a.level === "bad"));
+  const bad = problems.filter((problem) => problem.level === "bad").length;
+  if (bad > 0) return { level: "bad", text: plural(problems.length, "problem"), problems };
+  if (problems.length > 0) {
+    return { level: "warn", text: plural(problems.length, "warning"), problems };
+  }
+  const ended = status.state === "stopped" || status.state === "finished";
+  return { level: "ok", text: ended ? capital(status.state) : "Healthy", problems };
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+export interface Totals {
+  framesIn: number;
+  framesShown: number;
+  droppedRealtime: number;
+  droppedQueued: number;
+  restarts: number;
+  errors: number;
+  alive: number;
+  wanted: number;
+}
+
+/** Totals of the head line; rates in frames per second. */
+export function totals(status: FlowStatus, streams: readonly StreamStatus[]): Totals {
+  const sum = <T>(items: readonly T[], pick: (item: T) => number): number =>
+    items.reduce((total, item) => total + pick(item), 0);
+  const producers = status.nodes.filter((node) => node.role === "producer");
+  const dropped = (realtime: boolean): number =>
+    sum(
+      status.links.filter((link) => (link.qos === "realtime") === realtime),
+      (link) => link.dropped,
+    );
+  return {
+    framesIn: sum(producers, (node) => node.rate_out),
+    framesShown: sum(streams, (stream) => stream.fps),
+    droppedRealtime: dropped(true),
+    droppedQueued: dropped(false),
+    restarts: sum(status.nodes, (node) => node.restarts),
+    errors: sum(status.nodes, (node) => node.errors),
+    alive: sum(status.nodes, (node) => node.alive),
+    wanted: sum(status.nodes, (node) => node.replicas),
+  };
+}
+
+/** The share of a path that its bottleneck takes, in words: "73% of 41 ms is spent in detector". */
+export function bottleneckSentence(path: PathLatency): string {
+  const segment = path.segments.find((each) => each.name === path.bottleneck);
+  const whole = path.segments.reduce((total, each) => total + each.p50_ms, 0);
+  if (!segment || whole <= 0 || path.frames === 0) return "No frame has come along this path yet";
+  const share = Math.round((segment.p50_ms / whole) * 100);
+  const place =
+    segment.kind === "node" ? `in ${segment.name}` : `on the way ${segment.name.replace("->", "→")}`;
+  return `${share}% of ${millis(path.p50_ms)} is spent ${place}`;
+}

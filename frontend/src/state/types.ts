@@ -1,0 +1,151 @@
+/** What the server sends. Field names and units are those of `edgeflow.core.status`. */
+
+export type NodeState =
+  | "starting"
+  | "running"
+  | "restarting"
+  | "failed"
+  | "finished"
+  | "stopped"
+  | "lost";
+
+export type Role = "producer" | "consumer" | "fusion" | "sink" | "gateway";
+
+export interface NodeStatus {
+  name: string;
+  role: Role;
+  state: NodeState;
+  replicas: number;
+  alive: number;
+  device: string | null;
+  host: string;
+  pids: number[];
+  frames_in: number;
+  frames_out: number;
+  errors: number;
+  restarts: number;
+  late: number;
+  unmatched: number;
+  rate_in: number;
+  rate_out: number;
+  process_p50_ms: number;
+  process_p99_ms: number;
+  last_error: string | null;
+  last_error_time: number | null;
+  place: string;
+}
+
+export interface LinkStatus {
+  source: string;
+  target: string;
+  topic: string;
+  qos: string;
+  via: string;
+  codec: string;
+  sent: number;
+  received: number;
+  dropped: number;
+  redelivered: number;
+  bytes: number;
+  depth: number;
+  capacity: number;
+  rate: number;
+  latency_p50_ms: number;
+  latency_p99_ms: number;
+}
+
+export interface FlowStatus {
+  app: string;
+  mode: string;
+  started: number;
+  time: number;
+  state: string;
+  nodes: NodeStatus[];
+  links: LinkStatus[];
+}
+
+export interface Segment {
+  kind: "node" | "link";
+  name: string;
+  start_ms: number;
+  p50_ms: number;
+  p99_ms: number;
+}
+
+export interface PathLatency {
+  path: string[];
+  frames: number;
+  p50_ms: number;
+  p99_ms: number;
+  bottleneck: string;
+  segments: Segment[];
+}
+
+export interface LogLine {
+  time: number;
+  level: string;
+  node: string;
+  event: string;
+  fields: Record<string, unknown>;
+  number: number;
+}
+
+export interface StreamStatus {
+  topic: string;
+  fps: number;
+  age_s: number | null;
+  viewers: number;
+  dropped: number;
+  /** "none" before the first frame. */
+  kind: "image" | "data" | "none";
+  shape: number[] | null;
+  stalled: boolean;
+}
+
+/** One message of `/ws/stats`. */
+export interface StatsMessage {
+  status: FlowStatus;
+  paths: PathLatency[];
+  logs: LogLine[];
+  streams: StreamStatus[];
+}
+
+export interface GraphNode {
+  name: string;
+  role: Role;
+  replicas: number;
+  device: string | null;
+  place: string;
+  options: Record<string, unknown>;
+}
+
+export interface GraphLink {
+  source: string;
+  target: string;
+  topic: string;
+  qos: string;
+  codec: string;
+  via: string | null;
+  channel?: string | null;
+  capacity: number;
+}
+
+export interface FlowGraph {
+  name: string;
+  nodes: GraphNode[];
+  links: GraphLink[];
+}
+
+/** One frame seen through `/api/tap/{topic}`. */
+export interface TappedFrame {
+  id: number;
+  timestamp: number;
+  topic: string;
+  meta: Record<string, unknown>;
+  kind: string;
+  dtype: string | null;
+  shape: number[] | null;
+  preview: unknown;
+  redelivered: boolean;
+  image: boolean;
+}

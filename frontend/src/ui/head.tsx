@@ -1,0 +1,178 @@
+/** The head line: whose flow this is, how it is doing, and the totals. */
+
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import { address } from "../state/api";
+import { count, duration, plural, rate } from "../state/format";
+import type { Health } from "../state/health";
+import { connection, health, status, totals } from "../state/store";
+import { theme, toggleTheme } from "../state/theme";
+import { Icon, type IconName } from "./icons";
+import { IconButton } from "./parts";
+
+export function Head({ nav }: { nav: ComponentChildren }): JSX.Element {
+  const dark = theme.value === "dark";
+  return (
+    <header class="head">
+      <div class="head-bar">
+        <a class="brand" href="#/live" aria-label="EdgeFlow">
+          <Mark />
+          <AppName />
+        </a>
+        {nav}
+        <div class="head-end">
+          <HealthPill />
+          <a class="icon-button docs-link" href={address("docs")} aria-label="API reference" title="API reference">
+            <Icon name="book" />
+          </a>
+          <IconButton icon={dark ? "sun" : "moon"} label={dark ? "Use light colours" : "Use dark colours"} onClick={toggleTheme} />
+        </div>
+      </div>
+      <TotalsLine />
+    </header>
+  );
+}
+
+export function Mark(): JSX.Element {
+  return (
+    <svg class="mark" viewBox="0 0 24 24" aria-hidden="true">
+      <path d="M5 18C13 18 11 6 19 6" />
+      <circle class="mark-from" cx="5" cy="18" r="2.9" />
+      <circle class="mark-to" cx="19" cy="6" r="3.6" />
+    </svg>
+  );
+}
+
+function AppName(): JSX.Element {
+  const name = status.value?.app;
+  return (
+    <span class="brand-name">
+      {name ? <span class="brand-app">{name}</span> : "EdgeFlow"}
+    </span>
+  );
+}
+
+const HEALTH_ICONS: Record<Health["level"], IconName> = {
+  ok: "running",
+  warn: "warning",
+  bad: "failed",
+};
+
+function HealthPill(): JSX.Element | null {
+  const [open, setOpen] = useState(false);
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (!open) return undefined;
+    const onKey = (event: KeyboardEvent): void => {
+      if (event.key === "Escape") setOpen(false);
+    };
+    const onPointer = (event: PointerEvent): void => {
+      if (!box.current?.contains(event.target as Node)) setOpen(false);
+    };
+    addEventListener("keydown", onKey);
+    addEventListener("pointerdown", onPointer);
+    return () => {
+      removeEventListener("keydown", onKey);
+      removeEventListener("pointerdown", onPointer);
+    };
+  }, [open]);
+  const now = health.value;
+  if (!now) return null;
+  if (connection.value === "lost") {
+    return (
+      <span class="pill lost">
+        <Icon name="unplugged" />
+        Offline
+      </span>
+    );
+  }
+  return (
+    <div class="health" ref={box}>
+      <button
+        type="button"
+        class={`pill ${now.level}`}
+        aria-expanded={open}
+        aria-label={`Health: ${now.text}`}
+        onClick={() => setOpen(!open)}
+      >
+        <Icon name={HEALTH_ICONS[now.level]} />
+        {now.text}
+      </button>
+      {open && <Problems health={now} close={() => setOpen(false)} />}
+    </div>
+  );
+}
+
+function Problems({ health: now, close }: { health: Health; close: () => void }): JSX.Element {
+  return (
+    <div class="popover" role="region" aria-label="Problems">
+      {now.problems.length === 0 && <p class="muted">Every node runs and every stream moves.</p>}
+      <ul>
+        {now.problems.map((problem) => (
+          <li key={`${problem.subject}:${problem.route}`}>
+            <a href={problem.route} onClick={close}>
+              <span class={`state ${problem.level}`}>
+                <Icon name={HEALTH_ICONS[problem.level]} />
+              </span>
+              <span>
+                <b>{problem.subject}</b> {problem.text}
+              </span>
+            </a>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function TotalsLine(): JSX.Element | null {
+  const now = totals.value;
+  const flow = status.value;
+  if (!now || !flow) return null;
+  return (
+    <dl class="totals" aria-label="Totals">
+      <Total label="Captured" value={rate(now.framesIn)} unit="fps" />
+      <Total label="Shown" value={rate(now.framesShown)} unit="fps" />
+      <Total
+        label="Skipped"
+        value={count(now.droppedRealtime)}
+        title="Frames a newer one replaced on realtime links: slow consumers always get the newest"
+      />
+      <Total
+        label="Dropped"
+        value={count(now.droppedQueued)}
+        level={now.droppedQueued > 0 ? "warn" : undefined}
+        title="Frames lost on links that should keep them (balanced and durable)"
+      />
+      <Total label="Errors" value={count(now.errors)} level={now.errors > 0 ? "warn" : undefined} />
+      <Total label="Restarts" value={count(now.restarts)} level={now.restarts > 0 ? "warn" : undefined} />
+      <Total
+        label="Replicas"
+        value={`${now.alive}/${now.wanted}`}
+        level={now.alive < now.wanted ? "warn" : undefined}
+        title={`${plural(now.alive, "replica")} alive of ${now.wanted}`}
+      />
+      <Total label="Mode" value={flow.mode} />
+      <Total label="Up" value={duration(flow.time - flow.started)} />
+    </dl>
+  );
+}
+
+function Total(props: {
+  label: string;
+  value: string;
+  unit?: string;
+  level?: "warn" | undefined;
+  title?: string;
+}): JSX.Element {
+  return (
+    <div class={props.level} title={props.title}>
+      <dt>{props.label}</dt>
+      <dd>
+        {props.value}
+        {props.unit && <small>{props.unit}</small>}
+      </dd>
+    </div>
+  );
+}
