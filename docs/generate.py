@@ -30,9 +30,7 @@ def settings_page() -> str:
         if isinstance(member, property) and member.fget is not None:
             source = inspect.getsource(member.fget)
             variables = dict.fromkeys(re.findall(r'"([A-Z][A-Z_]{3,})"', source))
-            default = re.search(
-                r'_(?:port|text|integer)\("\w+", ("[^"]*"|self\.\w+|[\d* ]+)[,)]', source
-            )
+            default = re.search(LITERAL, source)
             lines.append(
                 f"| `{name}` | {', '.join(f'`{v}`' for v in variables)} "
                 f"| {_default(default.group(1)) if default else ''} "
@@ -58,7 +56,8 @@ def errors_page() -> str:
     ]
     for depth, kind in _tree(errors.EdgeFlowError, 0):
         indent = "&nbsp;" * 4 * depth
-        lines.append(default=re.search(LITERAL, source))
+        about = f"`{kind.code}` | {kind.exit_code} | {_first_line(kind)}"
+        lines.append(f"| {indent}`{kind.__name__}` | {about} |")
     return "\n".join(lines) + "\n"
 
 
