@@ -91,7 +91,9 @@ def build(
     return app
 
 
-def _source(camera: int | str | None, clip: Path | str | None) -> tuple[type[ProducerNode], dict[str, Any]]:
+def _source(
+    camera: int | str | None, clip: Path | str | None
+) -> tuple[type[ProducerNode], dict[str, Any]]:
     if camera is not None and clip is not None:
         raise ConfigError("a camera and a clip were given", hint="choose one of them")
     if camera is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from edgeflow.assets import pull
 from edgeflow.core.frame import Frame
-from edgeflow.errors import EngineError, PayloadError
+from edgeflow.errors import ConfigError, EngineError, PayloadError
 from edgeflow.nodes.vision import FaceBlur, FaceDetector
 
 FACE = np.array([65, 37, 113, 97])
@@ -115,3 +115,9 @@ def test_what_is_no_image_is_refused(detector: FaceDetector, data: Any) -> None:
 def test_a_model_that_is_not_there_is_named() -> None:
     with pytest.raises(EngineError, match=r"absent\.onnx"):
         FaceDetector(name="detector", model="absent.onnx").configure()
+
+
+@pytest.mark.parametrize("options", [{"every": 0}, {"longest": 0}])
+def test_options_out_of_range_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
+        FaceDetector(name="detector", **options).configure()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeflow.assets import pull
+from edgeflow.errors import ConfigError
 from edgeflow.inference.engines import Engine
 from edgeflow.inference.engines.onnx import Device, OnnxEngine
 from edgeflow.nodes.consumer import ConsumerNode
@@ -36,7 +37,15 @@ class FaceDetector(ConsumerNode):
     compute: Device = "auto"
 
     def configure(self) -> None:
-        """Load the network and run it once."""
+        """Load the network.
+
+        Raises:
+            ConfigError: an option is out of range.
+            AssetError: the network cannot be pulled.
+            EngineError: it cannot be loaded.
+        """
+        if self.every < 1 or self.longest < 1:
+            raise ConfigError(f"node {self.name!r}: every and longest must be at least 1")
         model = self.model or pull("centerface")
         self._engine: Engine = OnnxEngine(
             model, device=self.compute, threads=self.threads, dynamic=True
