@@ -113,7 +113,8 @@ class Planes:
 
     def clock_offset_ns(self) -> int | None:
         """Return what to add to this host's monotonic clock to get one that all hosts share."""
-        offsets = (broker.clock_offset_ns() for broker in self.brokers.values())
+        used = [name for name in (self.default, self.to_gateway) if name]
+        offsets = (self.brokers[name].clock_offset_ns() for name in used)
         return next((offset for offset in offsets if offset is not None), None)
 
     def close(self) -> None:

@@ -1,0 +1,1 @@
+"""The dashboard, REST API and video streams. Sees a flow only through ``core.ports``."""

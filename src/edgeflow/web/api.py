@@ -1,0 +1,204 @@
+"""The REST API: what is running, how fast, and what it sees. Reading changes no counter."""
+
+import asyncio
+import contextlib
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from edgeflow.core.frame import Frame
+from edgeflow.core.ports import FlowView, FrameSource
+from edgeflow.errors import ConfigError, did_you_mean
+from edgeflow.observe.metrics import CONTENT_TYPE, render
+from edgeflow.observe.tracing import chrome_trace
+from edgeflow.web.images import is_image
+from edgeflow.web.mjpeg import Encoder, MjpegResponse, Picture
+from edgeflow.web.problems import Problem, json_response
+from edgeflow.web.stats import send_stats
+from edgeflow.web.streams import Hub, meta_of
+
+__all__ = ["flow_routes", "health_routes", "stream_routes"]
+
+TAP_SECONDS = 2.0
+SNAPSHOT_SECONDS = 2.0
+PREVIEW_CHARACTERS = 2000
+
+Quality = Annotated[int, Query(ge=1, le=100)]
+Width = Annotated[int | None, Query(ge=16, le=7680)]
+Rate = Annotated[float | None, Query(gt=0, le=240)]
+Limit = Annotated[int, Query(ge=1, le=2000)]
+
+
+def health_routes(view: FlowView) -> APIRouter:
+    """Return the probes and the metrics."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health", summary="The server answers")
+    @router.get("/healthz", summary="The server answers")
+    def health() -> Response:
+        return json_response({"status": "ok"})
+
+    @router.get("/readyz", summary="Every node runs")
+    def ready() -> Response:
+        waiting = {
+            node.name: node.state
+            for node in view.status().nodes
+            if node.state not in ("running", "finished")
+        }
+        body = {"status": "not ready" if waiting else "ready", "waiting": waiting}
+        return json_response(body, 503 if waiting else 200)
+
+    @router.get("/metrics", summary="Numbers for Prometheus")
+    def metrics() -> Response:
+        return Response(render(view), media_type=CONTENT_TYPE)
+
+    return router
+
+
+def flow_routes(view: FlowView) -> APIRouter:
+    """Return what describes the flow."""
+    router = APIRouter(prefix="/api", tags=["flow"])
+
+    @router.get("/flow", summary="Nodes and links with their counters")
+    def flow() -> Response:
+        return json_response(view.status())
+
+    @router.get("/graph", summary="The declared graph")
+    def graph() -> Response:
+        return json_response(view.graph())
+
+    @router.get("/nodes", summary="All nodes")
+    def nodes() -> Response:
+        return json_response(view.status().nodes)
+
+    @router.get("/nodes/{name}", summary="One node")
+    def node(name: str) -> Response:
+        found = {node.name: node for node in view.status().nodes}
+        if name not in found:
+            raise Problem(404, f"there is no node {name!r}", hint=did_you_mean(name, list(found)))
+        return json_response(found[name])
+
+    @router.get("/links", summary="All links")
+    def links() -> Response:
+        return json_response(view.status().links)
+
+    @router.get("/trace", summary="Latency per path, and the latest traces")
+    def trace(limit: Limit = 100) -> Response:
+        return json_response({"paths": view.paths(), "traces": view.traces(limit)})
+
+    @router.get("/trace/chrome", summary="The latest traces for Perfetto or chrome://tracing")
+    def chrome(limit: Limit = 500) -> Response:
+        response = json_response(chrome_trace(view.traces(limit), view.clock_offsets_ns()))
+        response.headers["content-disposition"] = 'attachment; filename="edgeflow-trace.json"'
+        return response
+
+    @router.get("/logs", summary="Log lines with a number above `after`")
+    def logs(
+        after: Annotated[int, Query(ge=0)] = 0, node: str | None = None, limit: Limit = 500
+    ) -> Response:
+        return json_response(view.logs(after=after, node=node, limit=limit))
+
+    return router
+
+
+def stream_routes(
+    view: FlowView, frames: FrameSource, hub: Hub, encoder: Encoder, closing: asyncio.Event
+) -> APIRouter:
+    """Return what shows frames."""
+    router = APIRouter(tags=["streams"])
+
+    @router.get("/api/status", summary="The newest meta of each stream")
+    def status() -> Response:
+        return json_response({stream.topic: meta_of(stream) for stream in hub.streams()})
+
+    @router.get("/api/fps", summary="Frames per second of each stream")
+    def fps() -> Response:
+        return json_response({stream.topic: stream.fps() for stream in hub.streams()})
+
+    @router.get("/api/streams", summary="All streams")
+    def streams() -> Response:
+        return json_response([stream.status() for stream in hub.streams()])
+
+    @router.get("/video", summary="Live pictures of the first stream with images (MJPEG)")
+    def first_video(quality: Quality = 80, width: Width = None, fps: Rate = None) -> Response:
+        return MjpegResponse(hub, hub.default(), encoder, Picture(quality, width, fps))
+
+    @router.get("/video/{topic}", summary="Live pictures of a stream (MJPEG)")
+    def video(topic: str, quality: Quality = 80, width: Width = None, fps: Rate = None) -> Response:
+        stream = hub.require(topic)
+        frame = stream.newest()[1]
+        if frame is not None and not is_image(frame.data, frame.meta):
+            raise Problem(
+                415, f"frames of {topic!r} are no images", hint=f"see /api/tap/{topic} instead"
+            )
+        return MjpegResponse(hub, stream, encoder, Picture(quality, width, fps))
+
+    @router.get("/snapshot/{topic}", summary="The newest picture of a stream")
+    async def snapshot(topic: str, quality: Quality = 90, width: Width = None) -> Response:
+        found = hub.find(topic)
+        if found is not None:
+            if not found.count:
+                await found.wait_beyond(0, SNAPSHOT_SECONDS)
+            number, frame = found.newest()
+        else:
+            frame = await asyncio.to_thread(_tapped, frames, topic)
+            number = frame.sequence if frame else 0
+        if frame is None:
+            raise Problem(504, f"no frame of {topic!r} came within {SNAPSHOT_SECONDS} s")
+        jpeg = await encoder.jpeg(topic, number, frame, Picture(quality, width))
+        return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "no-store"})
+
+    @router.get("/api/tap/{topic}", summary="The newest frame of any topic, described")
+    def tap(topic: str) -> Response:
+        found = hub.find(topic)
+        frame = found.newest()[1] if found is not None else None
+        if frame is None:
+            frame = _tapped(frames, topic)
+        if frame is None:
+            raise Problem(504, f"no frame of {topic!r} came within {TAP_SECONDS} s")
+        return json_response(_description(frame))
+
+    @router.websocket("/ws/stats")
+    async def stats(socket: WebSocket) -> None:
+        await send_stats(socket, view, hub, closing)
+
+    return router
+
+
+def _tapped(frames: FrameSource, topic: str) -> Frame | None:
+    try:
+        tap = frames.tap([topic])
+    except ConfigError as error:
+        raise Problem(404, error.message, hint=error.hint) from None
+    with contextlib.closing(tap):
+        return tap.receive(TAP_SECONDS)
+
+
+def _description(frame: Frame) -> dict[str, Any]:
+    data = frame.data
+    shape = getattr(data, "shape", None)
+    image = is_image(data, frame.meta)
+    return {
+        "id": frame.id,
+        "timestamp": frame.timestamp,
+        "source": frame.source,
+        "topic": frame.topic,
+        "sequence": frame.sequence,
+        "redelivered": frame.redelivered,
+        "meta": frame.meta,
+        "kind": "array" if shape is not None else type(data).__name__,
+        "dtype": str(data.dtype) if shape is not None else None,
+        "shape": list(shape) if shape is not None else None,
+        "image": image,
+        "preview": "" if image else _preview(data),
+    }
+
+
+def _preview(data: Any) -> str:
+    if hasattr(data, "shape"):
+        return str(data.reshape(-1)[:64].tolist())[:PREVIEW_CHARACTERS]
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data[:256]).hex(" ")
+    return (data if isinstance(data, str) else repr(data))[:PREVIEW_CHARACTERS]

@@ -1,0 +1,112 @@
+"""Puts the web application together."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Scope
+
+from edgeflow.core.ports import FlowView, FrameSource
+from edgeflow.errors import EdgeFlowError
+from edgeflow.web.access import Access, AccessRules
+from edgeflow.web.api import flow_routes, health_routes, stream_routes
+from edgeflow.web.mjpeg import Encoder
+from edgeflow.web.problems import on_problem, problem_response
+from edgeflow.web.streams import Hub
+
+__all__ = ["CustomRoute", "build"]
+
+STATIC = Path(__file__).parent / "static"
+_ABSENT = (
+    "<!doctype html><title>EdgeFlow</title><p>The dashboard has not been built: run "
+    "<code>make frontend</code>. The <a href='/openapi.json'>API</a> works without it.</p>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomRoute:
+    """A route that the user added with ``@web.route``."""
+
+    path: str
+    handler: Callable[..., Any]
+    methods: tuple[str, ...]
+
+
+def build(
+    app_name: str,
+    *,
+    view: FlowView,
+    frames: FrameSource,
+    hub: Hub,
+    encoder: Encoder,
+    rules: AccessRules,
+    closing: asyncio.Event,
+    routes: Sequence[CustomRoute] = (),
+) -> ASGIApp:
+    """Return the ASGI application of one gateway."""
+    app = FastAPI(title=f"EdgeFlow: {app_name}", docs_url=None, redoc_url=None)
+    for route in routes:
+        app.add_api_route(route.path, route.handler, methods=list(route.methods), tags=["custom"])
+    app.include_router(health_routes(view))
+    app.include_router(flow_routes(view))
+    app.include_router(stream_routes(view, frames, hub, encoder, closing))
+    _add_pages(app)
+    app.add_exception_handler(EdgeFlowError, on_problem)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_bad_request)
+    return Access(app, rules)
+
+
+class _Assets(StaticFiles):
+    """Built files; their names contain a hash, so they never change."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if path.startswith("assets/"):
+            response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def _add_pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    def root() -> Response:
+        return RedirectResponse("/dashboard")
+
+    @app.get("/dashboard", include_in_schema=False)
+    def dashboard() -> Response:
+        return _page("index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> Response:
+        return _page("docs.html")
+
+    if STATIC.is_dir():
+        app.mount("/static", _Assets(directory=STATIC), name="static")
+
+
+def _page(name: str) -> Response:
+    path = STATIC / name
+    if not path.is_file():
+        return HTMLResponse(_ABSENT, 503)
+    return FileResponse(path, headers={"cache-control": "no-cache"})
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    hint = "see /docs for what there is" if status == 404 else ""
+    return problem_response(status, f"{request.method} {request.url.path}: {error}", hint)
+
+
+async def _on_bad_request(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for these only
+    places = [".".join(str(part) for part in item["loc"]) for item in error.errors()]
+    texts = [f"{at}: {e['msg']}" for at, e in zip(places, error.errors(), strict=True)]
+    return problem_response(422, "; ".join(texts))

@@ -1,0 +1,108 @@
+"""What of a frame can be shown, and how it becomes a JPEG.
+
+OpenCV's own thread pool is process-wide and belongs to the app, so its size is left alone here;
+``imencode`` uses one thread, and the encoder bounds how many run at once.
+"""
+
+from typing import Any
+
+__all__ = ["JPEG_MAGIC", "encode_jpeg", "is_image", "jpeg_bytes"]
+
+JPEG_MAGIC = b"\xff\xd8\xff"
+MAX_SIDE = 65_500
+"""Largest width or height of a baseline JPEG (libjpeg's JPEG_MAX_DIMENSION)."""
+MIN_MAP_SIDE = 8
+"""Smallest side of a uint16 or float array that counts as a map and not as a table of numbers."""
+
+
+def jpeg_bytes(data: Any, meta: dict[str, Any]) -> bytes | None:
+    """Return ``data`` when it is an encoded JPEG already, else None."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        return None
+    if meta.get("content_type") == "image/jpeg" or bytes(data[:3]) == JPEG_MAGIC:
+        return bytes(data)
+    return None
+
+
+def is_image(data: Any, meta: dict[str, Any]) -> bool:
+    """Tell whether a payload can be shown.
+
+    Shown are JPEG bytes; uint8 arrays HxW, HxWx1, HxWx3 (BGR) and HxWx4 (BGRA); bool masks HxW;
+    uint16 and float maps HxW with sides of at least 8.
+    """
+    if jpeg_bytes(data, meta) is not None:
+        return True
+    shape, dtype = getattr(data, "shape", None), getattr(data, "dtype", None)
+    if shape is None or dtype is None or len(shape) not in (2, 3):
+        return False
+    if not all(1 <= side <= MAX_SIDE for side in shape[:2]):
+        return False
+    channels = shape[2] if len(shape) == 3 else 1
+    if dtype.kind == "u" and dtype.itemsize == 1:
+        return channels in (1, 3, 4)
+    if dtype.kind == "b":
+        return bool(channels == 1)
+    is_map = dtype.kind == "f" or (dtype.kind == "u" and dtype.itemsize == 2)
+    return is_map and channels == 1 and min(shape[:2]) >= MIN_MAP_SIDE
+
+
+def encode_jpeg(array: Any, quality: int, width: int | None) -> bytes:
+    """Return an array that ``is_image`` accepts as JPEG.
+
+    Args:
+        array: the picture; not changed.
+        quality: 1 to 100.
+        width: pixels to shrink to, keeping the aspect ratio; never enlarges.
+
+    Raises:
+        ValueError: OpenCV cannot encode it.
+    """
+    import cv2
+
+    picture = array if array.ndim == 2 or array.shape[2] != 1 else array[:, :, 0]
+    if width is not None and width < picture.shape[1]:
+        picture = _shrink(picture, width)
+    picture = _displayable(picture)
+    done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ValueError(f"OpenCV cannot encode {array.dtype}{list(array.shape)} as JPEG")
+    return bytes(encoded.data)
+
+
+def _shrink(picture: Any, width: int) -> Any:
+    import cv2
+    import numpy as np
+
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    if picture.dtype.kind == "b":
+        picture = picture.view(np.uint8) * np.uint8(255)
+    elif picture.dtype.kind == "f":
+        picture = picture.astype(np.float32, copy=False)
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _displayable(picture: Any) -> Any:
+    """Return uint8 HxW or HxWx3."""
+    import numpy as np
+
+    if picture.dtype.kind == "b":
+        return picture.astype(np.uint8) * np.uint8(255)
+    if picture.dtype != np.uint8:
+        return _spread(picture)
+    if picture.ndim == 3 and picture.shape[2] == 4:
+        picture = picture[:, :, :3]
+    return np.ascontiguousarray(picture)
+
+
+def _spread(values: Any) -> Any:
+    """Return a map stretched to 0..255 between its smallest and largest finite value."""
+    import numpy as np
+
+    values = values.astype(np.float32)
+    finite = np.isfinite(values)
+    if not finite.any():
+        return np.zeros(values.shape, np.uint8)
+    low, high = float(values[finite].min()), float(values[finite].max())
+    scale = 255.0 / (high - low) if high > low else 0.0
+    spread = (np.where(finite, values, low) - low) * scale
+    return spread.astype(np.uint8)

@@ -1,0 +1,131 @@
+"""Pictures for browsers: each frame is encoded once, however many look at it."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from edgeflow.core.frame import Frame
+from edgeflow.web.images import encode_jpeg, is_image, jpeg_bytes
+from edgeflow.web.problems import Problem
+from edgeflow.web.streams import Hub, Stream, Viewer
+
+__all__ = ["BOUNDARY", "Encoder", "MjpegResponse", "Picture"]
+
+BOUNDARY = "frameboundary"
+WRITE_SECONDS = 10.0
+"""A viewer that reads nothing for this long is let go."""
+FIRST_FRAME_SECONDS = 15.0
+
+
+class Picture(NamedTuple):
+    """How a viewer wants the pictures: JPEG quality, largest width, largest rate."""
+
+    quality: int = 80
+    width: int | None = None
+    fps: float | None = None
+
+
+class Encoder:
+    """Turns frames into JPEGs on its own threads, once per frame, quality and width."""
+
+    def __init__(self, threads: int = 2) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="edgeflow-jpeg")
+        self._latest: dict[tuple[str, int, int | None], tuple[int, asyncio.Future[bytes]]] = {}
+        self.encoded = 0
+
+    async def jpeg(self, topic: str, number: int, frame: Frame, picture: Picture) -> bytes:
+        """Return the frame as JPEG.
+
+        Raises:
+            Problem: 415, it is not an image.
+        """
+        ready = jpeg_bytes(frame.data, frame.meta)
+        if ready is not None:
+            return ready
+        if not is_image(frame.data, frame.meta):
+            raise Problem(
+                415, f"frames of {topic!r} are no images", hint=f"see /api/tap/{topic} instead"
+            )
+        key = (topic, picture.quality, picture.width)
+        known = self._latest.get(key)
+        if known is None or known[0] != number:
+            self.encoded += 1
+            job = asyncio.get_running_loop().run_in_executor(
+                self._threads, encode_jpeg, frame.data, picture.quality, picture.width
+            )
+            known = self._latest[key] = (number, job)
+        return await asyncio.shield(known[1])
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._latest.clear()
+
+
+class MjpegResponse(Response):
+    """A multipart stream that always goes on with the newest frame.
+
+    The kernel's and the server's buffers hold at most one picture more than the viewer has read:
+    nothing is written before the last write has been taken.
+    """
+
+    media_type = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
+
+    def __init__(self, hub: Hub, stream: Stream, encoder: Encoder, picture: Picture) -> None:
+        super().__init__()
+        del self.headers["content-length"]
+        self.headers["cache-control"] = "no-store"
+        self._hub = hub
+        self._stream = stream
+        self._encoder = encoder
+        self._picture = picture
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send pictures until the viewer leaves, stops reading, or the server ends."""
+        with self._hub.viewer(self._stream, paced=self._picture.fps is not None) as viewer:
+            feed = asyncio.ensure_future(self._feed(viewer, send))
+            gone = asyncio.ensure_future(_disconnected(Request(scope, receive)))
+            try:
+                await asyncio.wait({feed, gone}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (feed, gone):
+                    task.cancel()
+                await asyncio.gather(feed, gone, return_exceptions=True)
+
+    async def _feed(self, viewer: Viewer, send: Send) -> None:
+        headers = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(headers)
+        pause = 1.0 / self._picture.fps if self._picture.fps else 0.0
+        while await self._stream.wait_beyond(viewer.last, None):
+            number, frame = self._stream.newest()
+            if frame is None:
+                break
+            begun = time.monotonic()
+            viewer.take(number)
+            try:
+                jpeg = await self._encoder.jpeg(self._stream.topic, number, frame, self._picture)
+            except Problem:
+                continue  # this one frame is no image
+            del frame
+            head = (
+                f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            )
+            body = b"".join((head.encode(), jpeg, b"\r\n"))
+            try:
+                async with asyncio.timeout(WRITE_SECONDS):
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+            except TimeoutError:
+                return
+            if pause:
+                await asyncio.sleep(max(0.0, pause - (time.monotonic() - begun)))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _disconnected(request: Request) -> None:
+    while not await request.is_disconnected():
+        await asyncio.sleep(0.5)

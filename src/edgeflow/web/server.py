@@ -1,0 +1,139 @@
+"""The HTTP server of one gateway: a thread with an event loop of its own."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Sequence
+
+import structlog
+import uvicorn
+
+from edgeflow.core.frame import Frame
+from edgeflow.core.ports import FlowView, FrameSource
+from edgeflow.errors import ConfigError
+from edgeflow.web.access import AccessRules
+from edgeflow.web.application import CustomRoute, build
+from edgeflow.web.mjpeg import Encoder
+from edgeflow.web.streams import Hub
+
+__all__ = ["WebServer"]
+
+START_SECONDS = 10.0
+LINGER_SECONDS = 0.3
+
+log = structlog.get_logger(__name__)
+
+
+class WebServer:
+    """Serves the dashboard from its construction until ``close``.
+
+    Args:
+        host, port: where to listen; port 0 takes a free one.
+        app: name of the app.
+        channels: streams that are expected.
+        view, frames: the running flow.
+        routes: the user's own routes.
+        max_viewers: open video responses at most.
+
+    Raises:
+        ConfigError: it cannot listen there.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        app: str,
+        channels: Sequence[str],
+        view: FlowView,
+        frames: FrameSource,
+        routes: Sequence[CustomRoute] = (),
+        max_viewers: int = 64,
+    ) -> None:
+        self.hub = Hub(channels, max_viewers=max_viewers)
+        self.encoder = Encoder()
+        self.rules = AccessRules(host)
+        self._socket = _listen(host, port)
+        self.port = int(self._socket.getsockname()[1])
+        self._closing = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        application = build(
+            app,
+            view=view,
+            frames=frames,
+            hub=self.hub,
+            encoder=self.encoder,
+            rules=self.rules,
+            closing=self._closing,
+            routes=routes,
+        )
+        config = uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="websockets-sansio",
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="edgeflow-web", daemon=True)
+        self._thread.start()
+        self._await_start()
+        shown = "localhost" if self.rules.loopback else host
+        query = f"?token={self.rules.token}" if self.rules.token else ""
+        self.url = f"http://{shown}:{self.port}/dashboard{query}"
+        log.info("dashboard_ready", url=self.url)
+
+    def publish(self, frame: Frame) -> None:
+        """Show a frame; callable from any thread, returns at once."""
+        self.hub.publish(frame)
+
+    def close(self) -> None:
+        """Stop within a second, viewers or not. Idempotent."""
+        if self._loop is not None and self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # the loop has just ended
+                self._loop.call_soon_threadsafe(self._end)
+        self._thread.join(timeout=2.0)
+        self.encoder.close()
+        self._socket.close()
+
+    def _end(self) -> None:
+        self._closing.set()
+        self.hub.close()
+        self._server.should_exit = True
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._force)
+
+    def _force(self) -> None:
+        self._server.force_exit = True
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self._server.serve(sockets=[self._socket])
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    def _await_start(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise ConfigError("the web server did not start", hint="see the log above")
+            time.sleep(0.005)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise ConfigError(
+            f"the dashboard cannot listen on {host}:{port}: {error.strerror or error}",
+            hint="another app may run there: set GATEWAY_HTTP_PORT or WebInterface(port=...)",
+        ) from error
