@@ -88,7 +88,10 @@ class Valkey:
             command += ["--requirepass", self.password]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, preexec_fn=_die_with_parent
+                command,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - it only calls prctl
             )
         self._await_answer()
 

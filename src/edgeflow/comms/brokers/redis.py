@@ -59,13 +59,14 @@ class RedisBroker(Broker):
         """Return a subscriber; it joins its groups at the first ``receive``."""
         return RedisSubscriber(self.server, self.keys, subscriptions)
 
-    def topics(self) -> list[str]:
-        """Return the topics that were ever published by this app.
+    def topics(self, app: str | None = None) -> list[str]:
+        """Return the topics that ``app`` (default: this broker's) ever published.
 
         Raises:
             UnreachableError: the server is away.
         """
-        return sorted(text(name) for name in self.server.call("SMEMBERS", self.keys.topics))
+        keys = self.keys if app is None else Keys(app)
+        return sorted(text(name) for name in self.server.call("SMEMBERS", keys.topics))
 
     def check(self) -> None:
         """Connect once, to fail early.

@@ -12,6 +12,7 @@ from edgeflow.comms.brokers.base import Delivery, LinkCounters, Subscriber, Subs
 from edgeflow.comms.brokers.redis_lane import Entry, Lane
 from edgeflow.comms.brokers.redis_ledger import Ledger
 from edgeflow.comms.brokers.redis_pace import Gaps, Pace
+from edgeflow.comms.brokers.redis_publisher import identity_of
 from edgeflow.comms.brokers.redis_server import (
     VERSION_FIELD,
     Alarm,
@@ -73,23 +74,18 @@ class RedisSubscriber(Subscriber):
         """Return the next delivery; see the base class."""
         entered = time.monotonic()
         deadline = entered + timeout
-        away = self._pace.entered(entered)
-        fresh = away < _AWAY_SECONDS
+        fresh = self._pace.entered(entered) < _AWAY_SECONDS
         while not self._closed:
             try:
-                if not fresh:
-                    self._catch_up()
-                    fresh = True
-                delivery = self._take()
-                if delivery is None:
-                    self._ask()
-                    delivery = self._take()
+                delivery = self._again() or self._take(fresh)
                 if delivery is not None:
                     self._backoff.reset()
                     self._pace.left(time.monotonic(), _size(delivery))
                     return delivery
+                self._ask()
                 if not self._await(deadline):
                     break
+                fresh = True
             except UnreachableError as error:
                 self._lost(error)
                 if not self._rest(deadline):
@@ -168,26 +164,47 @@ class RedisSubscriber(Subscriber):
 
     # --- deliveries --------------------------------------------------------------------------
 
-    def _take(self) -> Delivery | None:
-        """Return something that is here already."""
+    def _again(self) -> Delivery | None:
+        """Return a frame that is to be delivered again."""
         ledger = self._ledger
-        if ledger is not None:
-            ledger.take_over()
-            while (entry := ledger.next_again()) is not None:
-                delivery = self._deliver(entry)
-                ledger.took_again(entry)
-                if delivery is not None:
-                    return delivery
-        for _ in self._lanes:
-            lane = self._lanes[0]
+        if ledger is None:
+            return None
+        ledger.take_over()
+        while (entry := ledger.next_again()) is not None:
+            delivery = self._deliver(entry)
+            ledger.took_again(entry)
+            if delivery is not None:
+                return delivery
+        return None
+
+    def _take(self, fresh: bool) -> Delivery | None:
+        """Return something that is here already; the lanes take turns.
+
+        ``fresh`` says that what has arrived is the newest, as nobody was away meanwhile.
+        """
+        for lane in list(self._lanes):
+            self._prepare(lane, fresh)
             while lane.ready:
                 delivery = self._deliver(lane.ready[0])
                 lane.ready.popleft()
                 if delivery is not None:
-                    self._lanes.append(self._lanes.pop(0))
+                    self._lanes.remove(lane)
+                    self._lanes.append(lane)
                     return delivery
-            self._lanes.append(self._lanes.pop(0))
         return None
+
+    def _prepare(self, lane: Lane, fresh: bool) -> None:
+        """Fetch what a lane has to offer without waiting for it."""
+        several = len(self._lanes) > 1
+        if lane.asked and (several or not fresh) and self._readable(lane):
+            lane.collect()
+        if lane.asked or lane.connection is None:
+            return
+        if lane.qos is QoS.REALTIME:
+            if several or lane.may_be_behind or (lane.ready and not fresh):
+                lane.look()
+        elif several and not lane.ready:
+            self._ask_lane(lane)
 
     def _deliver(self, entry: Entry) -> Delivery | None:
         wish = entry.wish
@@ -230,6 +247,9 @@ class RedisSubscriber(Subscriber):
         if self._ledger is not None and entry.wish.qos is QoS.DURABLE:
             self._ledger.give_up(entry, reason)
         else:
+            identity = identity_of(entry.fields)[1]
+            missed = self._gaps[entry.wish.topic].missed(*identity)
+            self.links[entry.wish.topic].dropped += max(0, missed)
             self._given_up(entry.wish, entry.id, reason)
 
     def _given_up(self, wish: Subscription, entry_id: str, reason: str) -> None:
@@ -243,39 +263,28 @@ class RedisSubscriber(Subscriber):
 
     # --- reading -----------------------------------------------------------------------------
 
-    def _catch_up(self) -> None:
-        """Replace what arrived while the consumer worked by what is newest."""
-        for lane in self._lanes:
-            if lane.qos is not QoS.REALTIME or lane.connection is None:
-                continue
-            if lane.asked and (lane.connection.has_data() or self._readable(lane)):
-                lane.collect()
-            if lane.ready and not lane.asked:
-                lane.look()
-
     def _readable(self, lane: Lane) -> bool:
+        if lane.connection is None or lane.connection.has_data():
+            return lane.connection is not None
         poll = select.poll()
-        poll.register(lane.connection or self._alarm, select.POLLIN)
+        poll.register(lane.connection, select.POLLIN)
         return bool(poll.poll(0))
 
     def _ask(self) -> None:
-        """Make sure that every lane has a read on its way, unless something is ready."""
-        several = len(self._lanes) > 1
+        """Make sure that every lane has a read on its way."""
         for lane in self._lanes:
-            if lane.qos is QoS.REALTIME and not lane.asked and (several or lane.may_be_behind):
-                lane.look()
-                if lane.ready:
-                    return
-        for lane in self._lanes:
-            if lane.asked:
-                continue
-            count = 1 if lane.qos is QoS.REALTIME else self._pace.count()
-            along: list[Any] = []
-            if lane.qos is QoS.BALANCED:
-                count = min([count, *[max(1, wish.capacity) for wish in lane.wishes]])
-            elif lane.qos is QoS.DURABLE and self._ledger is not None:
-                along = self._ledger.owed()
-            lane.ask(count, along)
+            if not lane.asked:
+                self._ask_lane(lane)
+
+    def _ask_lane(self, lane: Lane) -> None:
+        count, along = 1, []
+        if lane.qos is not QoS.REALTIME:
+            count = self._pace.count()
+        if lane.qos is QoS.BALANCED:
+            count = min([count, *[max(1, wish.capacity) for wish in lane.wishes]])
+        elif lane.qos is QoS.DURABLE and self._ledger is not None:
+            along = self._ledger.owed()
+        lane.ask(count, along)
 
     def _await(self, deadline: float) -> bool:
         """Wait for one lane to read something; False when time is up, or on ``wake``."""
