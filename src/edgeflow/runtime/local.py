@@ -1,5 +1,6 @@
 """Runs nodes as threads of this process: all of a graph, or one of it."""
 
+import contextlib
 import os
 import threading
 import time
@@ -11,6 +12,7 @@ from edgeflow.comms.brokers.base import StatusBoard
 from edgeflow.core.graph import Graph, NodeSpec, Role
 from edgeflow.core.ports import FrameSource
 from edgeflow.core.status import FlowStatus
+from edgeflow.errors import CommsError
 from edgeflow.nodes.gateway.interfaces.base import GatewayContext
 from edgeflow.runtime.monitor import FlowMonitor
 from edgeflow.runtime.order import upstream_first
@@ -184,7 +186,9 @@ class LocalRuntime:
         if self._board is None:
             return own
         mine = {(report.node, report.replica, report.pid) for report in own}
-        others = [decode_report(raw) for raw in self._board.read().values()]
+        others: list[NodeReport | None] = []
+        with contextlib.suppress(OSError, CommsError):  # then we know of ourselves only
+            others = [decode_report(raw) for raw in self._board.read().values()]
         return own + [
             report
             for report in others
@@ -204,8 +208,8 @@ class LocalRuntime:
             member = f"{report.node}/{report.replica}/{report.host}/{os.getpid()}"
             try:
                 self._board.post(member, encode_report(report))
-            except OSError as error:
-                log.warning("report_not_posted", error=str(error))
+            except (OSError, CommsError) as error:
+                log.debug("report_not_posted", error=str(error))
 
     def _chosen_topics(self) -> Sequence[str]:
         emitters = [runner.emitter for runner in self.runners]

@@ -1,15 +1,19 @@
 """Chooses how each link travels, from where its two ends run."""
 
+import contextlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edgeflow.comms.brokers.base import Broker, Publisher, Subscriber, Subscription
 from edgeflow.core.graph import Graph, LinkSpec, Role
 from edgeflow.core.qos import DEFAULT_CAPACITY, QoS
-from edgeflow.errors import ConfigError
+from edgeflow.errors import CommsError, ConfigError
 from edgeflow.runtime.queues import MergedSubscriber
 
 __all__ = ["Planes", "Route", "stream_name"]
+
+OFFSET_SECONDS = 10.0
 
 
 def stream_name(topic: str, codec: str) -> str:
@@ -40,6 +44,8 @@ class Planes:
     brokers: dict[str, Broker]
     default: str
     to_gateway: str = ""
+    _offset_ns: int | None = None
+    _offset_due: float = 0.0
 
     def plane_of(self, link: LinkSpec) -> str:
         """Return the name of the plane that carries ``link``."""
@@ -112,10 +118,18 @@ class Planes:
         return self.brokers[plane].via
 
     def clock_offset_ns(self) -> int | None:
-        """Return what to add to this host's monotonic clock to get one that all hosts share."""
-        used = [name for name in (self.default, self.to_gateway) if name]
-        offsets = (self.brokers[name].clock_offset_ns() for name in used)
-        return next((offset for offset in offsets if offset is not None), None)
+        """Return what to add to this host's monotonic clock to get one that all hosts share.
+
+        Measured again every 10 s; an unreachable server leaves the last value.
+        """
+        now = time.monotonic()
+        if now >= self._offset_due:
+            self._offset_due = now + OFFSET_SECONDS
+            used = [self.brokers[name] for name in (self.default, self.to_gateway) if name]
+            with contextlib.suppress(CommsError):
+                offsets = (broker.clock_offset_ns() for broker in used)
+                self._offset_ns = next((ns for ns in offsets if ns is not None), self._offset_ns)
+        return self._offset_ns
 
     def close(self) -> None:
         """Close every broker."""
