@@ -173,6 +173,8 @@ def cameras() -> Iterator[Finding]:
 def redis() -> Iterator[Finding]:
     """Whether a Redis or Valkey answers; only flows on several hosts need one."""
     import redis as client
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     place = f"{settings.REDIS_HOST}:{settings.REDIS_PORT}"
     try:
@@ -182,6 +184,7 @@ def redis() -> Iterator[Finding]:
             password=settings.REDIS_PASSWORD,
             socket_timeout=REDIS_SECONDS,
             socket_connect_timeout=REDIS_SECONDS,
+            retry=Retry(NoBackoff(), 0),
         ) as server:
             about = server.info("server")
     except client.AuthenticationError:

@@ -1,0 +1,38 @@
+"""``demo``: what it prints and how it ends."""
+
+import socket
+import subprocess
+import sys
+
+from edgeflow.cli import main
+
+COMMAND = "import sys; from edgeflow.cli import main; sys.exit(main())"
+
+
+def test_the_demo_tells_where_to_look_and_ends_in_time(run_dir):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, "demo", "--port", str(port), "--seconds", "1"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(f"http://127.0.0.1:{port}/dashboard") == 1
+    assert "Ctrl+C" in done.stdout
+    assert "edgeflow new" in done.stdout
+    assert "demo: ran " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_demo(capsys):
+    assert main(["demo", "frame"]) == 3
+    assert "did you mean 'frames'?" in capsys.readouterr().err
+
+
+def test_a_clip_that_is_not_there(capsys, tmp_path):
+    assert main(["demo", "--clip", str(tmp_path / "none.mp4")]) == 3
+    assert "error[EF-CONFIG-001]" in capsys.readouterr().err
