@@ -144,11 +144,13 @@ def test_a_clip_of_the_users_own(port: int, tmp_path: Path) -> None:
 def test_the_next_free_port_is_taken_and_said(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_HTTP_PORT", str(port))
     assert "in use" not in "\n".join(welcome(build()))
+    assert "in use" not in "\n".join(welcome(build(port=0)))
     with socket.socket() as other:
         other.bind((settings.BIND_HOST, port))
         other.listen()
         assert free_port(port) > port
         text = "\n".join(welcome(build()))
+        assert welcome(build(port=port))[1].startswith(f"Port {port} is in use")
     assert f"Port {port} is in use" in text
     assert "/dashboard" in text
     assert "Ctrl+C" in text

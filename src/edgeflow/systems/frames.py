@@ -49,9 +49,11 @@ class Dashboard(GatewayNode):
 
     Attributes:
         http_port: where.
+        wanted_port: where it was to be; the same unless that is in use.
     """
 
     http_port: int = 8000
+    wanted_port: int = 8000
 
     def configure(self) -> None:
         """Attach the web interface."""
@@ -83,8 +85,9 @@ def build(
     app.add("camera", source, options=options)
     app.add("detector", FaceDetector)
     app.add("privacy", FaceBlur if blur else BoxDrawer)
-    http_port = free_port(settings.GATEWAY_HTTP_PORT if port is None else port)
-    app.add("gateway", Dashboard, options={"http_port": http_port})
+    wanted = settings.GATEWAY_HTTP_PORT if port is None else port
+    ports = {"http_port": free_port(wanted), "wanted_port": wanted}
+    app.add("gateway", Dashboard, options=ports)
 
     app.link("camera").to("detector").to("privacy").to("gateway")
     app.link("camera").to("gateway")
@@ -158,7 +161,8 @@ def _is_free(port: int) -> bool:
 def welcome(app: EdgeApp) -> list[str]:
     """Return what to tell the user once the flow runs: what, where, how to stop, what next."""
     nodes = {node.name: node for node in app.graph().nodes}
-    port = nodes["gateway"].options["http_port"]
+    ports = nodes["gateway"].options
+    port, wanted = ports["http_port"], ports["wanted_port"]
     source = nodes["camera"].options
     if "camera" in source:
         shown = f"camera {source['camera']}"
@@ -174,8 +178,8 @@ def welcome(app: EdgeApp) -> list[str]:
         "          edgeflow top                          rates, drops and latency, here",
         "          edgeflow new --template frames NAME   a project of your own",
     ]
-    if port not in (0, settings.GATEWAY_HTTP_PORT):
-        lines.insert(1, f"Port {settings.GATEWAY_HTTP_PORT} is in use; the dashboard is on {port}.")
+    if port != wanted:
+        lines.insert(1, f"Port {wanted} is in use; the dashboard is on {port}.")
     return lines
 
 
