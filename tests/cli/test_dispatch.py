@@ -138,6 +138,33 @@ def test_what_a_file_raises_is_told_without_a_traceback(tmp_path, capsys, code, 
         assert "Traceback" not in err
 
 
+def test_what_a_file_prints_does_not_mix_with_the_result(tmp_path, capsys):
+    file = tmp_path / "main.py"
+    file.write_text('print("hello")\n' + BROKEN_LINK)
+    assert main(["graph", str(file), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["name"] == "broken"
+    assert printed.err == "hello\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "start"), [("mermaid", "flowchart LR"), ("dot", "digraph "), ("text", "●")]
+)
+def test_forms_of_a_drawing(tmp_path, capsys, form, start):
+    file = tmp_path / "main.py"
+    file.write_text(BROKEN_LINK)
+    assert main(["graph", str(file), "--format", form]) == 0
+    assert capsys.readouterr().out.startswith(start)
+
+
+def test_a_terminal_without_unicode_gets_escapes(tmp_path):
+    file = tmp_path / "main.py"
+    file.write_text(BROKEN_LINK)
+    done = edgeflow("graph", str(file), PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "\\u25cf" in done.stdout
+
+
 def test_debug_shows_the_traceback(tmp_path, capsys):
     file = tmp_path / "main.py"
     file.write_text("nothing\n")

@@ -1,5 +1,6 @@
 """From ``sys.argv`` to a command and an exit code; imports no more than the command needs."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 ok, 1 failed, 2 usage, 3 configuration, 4 unreachable, 130 interrupted.
     """
+    _tolerate_narrow_encodings()
     words = list(sys.argv[1:] if argv is None else argv)
     words, debug = _take_debug(words)
     if words and words[0] == "help":
@@ -42,6 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         from edgeflow.cli.failures import report
 
         return report(error, verb=verb.name, debug=debug)
+
+
+def _tolerate_narrow_encodings() -> None:
+    """Let a stream that cannot show a character show its escape instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and (stream.encoding or "").lower() != "utf-8":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _take_debug(words: list[str]) -> tuple[list[str], bool]:

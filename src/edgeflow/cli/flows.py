@@ -2,14 +2,18 @@
 
 import runpy
 import sys
+from contextlib import redirect_stdout
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeflow.cli.failures import user_code
 from edgeflow.cli.terminal import JsonOption, narrate, new_group, write, write_json
+
+if TYPE_CHECKING:
+    from edgeflow.app import EdgeApp
 
 group = new_group()
 
@@ -103,14 +107,11 @@ def check(file: FileArgument, json: JsonOption = False) -> int:
     Prints a summary of the flow, or every problem with the line it was made in and what to do
     about it. Ends with 3 when there are problems.
     """
-    from edgeflow.app import capture
     from edgeflow.core.checks import find_problems
     from edgeflow.core.render import to_json
     from edgeflow.errors import GraphError
 
-    _require(file)
-    with user_code():
-        graph = capture(file).graph()
+    graph = load(file).graph()
     problems = find_problems(graph)
     if json:
         found = [{"code": p.code, "message": p.message, "hint": p.hint} for p in problems]
@@ -137,14 +138,11 @@ def graph(
     As text for the terminal, as Mermaid for Markdown pages, as DOT for Graphviz, or as JSON for
     programs. A flow with mistakes is drawn too; `edgeflow check` names them.
     """
-    from edgeflow.app import capture
     from edgeflow.cli.drawing import draw
     from edgeflow.cli.terminal import stdout
     from edgeflow.core import render
 
-    _require(file)
-    with user_code():
-        declared = capture(file).graph()
+    declared = load(file).graph()
     if json or form is Format.JSON:
         write_json(render.to_json(declared))
     elif form is Format.MERMAID:
@@ -153,6 +151,20 @@ def graph(
         write(render.to_dot(declared).rstrip("\n"))
     else:
         write(draw(declared, width=stdout().width))
+
+
+def load(file: Path) -> "EdgeApp":
+    """Return the app that a file declares; what the file prints goes to stderr.
+
+    Raises:
+        ConfigError: no such file, or it declares no app.
+        UserCodeError: its code raised something.
+    """
+    from edgeflow.app import capture
+
+    _require(file)
+    with redirect_stdout(sys.stderr), user_code():
+        return capture(file)
 
 
 def _require(file: Path) -> None:
