@@ -135,6 +135,7 @@ def _one_node(graph: Graph, broker: Broker | None, node: str) -> LocalRuntime:
         planes,
         mode="node",
         only=node,
+        replica=None,
         board=broker.board(),
         drain=not broker.remembers,
     )

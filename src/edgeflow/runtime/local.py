@@ -38,7 +38,7 @@ class LocalRuntime:
         planes: how links travel.
         mode: shown in the status.
         only: name of the one node to run here, or None for all.
-        replica: number of the instance of ``only``.
+        replica: number of the instance of ``only``; None to claim one through the broker.
         board: where reports are shared with other processes; None when all nodes are here.
         drain: process what is still in the links at the end (pointless where they remember it).
 
@@ -54,7 +54,7 @@ class LocalRuntime:
         *,
         mode: str,
         only: str | None = None,
-        replica: int = 0,
+        replica: int | None = 0,
         board: StatusBoard | None = None,
         drain: bool = True,
     ) -> None:
@@ -78,7 +78,7 @@ class LocalRuntime:
             for number in (range(spec.replicas) if only is None else (replica,))
         ]
 
-    def _runner(self, spec: NodeSpec, replica: int) -> NodeRunner:
+    def _runner(self, spec: NodeSpec, replica: int | None) -> NodeRunner:
         context = None
         if spec.role is Role.GATEWAY:
             links = self.graph.links_into(spec.name)

@@ -113,6 +113,12 @@ class Planes:
         subscribers = [self.brokers[plane].subscriber(group) for plane, group in wishes.items()]
         return subscribers[0] if len(subscribers) == 1 else MergedSubscriber(subscribers)
 
+    def claim_member(self, node: str, timeout: float) -> int | None:
+        """Take a number among the processes that run ``node`` on other hosts too."""
+        spec = self.graph.node(node)
+        expected = spec.replicas if spec is not None else 1
+        return self.brokers[self.default].claim_member(node, expected, timeout)
+
     def via(self, plane: str) -> str:
         """Return the name shown for a plane."""
         return self.brokers[plane].via

@@ -24,6 +24,8 @@ from edgeflow.runtime.reports import LOG_LINES, NodeReport, NodeStats, link_repo
 
 __all__ = ["ENDED", "CrashBudget", "NodeRunner"]
 
+CLAIM_SECONDS = 1.0
+
 ENDED = frozenset({"finished", "failed", "stopped"})
 """States that a node does not leave by itself."""
 
@@ -56,7 +58,7 @@ class NodeRunner:
     Args:
         spec: the declaration.
         planes: how its links travel.
-        replica: number of this instance.
+        replica: number of this instance; None to claim one among all processes that run it.
         context: what interfaces of a gateway get.
         clock: time source of pacing and alignment.
 
@@ -70,13 +72,14 @@ class NodeRunner:
         spec: NodeSpec,
         planes: Planes,
         *,
-        replica: int = 0,
+        replica: int | None = 0,
         context: GatewayContext | None = None,
         clock: Clock | None = None,
         start_after: threading.Event | None = None,
     ) -> None:
         self.spec = spec
-        self.replica = replica
+        self.replica = replica or 0
+        self._claims = replica is None
         self.clock: Clock = clock or SystemClock()
         self.state = "starting"
         self.ready = threading.Event()
@@ -101,7 +104,7 @@ class NodeRunner:
         self._drain_until = 0.0
         self._budget = CrashBudget()
         self._topics: tuple[Any, ...] | None = None
-        name = spec.name if spec.replicas == 1 else f"{spec.name}/{replica}"
+        name = spec.name if spec.replicas == 1 else f"{spec.name}/{self.replica}"
         self._thread = threading.Thread(target=self._main, name=f"node-{name}", daemon=True)
 
     # --- for the runtime -------------------------------------------------------------------
@@ -259,7 +262,15 @@ class NodeRunner:
         self.log.warning("node_restarting", pause_s=pause, restarts=self.stats.restarts)
         return self.stopping.wait(pause)
 
+    def _claim_number(self) -> None:
+        while self._claims and not self.stopping.is_set():
+            number = self._planes.claim_member(self.spec.name, CLAIM_SECONDS)
+            if number is not None:
+                self.replica = number
+                self._claims = False
+
     def _configure(self) -> None:
+        self._claim_number()
         node = self.spec.factory(**self.spec.options)
         self.node = node
         node.name = self.spec.name

@@ -219,6 +219,19 @@ class Broker(ABC):
         """Return where reports are left, or None when members share no such place."""
         return None
 
+    def claim_member(self, group: str, expected: int, timeout: float) -> int | None:
+        """Take a number among the live members of ``group``, until ``close``.
+
+        Args:
+            group: the consumer node.
+            expected: members it should have; numbers below come first.
+            timeout: seconds after which to give up when the server is away.
+
+        Returns:
+            The number, or None when the server did not answer in time.
+        """
+        return 0
+
     def clock_offset_ns(self) -> int | None:
         """Return what to add to this host's monotonic clock to get a clock all members share.
 

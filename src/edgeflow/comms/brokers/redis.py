@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgeflow.comms.brokers.base import Broker, Publisher, StatusBoard, Subscriber, Subscription
+from edgeflow.comms.brokers.redis_members import Membership
 from edgeflow.comms.brokers.redis_publisher import RedisPublisher
 from edgeflow.comms.brokers.redis_server import Keys, Server
 from edgeflow.comms.brokers.redis_subscriber import RedisSubscriber
@@ -43,6 +44,7 @@ class RedisBroker(Broker):
         secret = password if password is not None else settings.REDIS_PASSWORD
         default = (settings.REDIS_HOST, settings.REDIS_PORT)
         self.server = Server(server_address(host, port, url, secret, default))
+        self._members: dict[str, Membership] = {}
 
     @property
     def keys(self) -> Keys:
@@ -77,6 +79,12 @@ class RedisBroker(Broker):
         """
         self.server.call("PING")
 
+    def claim_member(self, group: str, expected: int, timeout: float) -> int | None:
+        """Take a number among the live members of ``group``, until ``close``."""
+        prefix = f"{self.keys.prefix}member:{group}:"
+        membership = self._members.setdefault(group, Membership(self.server, prefix))
+        return membership.claim(expected, timeout)
+
     def clock_offset_ns(self) -> int:
         """Return the server's clock minus this host's CLOCK_MONOTONIC, in ns.
 
@@ -107,7 +115,10 @@ class RedisBroker(Broker):
         return _RedisBoard(self.server, self.keys)
 
     def close(self) -> None:
-        """Close the connection that publishers, subscribers and the board share."""
+        """Give back numbers and close the connection that all share."""
+        for membership in self._members.values():
+            membership.close()
+        self._members.clear()
         self.server.close()
 
 
