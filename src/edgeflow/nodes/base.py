@@ -24,6 +24,10 @@ class NodeHost(Protocol):
         """End the node after the call in progress."""
         ...
 
+    def pause(self, seconds: float) -> None:
+        """Sleep, but not beyond the node's end."""
+        ...
+
     def allocate(self, shape: tuple[int, ...], dtype: Any) -> "np.ndarray[Any, Any]":
         """Return a writable array in the memory of the node's output link."""
         ...

@@ -183,6 +183,10 @@ class NodeRunner:
         self.finishing = True
         self.stopping.set()
 
+    def pause(self, seconds: float) -> None:
+        """Sleep, but not beyond the node's end."""
+        self.clock.wait(self.stopping, seconds)
+
     def allocate(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """Return a writable array in the memory of the output link."""
         if self.emitter is None:
