@@ -3,7 +3,6 @@
 import os
 import socket
 import struct
-import time
 from collections import deque
 from typing import Any
 
@@ -19,7 +18,6 @@ __all__ = ["Connection", "Parcel"]
 
 _ANCILLARY = socket.CMSG_LEN(struct.calcsize("i"))
 _ACKS_AT_ONCE = 8
-_ACK_DELAY_NS = 1_000_000
 _HALF = 1 << 31
 
 
@@ -60,12 +58,12 @@ class Connection:
         self.alive = True
         self._refusals: list[int] = []
         self._returning = self._leaving = False
+        self._acks_at_once = max(1, min(_ACKS_AT_ONCE, subscription.capacity // 4))
         self._leases = 0
         self._handed = 0
         self._generation = 0
         self._newest: memoryview | None = None
         self._segments: dict[int, MappedSegment] = {}
-        self._last_tell_ns = 0
         hello = packets.Hello(
             packets.VERSION,
             subscription.group,
@@ -146,11 +144,10 @@ class Connection:
         self.asked = False
         self._return()
 
-    def acknowledge(self, number: int) -> None:
-        """Note that a frame was processed; told at once, or with others that follow quickly."""
+    def acknowledge(self, number: int, *, later: bool) -> None:
+        """Tell that a frame was processed; ``later``: it may wait a little for others."""
         self.acks.append(number)
-        late = time.monotonic_ns() - self._last_tell_ns > _ACK_DELAY_NS
-        if late or len(self.acks) >= _ACKS_AT_ONCE:
+        if not later or len(self.acks) >= self._acks_at_once:
             self._tell()
 
     def refuse(self, number: int) -> None:
@@ -236,7 +233,6 @@ class Connection:
         return True
 
     def _tell_raw(self, packet: bytes) -> bool:
-        self._last_tell_ns = time.monotonic_ns()
         try:
             self.sock.send(packet)
         except OSError:  # full: told later; broken: there is nobody to tell

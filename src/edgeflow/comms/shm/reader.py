@@ -28,8 +28,12 @@ RESCAN_INTERVAL = 0.5
 """Seconds between looks for further publishers."""
 
 MAX_PUBLISHERS = 256
+_FAST_STREAK = 32
+_FAST_INTERVAL = 0.0002
+_SPIN_SECONDS = 0.0001
 _PREFETCH = 32
 _SHORT_WAIT = 0.005
+_ANSWER_MS = 5
 
 
 class ShmSubscriber(Subscriber):
@@ -49,6 +53,8 @@ class ShmSubscriber(Subscriber):
         self._view = memoryview(self._buffer)
         self._calls = 0
         self._next_scan = 0.0
+        self._streak = 0
+        self._last_call = 0.0
         self._closed = False
         self._epoll = select.epoll()
         self._wake_lock = threading.Lock()
@@ -63,6 +69,8 @@ class ShmSubscriber(Subscriber):
         self._calls += 1
         now = time.monotonic()
         deadline = now + timeout
+        self._streak = self._streak + 1 if now - self._last_call < _FAST_INTERVAL else 0
+        self._last_call = now
         while True:
             if now >= self._next_scan:
                 self._scan(now)
@@ -81,7 +89,7 @@ class ShmSubscriber(Subscriber):
         """Tell the publisher that a DURABLE frame was processed."""
         parcel = self._settle(delivery)
         if parcel is not None:
-            parcel.connection.acknowledge(parcel.head.number)
+            parcel.connection.acknowledge(parcel.head.number, later=self._is_fast)
 
     def nack(self, delivery: Delivery) -> None:
         """Give a DURABLE frame back, and with it those that would overtake it."""
@@ -133,16 +141,27 @@ class ShmSubscriber(Subscriber):
                 self._fetch()
             if not self._parcels:
                 return None
-            parcel = self._parcels.popleft()
-            connection = parcel.connection
-            outdated = connection.realtime and connection.asked_in != self._calls
-            if outdated and connection.is_stale(parcel):
-                connection.discard(parcel)
-                self.links[connection.subscription.topic].dropped += 1
-                continue
-            delivery = self._open(parcel)
+            parcel: Parcel | None = self._parcels.popleft()
+            if parcel.connection.realtime and parcel.connection.asked_in != self._calls:
+                parcel = self._freshen(parcel)
+            delivery = self._open(parcel) if parcel is not None else None
             if delivery is not None:
                 return delivery
+
+    def _freshen(self, parcel: Parcel) -> Parcel | None:
+        """Exchange a frame that came for an earlier call for the newest one.
+
+        The answer is waited for, briefly: it is this topic's turn.
+        """
+        connection = parcel.connection
+        if not connection.is_stale(parcel):
+            return parcel
+        connection.discard(parcel)
+        self.links[connection.subscription.topic].dropped += 1
+        connection.ask(self._calls)
+        answer = select.poll()
+        answer.register(connection.descriptor, select.POLLIN)
+        return self._read(connection) if answer.poll(_ANSWER_MS) else None
 
     def _ask(self) -> None:
         for connection in self._connections.values():
@@ -194,7 +213,7 @@ class ShmSubscriber(Subscriber):
 
     def _wait(self, seconds: float) -> bool:
         """Wait for a socket to have something; True when woken."""
-        events = self._epoll.poll(0) if self._has_news() else []
+        events = self._spin()
         if not events:
             for connection in self._connections.values():
                 connection.flush()
@@ -210,8 +229,21 @@ class ShmSubscriber(Subscriber):
                 os.eventfd_read(self._wake)
         return woken and not self._readable
 
-    def _has_news(self) -> bool:
-        return any(connection.acks for connection in self._connections.values())
+    def _spin(self) -> list[tuple[int, int]]:
+        """Look for a moment without sleeping, when frames come quickly."""
+        if not self._is_fast:
+            return []
+        poll, end = self._epoll.poll, time.monotonic() + _SPIN_SECONDS
+        while time.monotonic() < end:
+            events = poll(0)
+            if events:
+                return events
+        return []
+
+    @property
+    def _is_fast(self) -> bool:
+        """True while frames follow each other so quickly that sleeping and telling cost more."""
+        return self._streak >= _FAST_STREAK
 
     def _withdraw(self) -> None:
         """Between two calls nothing may be on its way, or it would be old when it is looked at."""

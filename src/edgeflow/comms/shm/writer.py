@@ -223,6 +223,7 @@ class ShmPublisher(Publisher):
         slot.memory[start - len(header) : start] = np.frombuffer(header, np.uint8)
         content.offset = slot.offset + start - len(header)
         with self._lock:
+            self._drain()
             self._dispatch(content)
             self._pool.drop(slot)
         return True
@@ -309,8 +310,12 @@ class ShmPublisher(Publisher):
 
     def _drain(self) -> None:
         """Take in everything that readers have said. The lock is held."""
-        for descriptor, _ in self._inbox.poll(0):
-            self._handle(descriptor)
+        for _ in range(_READS_AT_ONCE):
+            events = self._inbox.poll(0)
+            if not events:
+                break
+            for descriptor, _ in events:
+                self._handle(descriptor)
         if self._pool.retired:
             for peer in self._peers.values():
                 for segment in self._pool.retired:
@@ -347,24 +352,20 @@ class ShmPublisher(Publisher):
         self._read(peer)
 
     def _read(self, peer: Peer) -> None:
-        for _ in range(_READS_AT_ONCE):
-            try:
-                size = peer.sock.recv_into(self._buffer)
-            except BlockingIOError:
-                return
-            except ConnectionResetError:  # it left frames unread; what it said is still to come
-                continue
-            except OSError as error:
-                self._remove(peer, str(error))
-                return
-            if not size:
-                self._remove(peer)
-                return
-            try:
-                self._understand(peer, self._view[:size])
-            except FrameDecodeError as error:
-                self._remove(peer, str(error))
-                return
+        try:
+            size = peer.sock.recv_into(self._buffer)
+        except (BlockingIOError, ConnectionResetError):
+            return  # after a reset, what it said before is still to come
+        except OSError as error:
+            self._remove(peer, str(error))
+            return
+        if not size:
+            self._remove(peer)
+            return
+        try:
+            self._understand(peer, self._view[:size])
+        except FrameDecodeError as error:
+            self._remove(peer, str(error))
 
     def _understand(self, peer: Peer, packet: memoryview) -> None:
         if peer.greeted:
