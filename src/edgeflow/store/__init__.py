@@ -1,0 +1,1 @@
+"""Keeping what flowed: events in a database, frames in recordings."""

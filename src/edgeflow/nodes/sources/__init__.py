@@ -4,11 +4,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgeflow.nodes.sources.camera import CameraProducer
+    from edgeflow.nodes.sources.replay import ReplayProducer
     from edgeflow.nodes.sources.video import VideoFileProducer
 
-__all__ = ["CameraProducer", "VideoFileProducer"]
+__all__ = ["CameraProducer", "ReplayProducer", "VideoFileProducer"]
 
-_HOMES = {"CameraProducer": "camera", "VideoFileProducer": "video"}
+_HOMES = {
+    "CameraProducer": "camera",
+    "ReplayProducer": "replay",
+    "VideoFileProducer": "video",
+}
 
 
 def __getattr__(name: str) -> object:
