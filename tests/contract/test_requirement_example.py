@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from servers import free_port, valkey
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "readme_example.py.txt"

@@ -1,11 +1,11 @@
 import itertools
 
 import pytest
-from flows import Collector, Counter, wait_until
 
 from edgeflow import EdgeApp
 from edgeflow.errors import ConfigError, UnreachableError
 from edgeflow.runtime.control import ControlServer, attach, running
+from flows import Collector, Counter, wait_until
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import time
 
 import numpy as np
 import pytest
-from flows import Collector, Counter, Doubler, app_with, wait_until
 
 from edgeflow import EdgeApp, Frame, QoS
 from edgeflow.errors import GraphError
 from edgeflow.nodes import ConsumerNode, FusionNode, ProducerNode, SinkNode
+from flows import Collector, Counter, Doubler, app_with, wait_until
 
 
 def numbers(frames: list[Frame]) -> list[int]:

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from flows import wait_until
 
 from edgeflow.runtime.control import attach
+from flows import wait_until
 
 FLOW = """
 import json, os, sys, time

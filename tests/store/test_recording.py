@@ -2,7 +2,6 @@ import threading
 
 import numpy as np
 import pytest
-from flows import Collector, Counter, wait_until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
@@ -12,6 +11,7 @@ from edgeflow.errors import StoreError
 from edgeflow.nodes.sources.replay import ReplayProducer
 from edgeflow.protocols.frames import decode
 from edgeflow.store.recording import Recorder, Recording, record
+from flows import Collector, Counter, wait_until
 
 PAYLOADS = [
     np.arange(24, dtype=">u2").reshape(2, 3, 4),

@@ -8,13 +8,13 @@ import time
 
 import numpy as np
 import pytest
-from flows import wait_until
 
 from edgeflow.comms.brokers.base import Subscription
 from edgeflow.comms.tcp import TcpBroker
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError
+from flows import wait_until
 
 
 def free_port() -> int:
