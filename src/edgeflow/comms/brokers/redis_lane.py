@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from edgeflow.comms.brokers.base import Subscription
-from edgeflow.comms.brokers.redis_publisher import entry_fields, identity_of
+from edgeflow.comms.brokers.redis_entry import entry_fields, identity_of
 from edgeflow.comms.brokers.redis_server import VERSION_FIELD, Keys, Server, wish_text
 from edgeflow.comms.brokers.resp import IO_SECONDS, Connection, ReplyError, checked, text
 from edgeflow.core.qos import QoS
@@ -37,14 +37,17 @@ end
 return redis.error_reply('NOGROUP')
 """
 
-# Passes over the oldest entries of a group that lags by more than its capacity.
+# Passes over the oldest entries of a group that lags by more than its capacity. Servers before 7.0
+# do not tell the lag.
 _SKIP = """
 local groups = redis.call('XINFO', 'GROUPS', KEYS[1])
 for _, group in ipairs(groups) do
   local info = {}
   for i = 1, #group, 2 do info[group[i]] = group[i + 1] end
-  if info['name'] == ARGV[1] and info['lag'] then
-    local extra = info['lag'] - tonumber(ARGV[3])
+  if info['name'] == ARGV[1] then
+    local after = '(' .. info['last-delivered-id']
+    local lag = info['lag'] or #redis.call('XRANGE', KEYS[1], after, '+')
+    local extra = lag - tonumber(ARGV[3])
     if extra > 0 then
       redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', extra, 'NOACK',
                  'STREAMS', KEYS[1], '>')

@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 
 from edgeflow.comms.brokers.base import MAX_ATTEMPTS, Subscription
+from edgeflow.comms.brokers.redis_entry import entry_fields
 from edgeflow.comms.brokers.redis_lane import Entry
-from edgeflow.comms.brokers.redis_publisher import entry_fields
 from edgeflow.comms.brokers.redis_server import Keys, Server, group_infos
 from edgeflow.comms.brokers.resp import ReplyError, text
 from edgeflow.errors import UnreachableError
@@ -69,6 +69,7 @@ class Ledger:
         self._in_flight: dict[_Key, Entry] = {}
         self._acks: dict[str, list[str]] = {}
         self._sent: dict[str, list[str]] = {}
+        self._flushing: set[_Key] = set()
         self._notes: deque[Sequence[Any]] = deque(maxlen=_LIST_MOST)
         self._oldest_ack = 0.0
         self._busy_until = 0.0
@@ -209,6 +210,8 @@ class Ledger:
             acks, self._acks = self._acks, {}
             notes = list(self._notes)
             self._notes.clear()
+            flushing = {(topic, entry_id) for topic, ids in acks.items() for entry_id in ids}
+            self._flushing |= flushing
         if not acks and not notes:
             return
         try:
@@ -218,6 +221,9 @@ class Ledger:
                 for topic, ids in acks.items():
                     self._acks[topic] = ids + self._acks.get(topic, [])
             raise
+        finally:
+            with self._lock:
+                self._flushing -= flushing
 
     # --- joining, and frames of the dead -----------------------------------------------------
 
@@ -230,7 +236,9 @@ class Ledger:
         self._beat()
         self.flush()
         with self._lock:
-            known = set(self._in_flight)
+            known = set(self._in_flight) | self._flushing
+            for done in (self._acks, self._sent):
+                known |= {(topic, entry_id) for topic, ids in done.items() for entry_id in ids}
             known |= {(entry.wish.topic, entry.id) for entry in (*ready, *self._retries)}
         self._found.clear()
         for topic, wish in self._wishes.items():

@@ -14,10 +14,18 @@ from typing import Any
 import structlog
 
 from edgeflow.comms.brokers.base import LinkCounters, Publisher, Subscription
+from edgeflow.comms.brokers.redis_entry import (
+    Identity,
+    entry_fields,
+    entry_order,
+    id_after,
+    identity_of,
+)
 from edgeflow.comms.brokers.redis_server import (
     VERSION_FIELD,
     Backoff,
     Keys,
+    PayloadsAwayError,
     Server,
     Wish,
     group_infos,
@@ -31,7 +39,7 @@ from edgeflow.core.qos import QoS
 from edgeflow.errors import FrameTooLargeError, UnreachableError
 from edgeflow.protocols.frames import MAX_META_BYTES, encode
 
-__all__ = ["Identity", "RedisPublisher", "entry_fields", "identity_of"]
+__all__ = ["RedisPublisher"]
 
 log = structlog.get_logger(__name__)
 
@@ -48,23 +56,6 @@ _EARLIEST = "0-0"
 
 # Servers before 7.0 do not tell how far a group lags behind.
 _COUNT_UNREAD = "return #redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])"
-
-Identity = tuple[int, int]
-"""Epoch and sequence of a frame."""
-
-
-def entry_fields(flat: Sequence[Any]) -> dict[bytes, Any]:
-    """Return the fields of a stream entry by name."""
-    return {bytes(flat[i]): flat[i + 1] for i in range(0, len(flat) - 1, 2)}
-
-
-def identity_of(fields: dict[bytes, Any]) -> tuple[int, Identity, int]:
-    """Return frame id, identity and bound of an entry; zeros for a stranger's."""
-    try:
-        number, epoch, sequence, bound = text(fields.get(b"i", b"")).split(" ")
-        return int(number), (int(epoch), int(sequence)), int(bound)
-    except ValueError:
-        return 0, (0, 0), 0
 
 
 class RedisPublisher(Publisher):
@@ -276,10 +267,10 @@ class RedisPublisher(Publisher):
             lag = info.get("lag")
             unread = self._count_unread(delivered, capacity) if lag is None else int(lag)
             room = min(room, capacity - held - unread)
-            below.append(text(summary[1]) if summary[0] else _after(delivered))
+            below.append(text(summary[1]) if summary[0] else id_after(delivered))
         self._room = room
         if below and len(self._recent) == self._recent.maxlen:
-            self._trim_below = min(*below, self._recent[0], key=_entry_order)
+            self._trim_below = min(*below, self._recent[0], key=entry_order)
 
     def _count_unread(self, delivered: str, capacity: int) -> int:
         count = self.server.call("EVAL", _COUNT_UNREAD, 1, self._stream, delivered, capacity)
@@ -302,7 +293,9 @@ class RedisPublisher(Publisher):
     # --- connecting ----------------------------------------------------------------------------
 
     def disconnect(self, error: Exception) -> None:
-        """Give up the connection."""
+        """Give up the connection, if it is the one concerned."""
+        if isinstance(error, PayloadsAwayError):
+            return
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -377,16 +370,6 @@ class RedisPublisher(Publisher):
                 ("HDEL", keys.groups(self.topic), group),
                 ("HINCRBY", keys.groups(self.topic), VERSION_FIELD, 1),
             )
-
-
-def _entry_order(entry_id: str) -> tuple[int, int]:
-    milliseconds, _, number = entry_id.partition("-")
-    return int(milliseconds), int(number or 0)
-
-
-def _after(entry_id: str) -> str:
-    milliseconds, number = _entry_order(entry_id)
-    return f"{milliseconds}-{number + 1}"
 
 
 def _aligned(header: bytes) -> bytes:

@@ -14,7 +14,16 @@ from edgeflow.comms.brokers.resp import Address, Connection, ReplyError, checked
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError, UnreachableError
 
-__all__ = ["Alarm", "Backoff", "Keys", "Server", "Wish", "group_infos", "read_wishes"]
+__all__ = [
+    "Alarm",
+    "Backoff",
+    "Keys",
+    "PayloadsAwayError",
+    "Server",
+    "Wish",
+    "group_infos",
+    "read_wishes",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +35,10 @@ Wish = tuple[QoS, int]
 
 VERSION_FIELD = b"#"
 """Field of the register of groups that changes whenever the register does."""
+
+
+class PayloadsAwayError(UnreachableError):
+    """The server that keeps the payloads is away; the one with the streams is not concerned."""
 
 
 class Keys:

@@ -9,15 +9,16 @@ from typing import Any
 import structlog
 
 from edgeflow.comms.brokers.base import Delivery, LinkCounters, Subscriber, Subscription
+from edgeflow.comms.brokers.redis_entry import identity_of
 from edgeflow.comms.brokers.redis_lane import Entry, Lane
 from edgeflow.comms.brokers.redis_ledger import Ledger
 from edgeflow.comms.brokers.redis_pace import Gaps, Pace
-from edgeflow.comms.brokers.redis_publisher import identity_of
 from edgeflow.comms.brokers.redis_server import (
     VERSION_FIELD,
     Alarm,
     Backoff,
     Keys,
+    PayloadsAwayError,
     Server,
     group_infos,
 )
@@ -326,6 +327,8 @@ class RedisSubscriber(Subscriber):
             self._ledger.joined(lane.ready)
 
     def _lost(self, error: Exception) -> None:
+        if isinstance(error, PayloadsAwayError):
+            return
         self.server.lost(error)
         for lane in self._lanes:
             lane.disconnect()
