@@ -1,0 +1,1 @@
+"""EdgeFlow beside its peers, measured in one run."""

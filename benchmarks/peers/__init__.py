@@ -1,0 +1,1 @@
+"""What EdgeFlow is measured beside: one file per peer, behind the interface of ``transport``."""
