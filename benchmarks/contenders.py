@@ -1,77 +1,131 @@
-"""Who takes part, and which processes a run of each consists of."""
+"""What can be measured: bare transports, EdgeFlow's flows, a dora dataflow, a plain copy."""
 
+import os
+import socket
+import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.case import Case
+from benchmarks.stamps import SETUP_VARIABLE, Setup
 
-ROOT = Path(__file__).parents[1]
+__all__ = ["Contender", "Dora", "Flow", "Transport", "free_port"]
 
-Commands = list[list[str]]
+ROOT = Path(__file__).resolve().parents[1]
+FLOWS = ROOT / "benchmarks" / "flows"
 
 
-@dataclass(frozen=True)
+def free_port() -> int:
+    """Return a loopback port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
 class Contender:
-    """A transport under test.
+    """Something that moves frames from a sender to receivers.
 
     Attributes:
-        name: shown in tables.
-        commands: gives the command lines of a run, which all start at once.
-        environment: variables of its processes beside those of the case.
+        label: its name in tables.
+        ours: EdgeFlow, rather than a peer.
+        changes: fields of ``Setup`` that this contender needs otherwise.
+        loopback: it needs a free TCP port in ``Setup.url``.
+        watch: ids of processes, beside its own, whose processor time belongs to it.
     """
 
-    name: str
-    commands: Callable[[Case, Path], Commands]
-    environment: dict[str, str] = field(default_factory=dict)
+    label: str
+    ours: bool = False
+    changes: dict[str, object] = field(default_factory=dict)
+    loopback: bool = False
+    watch: Sequence[int] = ()
+
+    def prepare(self, setup: Setup) -> Setup:
+        """Return the setup of this contender."""
+        changes = dict(self.changes)
+        if self.loopback:
+            changes["url"] = f"127.0.0.1:{free_port()}"
+        return replace(setup, **changes)  # type: ignore[arg-type]
+
+    def start(self, setup: Setup) -> list["subprocess.Popen[bytes]"]:
+        """Start every process of a run."""
+        raise NotImplementedError
+
+    def ends_by_itself(self) -> bool:
+        """True when its processes end once the control page says stop."""
+        return True
+
+    def spawn(self, setup: Setup, *words: str) -> "subprocess.Popen[bytes]":
+        """Start one process in the folder of the run; what it says goes to ``output.txt``."""
+        binaries = Path(sys.executable).parent
+        environment = os.environ | {
+            SETUP_VARIABLE: setup.to_json(),
+            "PYTHONPATH": str(ROOT),
+            "PATH": f"{binaries}:{os.environ.get('PATH', '')}",
+            "EDGEFLOW_RUN_DIR": f"{setup.folder}/run",
+        }
+        with (Path(setup.folder) / "output.txt").open("ab") as output:
+            return subprocess.Popen(
+                words,
+                cwd=setup.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
 
 
-def peer(name: str, module: str, **environment: str) -> Contender:
-    """Return the contender whose two ends are in ``benchmarks.peers.MODULE``."""
+@dataclass
+class Transport(Contender):
+    """A module of ``benchmarks.peers`` with a process for each end."""
 
-    def commands(case: Case, folder: Path) -> Commands:
-        worker = [sys.executable, "-m", "benchmarks.peers.worker", module]
-        ends = [[*worker, "consume", str(index)] for index in range(case.consumers)]
-        return [*ends, [*worker, "produce"]]
+    module: str = ""
 
-    return Contender(name, commands, environment)
-
-
-def flow(name: str, script: str, *arguments: str, **environment: str) -> Contender:
-    """Return the contender that runs one of our flows as a user would."""
-    path = ROOT / "benchmarks" / "flows" / script
-
-    def commands(case: Case, folder: Path) -> Commands:
-        return [[sys.executable, str(path), *arguments]]
-
-    return Contender(name, commands, environment)
+    def start(self, setup: Setup) -> list["subprocess.Popen[bytes]"]:
+        command = (sys.executable, "-m", "benchmarks.transport")
+        senders = [self.spawn(setup, *command, "sender", self.module)]
+        return senders + [
+            self.spawn(replace(setup, index=index), *command, "receiver", self.module)
+            for index in range(setup.receivers)
+        ]
 
 
-def nodes(name: str, script: str, *names: str, **environment: str) -> Contender:
-    """Return the contender that runs each of our nodes as a ``--node`` process."""
-    path = ROOT / "benchmarks" / "flows" / script
+@dataclass
+class Flow(Contender):
+    """A file with an ``EdgeApp``, run as a user runs it: ``processes``, ``node`` or ``threads``."""
 
-    def commands(case: Case, folder: Path) -> Commands:
-        return [[sys.executable, str(path), "--node", node] for node in names]
+    ours: bool = True
+    file: str = "stream.py"
+    mode: str = "processes"
 
-    return Contender(name, commands, environment)
+    def start(self, setup: Setup) -> list["subprocess.Popen[bytes]"]:
+        command = (sys.executable, str(FLOWS / self.file))
+        if self.mode == "processes":
+            return [self.spawn(setup, *command, "--processes")]
+        if self.mode == "threads":
+            return [self.spawn(setup, *command)]
+        nodes = [f"watch{index}" for index in range(setup.receivers)] + ["source"]
+        return [self.spawn(setup, *command, "--node", node) for node in nodes]
 
-
-EDGEFLOW = flow("edgeflow", "pipe.py", "--processes")
-ICEORYX2 = peer("iceoryx2", "iceoryx")
-ZMQ_IPC = peer("zmq ipc", "zmq_ipc")
-ZENOH_TCP = peer("zenoh tcp", "zenoh_tcp")
-ZENOH_SHM = peer("zenoh shm", "zenoh_shm")
-MEMCPY = peer("memcpy", "memcpy")
-
-
-def _dora(case: Case, folder: Path) -> Commands:
-    from benchmarks.peers.dora_node import write_dataflow
-
-    environment = case.to_environment(folder) | {"PYTHONPATH": str(ROOT), "RUST_LOG": "error"}
-    program = Path(sys.executable).with_name("dora")
-    return [[str(program), "run", str(write_dataflow(case, folder, environment))]]
+    def ends_by_itself(self) -> bool:
+        return self.mode != "node"
 
 
-DORA = Contender("dora-rs", _dora)
+@dataclass
+class Dora(Contender):
+    """A dataflow of two Python nodes under ``dora run``."""
+
+    label: str = "dora-rs"
+
+    def start(self, setup: Setup) -> list["subprocess.Popen[bytes]"]:
+        node = ROOT / "benchmarks" / "peers" / "dora_node.py"
+        lines = ["nodes:", "  - id: sender", f"    path: {node}", "    args: sender"]
+        lines += ["    outputs: [frame]"]
+        for index in range(setup.receivers):
+            lines += [f"  - id: receiver{index}", f"    path: {node}"]
+            lines += [f"    args: receiver {index}", "    inputs:", "      frame:"]
+            lines += ["        source: sender/frame", f"        queue_size: {setup.capacity}"]
+        path = Path(setup.folder) / "dataflow.yml"
+        path.write_text("\n".join(lines) + "\n")
+        return [self.spawn(setup, "dora", "run", str(path))]

@@ -1,197 +1,235 @@
-"""Runs contenders in turns and collects delays, rates and CPU time."""
+"""Runs contenders in turn, round by round, and compares them.
 
-import json
-import os
-import statistics
+A run: the receivers and the sender start as processes of their own, frames flow until every
+receiver has seen some (``WARM_FRAMES``), then comes the measured window, then they stop. Receivers
+note per frame when it was sent and when its array was there; processor time is read from /proc at
+both ends of the window for all processes of the contender.
+"""
+
+import contextlib
+import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
+from typing import Any
 
+import numpy as np
 import psutil
 
-from benchmarks.case import WARM_UP_SECONDS, Case
-from benchmarks.contenders import ROOT, Contender
+from benchmarks.contenders import Contender
+from benchmarks.machine import cpu_ns, family
+from benchmarks.stamps import Control, Record, Setup
 
-_START_SECONDS = 20.0
-_END_SECONDS = 20.0
-_POLL_SECONDS = 0.02
-_COUNTS = ("torn", "missing", "disordered")
+__all__ = ["Reading", "RunError", "Summary", "measure", "rounds", "summarise"]
 
-
-@dataclass
-class Outcome:
-    """One run.
-
-    Attributes:
-        rates: frames per second of each consumer.
-        delays: seconds from just before sending to arrival, of all consumers.
-        cpu: share of one core that all processes of the run took while frames flowed, 1.0 = 100 %.
-        torn, missing, disordered: frames, summed over the consumers.
-    """
-
-    rates: list[float]
-    delays: list[float]
-    cpu: float
-    torn: int
-    missing: int
-    disordered: int
+START_SECONDS = 40.0
+STOP_SECONDS = 15.0
+WARM_FRAMES = 24
+SETTLE_SECONDS = 0.3
 
 
 class RunError(Exception):
-    """A contender did not deliver a result."""
-
-
-def run(contender: Contender, case: Case) -> Outcome:
-    """Run one contender once.
-
-    Raises:
-        RunError: it did not start or end in time; with the end of what it wrote.
-    """
-    with tempfile.TemporaryDirectory(prefix="edgeflow-bench-") as name:
-        folder = Path(name)
-        environment = os.environ | case.to_environment(folder) | contender.environment
-        with (folder / "log").open("wb") as log:
-            processes = [
-                subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
-                for command in contender.commands(case, folder)
-            ]
-            try:
-                cpu = _watch(folder, case, processes)
-                _await_files(folder, "result-*.json", case.consumers, _END_SECONDS)
-                _await_ends(processes)
-            except RunError as error:
-                written = (folder / "log").read_text(errors="replace")[-1500:]
-                raise RunError(f"{contender.name}: {error}\n{written}") from None
-            finally:
-                _kill(processes)
-        return _outcome(folder, cpu)
-
-
-def _watch(folder: Path, case: Case, processes: Sequence[subprocess.Popen[bytes]]) -> float:
-    """Return the CPU share of all processes over the middle of the run."""
-    _await_files(folder, "first-*", case.consumers, _START_SECONDS)
-    time.sleep(min(WARM_UP_SECONDS, case.seconds / 4))
-    begun, before = time.monotonic(), cpu_seconds(p.pid for p in processes)
-    time.sleep(case.seconds * 0.6)
-    after, ended = cpu_seconds(p.pid for p in processes), time.monotonic()
-    return sum(after[pid] - before.get(pid, 0.0) for pid in after) / (ended - begun)
-
-
-def cpu_seconds(roots: Iterable[int]) -> dict[int, float]:
-    """Return user plus system seconds of these processes and all their descendants, by pid."""
-    spent: dict[int, float] = {}
-    for root in roots:
-        try:
-            top = psutil.Process(root)
-            family = [top, *top.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            continue
-        for process in family:
-            try:
-                times = process.cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            spent[process.pid] = times.user + times.system
-    return spent
-
-
-def _await_files(folder: Path, pattern: str, count: int, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while len(list(folder.glob(pattern))) < count:
-        if time.monotonic() > deadline:
-            raise RunError(f"no {pattern} after {seconds:.0f} s")
-        time.sleep(_POLL_SECONDS)
-
-
-def _await_ends(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    deadline = time.monotonic() + 3.0
-    for process in processes:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            return
-
-
-def _kill(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        try:
-            family = psutil.Process(process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            family = []
-        process.kill()
-        for child in family:
-            try:
-                child.kill()
-            except psutil.NoSuchProcess:
-                continue
-        process.wait(5)
-
-
-def _outcome(folder: Path, cpu: float) -> Outcome:
-    results = [json.loads(path.read_text()) for path in sorted(folder.glob("result-*.json"))]
-    return Outcome(
-        rates=[result["rate"] for result in results],
-        delays=[delay / 1e9 for result in results for delay in result["delays"]],
-        cpu=cpu,
-        **{count: sum(result[count] for result in results) for count in _COUNTS},
-    )
+    """A contender did not start, or left no record."""
 
 
 @dataclass
-class Series:
-    """All rounds of one contender in one case."""
+class Reading:
+    """One run, seen from its receivers.
 
-    outcomes: list[Outcome]
-    failures: list[str]
+    Attributes:
+        latencies_ms: of every frame of the window, of the receiver with the highest median.
+        fps: frames per second at the receiver that got fewest.
+        torn, skipped: frames whose ends did not belong together; gaps in the sequence.
+        cpu_percent: processor time of all processes, in percent of one core.
+        cpu_ms_per_frame: the same per frame of the slowest receiver.
+    """
 
-    @property
-    def ok(self) -> bool:
-        """Whether there is anything to show."""
-        return bool(self.outcomes)
-
-    @property
-    def rate(self) -> float:
-        """Median over the rounds of the slowest consumer's frames per second."""
-        return statistics.median(min(outcome.rates) for outcome in self.outcomes)
+    latencies_ms: "np.ndarray[Any, Any]" = field(default_factory=lambda: np.empty(0))
+    fps: float = 0.0
+    torn: int = 0
+    skipped: int = 0
+    cpu_percent: float = 0.0
+    cpu_ms_per_frame: float = 0.0
 
     @property
     def p50(self) -> float:
-        """Median over the rounds of the median delay, in seconds."""
-        return statistics.median(statistics.median(o.delays) for o in self.outcomes)
-
-    @property
-    def p99(self) -> float:
-        """99th percentile of the delays of all rounds, in seconds."""
-        delays = sorted(delay for outcome in self.outcomes for delay in outcome.delays)
-        return delays[int(0.99 * (len(delays) - 1))]
-
-    @property
-    def cpu(self) -> float:
-        """Median CPU share of one core."""
-        return statistics.median(outcome.cpu for outcome in self.outcomes)
-
-    def count(self, name: str) -> int:
-        """Return the sum of ``torn``, ``missing`` or ``disordered`` over all rounds."""
-        return sum(getattr(outcome, name) for outcome in self.outcomes)
+        """Median latency in ms."""
+        return float(np.median(self.latencies_ms)) if len(self.latencies_ms) else float("nan")
 
 
-def compare(contenders: Sequence[Contender], case: Case, rounds: int) -> dict[str, Series]:
-    """Run the contenders in turns, ``rounds`` times, so that foreign load hits all alike.
+@dataclass
+class Summary:
+    """All rounds of one contender. Figures are medians of rounds; ``p99`` pools their frames."""
 
-    A contender that fails twice in a row is left out of the rounds that follow.
+    label: str
+    ours: bool
+    p50: float
+    p99: float
+    fps: float
+    fps_least: float
+    fps_most: float
+    cpu_percent: float
+    cpu_ms_per_frame: float
+    torn: int
+    skipped: int
+    readings: int
+    failures: int
+    p50_rounds: list[float] = field(default_factory=list)
+    fps_rounds: list[float] = field(default_factory=list)
+    cpu_rounds: list[float] = field(default_factory=list)
+
+
+def measure(contender: Contender, setup: Setup, seconds: float) -> Reading:
+    """Run a contender once.
+
+    Raises:
+        RunError: it did not work; the message ends with what its processes printed.
     """
-    series = {contender.name: Series([], []) for contender in contenders}
-    for number in range(rounds):
-        turn = number % len(contenders)
-        for contender in [*contenders[turn:], *contenders[:turn]]:
-            own = series[contender.name]
-            if len(own.failures) > len(own.outcomes) + 1:
-                continue
+    folder = tempfile.mkdtemp(prefix="bench-")
+    setup = contender.prepare(replace(setup, folder=folder))
+    control = Control(folder)
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        processes = contender.start(setup)
+        _await_warm(processes, control, setup)
+        time.sleep(SETTLE_SECONDS)
+        begin, end, busy = _window([p.pid for p in processes], contender.watch, seconds)
+        control.stop()
+        _end(processes, by_signal=not contender.ends_by_itself())
+        return _read(setup, begin, end, busy)
+    except (RunError, OSError, KeyError, ValueError) as error:
+        said = (Path(folder) / "output.txt").read_text(errors="replace") if processes else ""
+        raise RunError(f"{contender.label}: {error}\n{said[-3000:]}") from error
+    finally:
+        _kill(processes)
+        control.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def rounds(
+    contenders: Sequence[Contender], setup: Setup, *, count: int, seconds: float, title: str
+) -> dict[str, Summary]:
+    """Measure every contender ``count`` times, taking turns; return a summary for each label."""
+    readings: dict[str, list[Reading]] = {contender.label: [] for contender in contenders}
+    failures: dict[str, int] = dict.fromkeys(readings, 0)
+    for number in range(count):
+        order = list(contenders) if number % 2 == 0 else list(reversed(contenders))
+        for contender in order:
+            _progress(f"{title}: round {number + 1}/{count}, {contender.label}")
             try:
-                own.outcomes.append(run(contender, case))
+                readings[contender.label].append(measure(contender, setup, seconds))
             except RunError as error:
-                own.failures.append(str(error))
-    return series
+                failures[contender.label] += 1
+                sys.stderr.write(f"\n{error}\n")
+    _progress("")
+    return {
+        contender.label: summarise(contender, readings[contender.label], failures[contender.label])
+        for contender in contenders
+    }
+
+
+def summarise(contender: Contender, readings: Sequence[Reading], failures: int = 0) -> Summary:
+    """Return the medians of ``readings``."""
+    pooled = np.concatenate([r.latencies_ms for r in readings]) if readings else np.empty(0)
+    p50s, rates = [r.p50 for r in readings], [r.fps for r in readings]
+    shares = [r.cpu_percent for r in readings]
+    return Summary(
+        label=contender.label,
+        ours=contender.ours,
+        p50=_median(p50s),
+        p99=float(np.percentile(pooled, 99)) if len(pooled) else float("nan"),
+        fps=_median(rates),
+        fps_least=min(rates, default=0.0),
+        fps_most=max(rates, default=0.0),
+        cpu_percent=_median(shares),
+        cpu_ms_per_frame=_median([r.cpu_ms_per_frame for r in readings]),
+        torn=sum(r.torn for r in readings),
+        skipped=sum(r.skipped for r in readings),
+        readings=len(readings),
+        failures=failures,
+        p50_rounds=p50s,
+        fps_rounds=rates,
+        cpu_rounds=shares,
+    )
+
+
+def _median(values: Iterable[float]) -> float:
+    found = list(values)
+    return float(median(found)) if found else float("nan")
+
+
+def _await_warm(processes: list["subprocess.Popen[bytes]"], control: Control, setup: Setup) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while any(control.counted(index) < WARM_FRAMES for index in range(setup.receivers)):
+        ended = [process.returncode for process in processes if process.poll() is not None]
+        if ended:
+            raise RunError(f"a process ended with status {ended[0]} before frames flowed")
+        if time.monotonic() > deadline:
+            counts = [control.counted(index) for index in range(setup.receivers)]
+            raise RunError(f"no frames after {START_SECONDS:.0f} s (receivers have {counts})")
+        time.sleep(0.02)
+
+
+def _window(roots: list[int], watched: Sequence[int], seconds: float) -> tuple[int, int, int]:
+    """Return begin and end on the monotonic clock and the processor time between, all in ns."""
+    pids = family([*roots, *watched])
+    busy, begin = cpu_ns(pids), time.monotonic_ns()
+    time.sleep(seconds)
+    busy, end = cpu_ns(pids) - busy, time.monotonic_ns()
+    return begin, end, busy
+
+
+def _read(setup: Setup, begin: int, end: int, busy: int) -> Reading:
+    span = (end - begin) / 1e9
+    slowest = Reading(fps=float("inf"), cpu_percent=busy / (end - begin) * 100)
+    worst = -1.0
+    for index in range(setup.receivers):
+        record = Record(setup.folder, index)
+        inside = record.within(begin, end)
+        if not inside.any():
+            raise RunError(f"receiver {index} saw nothing within the window")
+        latencies = (record.seen - record.sent)[inside] / 1e6
+        steps = np.diff(record.sequence[inside])
+        slowest.fps = min(slowest.fps, float(inside.sum()) / span)
+        slowest.torn += record.torn + int((steps <= 0).sum())
+        slowest.skipped += int((steps[steps > 0] - 1).sum())
+        if float(np.median(latencies)) > worst:
+            worst = float(np.median(latencies))
+            slowest.latencies_ms = latencies
+    slowest.cpu_ms_per_frame = busy / 1e6 / (slowest.fps * span)
+    return slowest
+
+
+def _end(processes: list["subprocess.Popen[bytes]"], *, by_signal: bool) -> None:
+    if by_signal:
+        time.sleep(0.3)  # let what was sent arrive
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.1, deadline - time.monotonic()))
+
+
+def _kill(processes: list["subprocess.Popen[bytes]"]) -> None:
+    """End what has not ended by itself: the processes of this run and their descendants."""
+    alive = [process for process in processes if process.poll() is None]
+    for pid in family([process.pid for process in alive]):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).kill()
+    for process in alive:
+        process.wait(5)
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{text}")
+    elif text:
+        sys.stderr.write(text + "\n")
+    sys.stderr.flush()

@@ -1,119 +1,185 @@
-"""Tables: ours, the peer, the ratio and whether the target was met."""
+"""Tables, targets and the JSON form of results."""
 
 import argparse
 import json
-from dataclasses import asdict, dataclass
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-from benchmarks.facts import environment
+from benchmarks.harness import Summary
+from benchmarks.machine import environment
+
+__all__ = ["Options", "Result", "Target", "main", "paired_ratio"]
+
+FULL_ROUNDS = 7
+MISSED = 1
 
 
 @dataclass(frozen=True)
-class Row:
-    """One comparison.
+class Options:
+    """How much to measure.
 
     Attributes:
-        what: case and measure.
-        unit: of the two values.
-        ours: EdgeFlow's value.
-        peer: name of the other side; empty when the target is absolute.
-        theirs: its value; of an absolute target the wanted value.
-        at_least: smallest ratio ours/theirs that meets the target; None without such a target.
-        at_most: largest ratio that meets it; None without such a target.
+        rounds: runs of each contender.
+        latency_seconds: window at 30 fps.
+        rate_seconds: window flat out.
+        quick: few rounds and small windows: shows that it works, not how fast it is.
+    """
+
+    rounds: int = FULL_ROUNDS
+    latency_seconds: float = 4.0
+    rate_seconds: float = 1.5
+    quick: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """A promise, and what was measured.
+
+    Attributes:
+        what: the quantity.
+        ours, other: measured; ``other`` is None when the target is absolute.
+        ratio: ours to the other, or ours to the bound.
+        wanted: the promise in words.
+        met: whether it was kept.
     """
 
     what: str
-    unit: str
     ours: float
-    peer: str = ""
-    theirs: float | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @property
-    def ratio(self) -> float | None:
-        """Ours divided by theirs."""
-        return self.ours / self.theirs if self.theirs else None
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the target was met; None where there is none."""
-        if self.ratio is None or (self.at_least is None and self.at_most is None):
-            return None
-        above = self.at_least is None or self.ratio >= self.at_least
-        return above and (self.at_most is None or self.ratio <= self.at_most)
-
-    def cells(self) -> list[str]:
-        """Return the texts of one line of the table."""
-        target = ""
-        if self.at_least is not None:
-            target = f">= {self.at_least:g}"
-        if self.at_most is not None:
-            target = f"<= {self.at_most:g}"
-        return [
-            self.what,
-            _number(self.ours),
-            self.peer,
-            _number(self.theirs),
-            self.unit,
-            "" if self.ratio is None else f"{self.ratio:.2f}",
-            target,
-            {None: "", True: "yes", False: "NO"}[self.met],
-        ]
+    other: float | None
+    ratio: float
+    wanted: str
+    met: bool
 
 
-HEADINGS = ["case", "ours", "beside", "theirs", "unit", "ratio", "target", "met"]
+@dataclass
+class Result:
+    """One table of one benchmark."""
+
+    title: str
+    rows: list[Summary] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def expect(
+        self, what: str, ours: float, wanted: str, met: bool, other: float | None = None,
+        ratio: float | None = None,
+    ) -> None:  # fmt: skip
+        """Add a target."""
+        if ratio is None:
+            ratio = ours / other if other else math.nan
+        self.targets.append(Target(what, ours, other, ratio, wanted, met))
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Return the median over rounds of ours to theirs; rounds are neighbours in time."""
+    pairs = [a / b for a, b in zip(ours, theirs, strict=False) if b]
+    return float(median(pairs)) if pairs else math.nan
 
 
-def table(rows: list[Row]) -> str:
-    """Return the rows as aligned text."""
-    lines = [HEADINGS, *(row.cells() for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    texts = [
-        "  ".join(
-            cell.rjust(width) if column in {1, 3, 5} else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    return "\n".join([texts[0], "-" * max(len(text) for text in texts), *texts[1:]])
+def main(
+    name: str, run: Callable[[Options], list[Result]], argv: Sequence[str] | None = None
+) -> int:
+    """Command line of one benchmark: measure, print, and write JSON when asked to.
 
-
-def arguments(title: str | None, argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse what all benchmarks share: ``--rounds``, ``--quick`` and ``--json``."""
-    parser = argparse.ArgumentParser(description=title)
-    parser.add_argument("--rounds", type=int, default=7, help="rounds per contender and case")
-    parser.add_argument("--quick", action="store_true", help="two rounds, fewer peers")
-    parser.add_argument("--json", type=Path, help="write the rows to this file as well")
-    options = parser.parse_args(argv)
-    if options.quick:
-        options.rounds = min(options.rounds, 2)
-    return options
-
-
-def show(title: str, rows: list[Row], notes: list[str], json_path: Path | None = None) -> None:
-    """Print the environment, the table and notes; write them as JSON where asked."""
+    Returns:
+        0 when every target was met.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
+    parser.add_argument("--quick", action="store_true", help="one round with small windows")
+    parser.add_argument("--rounds", type=int, default=FULL_ROUNDS)
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    words = parser.parse_args(argv)
+    options = (
+        Options(rounds=1, latency_seconds=1.5, rate_seconds=0.7, quick=True)
+        if words.quick
+        else Options(rounds=words.rounds)
+    )
     facts = environment()
-    print(f"\n## {title}\n")
-    print("  ".join(f"{name} {value}" for name, value in facts.items()))
-    print(f"\n{table(rows)}")
-    for note in notes:
-        print(f"note: {note}")
-    if json_path is not None:
-        entries = [{**asdict(row), "ratio": row.ratio, "met": row.met} for row in rows]
-        json_path.write_text(
-            json.dumps({"title": title, "environment": facts, "rows": entries, "notes": notes})
-        )
+    results = run(options)
+    show(facts, results)
+    if words.json is not None:
+        write_json(words.json, facts, {name: results})
+    return 0 if all(target.met for result in results for target in result.targets) else MISSED
 
 
-def main(title: str, measure, doc: str | None) -> None:  # type: ignore[no-untyped-def]
-    """Run one benchmark as a program: parse, measure, show."""
-    options = arguments(doc)
-    rows, notes = measure(options.rounds, options.quick)
-    show(title, rows, notes, options.json)
+def show(facts: dict[str, Any], results: Sequence[Result]) -> None:
+    """Print tables and targets."""
+    out = sys.stdout
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    out.write(f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, ")
+    out.write(f"{facts['system']}, Python {facts['python']}\n{versions}\n")
+    out.write(f"busy before: {facts['busy_percent_before']}% of all cores\n")
+    for result in results:
+        out.write(f"\n## {result.title}\n\n")
+        if result.rows:
+            _table(_HEAD, [_row(row) for row in result.rows])
+        if result.targets:
+            out.write("\n")
+            _table(
+                ("target", "ours", "peer", "ratio", "wanted", "met"),
+                [_target(target) for target in result.targets],
+            )
+        for note in result.notes:
+            out.write(f"\n{note}\n")
+    out.flush()
+
+
+def write_json(path: Path, facts: dict[str, Any], benchmarks: dict[str, list[Result]]) -> None:
+    """Write every figure; not-a-number becomes null."""
+    found = {name: [asdict(result) for result in results] for name, results in benchmarks.items()}
+    text = json.dumps({"environment": facts, "benchmarks": _plain(found)}, indent=1)
+    path.write_text(text + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return value
+
+
+_HEAD = (
+    "contender", "p50 ms", "p99 ms", "frames/s", "least..most", "CPU ms/frame", "CPU % of a core",
+    "skipped", "torn", "rounds",
+)  # fmt: skip
+
+
+def _row(row: Summary) -> tuple[str, ...]:
+    failed = f" ({row.failures} failed)" if row.failures else ""
+    return (
+        ("**" + row.label + "**") if row.ours else row.label,
+        _number(row.p50), _number(row.p99), _number(row.fps),
+        f"{_number(row.fps_least)}..{_number(row.fps_most)}",
+        _number(row.cpu_ms_per_frame), _number(row.cpu_percent),
+        str(row.skipped), str(row.torn), f"{row.readings}{failed}",
+    )  # fmt: skip
+
+
+def _target(target: Target) -> tuple[str, ...]:
+    other = "" if target.other is None else _number(target.other)
+    ratio = _number(target.ratio) if math.isfinite(target.ratio) else ""
+    met = "yes" if target.met else "**no**"
+    return target.what, _number(target.ours), other, ratio, target.wanted, met
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    for row in (head, tuple("-" * width for width in widths), *rows):
+        line = " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write(f"| {line} |\n")

@@ -1,55 +1,58 @@
-"""dora-rs: ``dora run`` starts the daemon and both nodes; frames travel as Arrow arrays."""
+"""One end of a dora dataflow: ``sender`` writes into dora's shared memory, ``receiver`` reads it.
+
+Started by ``dora run``, set up through the environment.
+"""
 
 import sys
+import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 import numpy as np
-import pyarrow
 from dora import Node
 
-from benchmarks.case import Case
-from benchmarks.peers import base
-
-_QUEUE = 8
+from benchmarks.stamps import Control, Recorder, Setup, blank, stamp
+from benchmarks.transport import pace
 
 
-def write_dataflow(case: Case, folder: Path, environment: dict[str, str]) -> Path:
-    """Write the graph that ``dora run`` takes."""
-    worker = "-m benchmarks.peers.worker dora_node"
-    lines = ["nodes:"]
-    for index in range(case.consumers):
-        lines += _node(f"viewer{index}", f"{worker} consume {index}", environment)
-        lines += ["    inputs:", "      frame:", "        source: camera/frame"]
-        lines += [f"        queue_size: {_QUEUE}"]
-    lines += _node("camera", f"{worker} produce", environment)
-    lines += ["    outputs: [frame]"]
-    path = folder / "dataflow.yml"
-    path.write_text("\n".join(lines) + "\n")
-    return path
+def send(setup: Setup) -> None:
+    node, control = Node(), Control(setup.folder)
+    image = blank(setup.shape).reshape(-1)
+    size, due, sequence = setup.size, time.monotonic(), 0
+    while not control.stopped:
+        if not setup.in_place:
+            stamp(image, size, sequence)
+        sample = node.send_output_raw("frame", size)
+        memory = sample.as_memoryview()
+        slot = np.frombuffer(memory, np.uint8)
+        if setup.in_place:
+            stamp(slot, size, sequence)
+        else:
+            np.copyto(slot, image)
+        del slot
+        memory.release()
+        sample.send()
+        sequence += 1
+        due = pace(due, setup.fps)
 
 
-def _node(name: str, arguments: str, environment: dict[str, str]) -> list[str]:
-    lines = [f"  - id: {name}", f"    path: {sys.executable}", f"    args: {arguments}", "    env:"]
-    return lines + [f"      {key}: '{value}'" for key, value in environment.items()]
+def receive(setup: Setup, index: int) -> None:
+    node, recorder = Node(), Recorder(setup, index)
+    while not recorder.stopped:
+        event = node.next(timeout=0.2)
+        if event is None or event["type"] == "STOP":
+            if recorder.stopped:
+                break
+            continue
+        if event["type"] == "INPUT":
+            recorder.saw(event["value"].to_numpy(zero_copy_only=True).reshape(setup.shape))
+    recorder.save()
 
 
-class Sender(base.Sender):
-    def __init__(self, case: Case, folder: Path) -> None:
-        self._node = Node()
-
-    def send(self, frame: np.ndarray) -> None:
-        self._node.send_output("frame", pyarrow.array(frame, type=pyarrow.uint8()))
-
-
-class Receiver(base.Receiver):
-    def __init__(self, case: Case, folder: Path, index: int) -> None:
-        self._node = Node()
-
-    def receive(self, timeout: float) -> np.ndarray | None:
-        while True:
-            event = self._node.next(timeout=timeout)
-            if event is None or event["type"] in {"STOP", "ERROR"}:
-                return None
-            if event["type"] == "INPUT":
-                self._value = event["value"]
-                return self._value.to_numpy(zero_copy_only=True)
+if __name__ == "__main__":
+    setup = Setup.from_environment()
+    if sys.argv[1] == "sender":
+        send(setup)
+    else:
+        receive(setup, int(sys.argv[2]))

@@ -40,9 +40,7 @@ class _Receiver:
         found = self._client.xread({STREAM: self._last}, count=1, block=_WAIT)
         if not found:
             return None
-        streams = found.values() if isinstance(found, dict) else [found[0][1]]
-        entries = next(iter(streams))
-        self._last, fields = entries[-1] if not isinstance(entries[0], list) else entries[0][-1]
+        self._last, fields = found[0][1][-1]
         return np.frombuffer(fields[b"f"], np.uint8).reshape(self._shape)
 
     def close(self) -> None:

@@ -5,16 +5,17 @@
 
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = new URL("../", import.meta.url);
 const TARGET = new URL("../../src/edgeflow/web/static/SOURCE_HASH", import.meta.url);
 const FILES = ["docs.html", "index.html", "package-lock.json", "package.json", "tsconfig.json", "vite.config.ts"];
 
-const sources = readdirSync(fileURLToPath(new URL("src/", ROOT)), { recursive: true, withFileTypes: true })
+const folder = fileURLToPath(ROOT);
+const sources = readdirSync(join(folder, "src"), { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile())
-  .map((entry) => `${entry.parentPath ?? entry.path}/${entry.name}`.replaceAll("\\", "/"))
-  .map((path) => `src/${path.split("/frontend/src/").pop()}`);
+  .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll("\\", "/"));
 
 const sha256 = (data) => createHash("sha256").update(data).digest("hex");
 const lines = [...FILES, ...sources].sort().map((path) => `${sha256(readFileSync(new URL(path, ROOT)))}  ${path}\n`);

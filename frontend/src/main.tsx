@@ -3,6 +3,7 @@
 import { render } from "preact";
 
 import { App } from "./app";
+import { unlock } from "./state/api";
 import { followHash } from "./state/route";
 import { connect } from "./state/store";
 import { followTheme } from "./state/theme";
@@ -15,18 +16,25 @@ import "./styles/logs.css";
 
 followTheme();
 followHash();
-forgetToken();
 
 const root = document.getElementById("root");
+const token = takeToken();
 if (root) {
-  const link = connect();
-  render(<App retry={() => link.retryNow()} />, root);
+  if (token) void unlock(token).catch(() => false).then(() => start(root));
+  else start(root);
 }
 
-/** The cookie carries the token from here on; it need not stay in the address bar. */
-function forgetToken(): void {
+function start(element: HTMLElement): void {
+  const link = connect();
+  render(<App retry={() => link.retryNow()} />, element);
+}
+
+/** Removes the token from the address bar: once handed in, a cookie carries it. */
+function takeToken(): string | null {
   const here = new URL(location.href);
-  if (!here.searchParams.has("token")) return;
+  const value = here.searchParams.get("token");
+  if (value === null) return null;
   here.searchParams.delete("token");
   history.replaceState(null, "", here);
+  return value;
 }

@@ -39,6 +39,7 @@ describe("log lines", () => {
   it("are bounded, in order, each once; earlier ones go in front", () => {
     const known = appendLines([], [line(5), line(6)]);
     expect(appendLines(known, [line(3), line(5), line(7)]).map((each) => each.number)).toEqual([3, 5, 6, 7]);
+    expect(appendLines([line(1), line(9)], [line(4)]).map((each) => each.number)).toEqual([1, 4, 9]);
     expect(appendLines(known, [line(7), line(8)], 3).map((each) => each.number)).toEqual([6, 7, 8]);
     expect(appendLines(known, [line(6)])).toBe(known);
   });

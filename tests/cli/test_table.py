@@ -1,8 +1,8 @@
 """The table of commands, and the help that is made of it."""
 
+import resource
 import subprocess
 import sys
-import time
 from importlib import import_module
 
 import pytest
@@ -62,11 +62,12 @@ def test_help_is_quick_and_imports_nothing_heavy():
     )
     spent = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
-        spent.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert not HEAVY & set(done.stderr.split())
     assert done.stdout == help_text()
-    assert min(spent) < 0.150
+    assert min(spent) < 0.150  # of processor time: other work on the machine does not count

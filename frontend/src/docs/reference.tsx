@@ -148,6 +148,7 @@ function Responses({ operation, document }: { operation: Operation; document: Do
         <details key={code} class="response" open={code.startsWith("2")}>
           <summary>
             <b>{code}</b> <span class="muted">{body.description}</span>
+            <span class="faint"> {Object.keys(body.content ?? {}).join(", ")}</span>
           </summary>
           <Contained body={body} document={document} />
         </details>
@@ -163,9 +164,9 @@ function Contained({ body, document }: { body: Content; document: Document }): J
     <>
       {Object.entries(body.content ?? {}).map(([type, content]) => {
         const shape = outline(content.schema, document);
+        if (shape === "any") return null;
         return (
           <div key={type} class="content">
-            <span class="faint">{type}</span>
             {typeof shape === "object" ? <pre class="json">{outlineText(shape)}</pre> : <code>{String(shape)}</code>}
           </div>
         );

@@ -14,18 +14,20 @@ export function levelRank(level: string): number {
   return level === "critical" ? 3 : 1;
 }
 
-/** Append new lines in order of their number, skip those known, keep the newest `capacity`. */
+/** Merge new lines by their number, skip those known, keep the newest `capacity`. */
 export function appendLines(
   known: readonly LogLine[],
   fresh: readonly LogLine[],
   capacity = LOG_CAPACITY,
 ): readonly LogLine[] {
-  const newest = known[known.length - 1]?.number ?? -1;
-  const oldest = known[0]?.number ?? Infinity;
-  const after = fresh.filter((line) => line.number > newest);
-  const before = known.length === 0 ? [] : fresh.filter((line) => line.number < oldest);
-  if (after.length === 0 && before.length === 0) return known;
-  return [...before, ...known, ...after].slice(-capacity);
+  const newest = known[known.length - 1]?.number ?? -Infinity;
+  if (fresh.every((line) => line.number > newest)) {
+    return fresh.length === 0 ? known : [...known, ...fresh].slice(-capacity);
+  }
+  const numbers = new Set(known.map((line) => line.number));
+  const missing = fresh.filter((line) => !numbers.has(line.number));
+  if (missing.length === 0) return known;
+  return [...known, ...missing].sort((a, b) => a.number - b.number).slice(-capacity);
 }
 
 export interface LogFilter {

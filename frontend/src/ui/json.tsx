@@ -9,6 +9,11 @@ export function Json({ value }: { value: unknown }): JSX.Element {
   return <pre class="json">{render(value, 0)}</pre>;
 }
 
+/** What a frame carries: JSON, or a text that already describes it. */
+export function Preview({ value }: { value: unknown }): JSX.Element {
+  return typeof value === "string" ? <pre class="json">{value}</pre> : <Json value={value} />;
+}
+
 function render(value: unknown, depth: number): ComponentChildren {
   if (value === null || value === undefined) return <span class="json-null">null</span>;
   if (typeof value === "number") return <span class="json-number">{number(value)}</span>;

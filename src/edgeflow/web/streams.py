@@ -104,6 +104,8 @@ class Stream:
         """Make ``frame`` the newest; called from any thread."""
         now_ns = self._clock.monotonic_ns()
         with self._lock:
+            if self.closed:
+                return
             self._frame = frame
             self.count += 1
             self._meter.tick(now_ns)
@@ -176,9 +178,7 @@ class Stream:
             viewers=len(viewers),
             dropped=self._dropped_before + sum(viewer.missed(count) for viewer in viewers),
             kind=_kind(frame),
-            shape=[int(side) for side in getattr(frame.data, "shape", ())] or None
-            if frame
-            else None,
+            shape=_shape(frame),
             stalled=age_s is not None and age_s > stall_s,
         )
 
@@ -198,25 +198,25 @@ class Hub:
         self._streams = {name: Stream(name, self._clock) for name in channels}
         self._lock = threading.Lock()
         self._max_viewers = max_viewers
-        self._refused: set[str] = set()
-        self.closed = False
+        self._exhausted = False
 
     def publish(self, frame: Frame) -> None:
         """Take a frame on any thread; returns at once, never raises."""
         stream = self._streams.get(frame.topic) or self._add(frame.topic)
-        if stream is not None and not self.closed:
+        if stream is not None:
             stream.publish(frame)
 
     def _add(self, topic: str) -> Stream | None:
         with self._lock:
             if topic not in self._streams and len(self._streams) >= MAX_TOPICS:
-                if not self._refused:
+                if not self._exhausted:
                     _log.warning("topics_exhausted", topic=topic, limit=MAX_TOPICS)
-                self._refused.add("any")
+                self._exhausted = True
                 return None
             # A copy, so that readers on other threads never see the dict change under them.
-            self._streams = {topic: Stream(topic, self._clock), **self._streams} | {}
-            return self._streams[topic]
+            stream = self._streams.get(topic) or Stream(topic, self._clock)
+            self._streams = {**self._streams, topic: stream}
+            return stream
 
     def streams(self) -> list[Stream]:
         """Return all topics, the declared ones first."""
@@ -266,7 +266,6 @@ class Hub:
 
     def close(self) -> None:
         """End every wait and let go of every frame."""
-        self.closed = True
         for stream in self.streams():
             stream.close()
 
@@ -281,3 +280,8 @@ def meta_of(stream: Stream) -> dict[str, Any]:
     """Return the meta of the newest frame."""
     frame = stream.newest()[1]
     return frame.meta if frame is not None else {}
+
+
+def _shape(frame: Frame | None) -> list[int] | None:
+    shape = getattr(frame.data, "shape", None) if frame is not None else None
+    return [int(side) for side in shape] if shape is not None else None

@@ -6,7 +6,7 @@ import { useRef } from "preact/hooks";
 import { duration, rate } from "../../state/format";
 import { live, streams } from "../../state/store";
 import { Icon } from "../../ui/icons";
-import { Json } from "../../ui/json";
+import { Preview } from "../../ui/json";
 import { memo } from "../../ui/memo";
 import { useTap } from "../../ui/tap";
 import { useVisible } from "../../ui/visible";
@@ -38,5 +38,5 @@ export function DataTile({ topic }: { topic: string }): JSX.Element | null {
 const LastValue = memo<{ topic: string; active: boolean }>(function LastValue({ topic, active }) {
   const { frame, problem } = useTap(topic, active ? POLL_MS : 0);
   if (!frame) return <p class="data-wait muted">{problem || "waiting for a value"}</p>;
-  return <Json value={frame.preview ?? frame.meta} />;
+  return <Preview value={frame.preview ?? frame.meta} />;
 });

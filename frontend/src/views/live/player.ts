@@ -5,6 +5,11 @@ import { slots } from "./slots";
 
 const POLL_MS = 400;
 const RETRY_MS = 1500;
+/** A stream that breaks takes its picture with it, so a copy is kept this often. */
+const KEEP_MS = 1000;
+const KEEP_WIDTH = 960;
+/** When a stream shows nothing for this long, its newest picture is fetched by itself. */
+const FIRST_MS = 600;
 /** Failed attempts after which single pictures are fetched in place of a stream. */
 const STREAM_ATTEMPTS = 2;
 
@@ -17,6 +22,8 @@ export class Player {
   #streaming = false;
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #first: ReturnType<typeof setTimeout> | undefined;
+  #keeper: ReturnType<typeof setInterval> | undefined;
 
   constructor(
     topic: string,
@@ -36,6 +43,8 @@ export class Player {
     if (this.#wanted) return;
     this.#wanted = true;
     this.#failures = 0;
+    this.#keeper = setInterval(() => this.#keep(), KEEP_MS);
+    this.#first = setTimeout(() => this.#fetchFirst(), FIRST_MS);
     this.#load();
   }
 
@@ -44,7 +53,9 @@ export class Player {
     if (!this.#wanted) return;
     this.#wanted = false;
     clearTimeout(this.#timer);
-    this.#freeze();
+    clearTimeout(this.#first);
+    clearInterval(this.#keeper);
+    this.#keep();
     this.#image.removeAttribute("src");
     this.#image.classList.remove("loaded");
     slots.release(this);
@@ -76,6 +87,7 @@ export class Player {
   #failed(): void {
     if (!this.#wanted) return;
     this.#failures += 1;
+    this.#image.classList.remove("loaded");
     slots.release(this);
     this.#later(RETRY_MS);
   }
@@ -85,11 +97,31 @@ export class Player {
     this.#timer = setTimeout(() => this.#load(), wait);
   }
 
-  #freeze(): void {
-    const { naturalWidth, naturalHeight } = this.#image;
-    if (naturalWidth === 0 || !this.#image.classList.contains("loaded")) return;
-    this.#still.width = naturalWidth;
-    this.#still.height = naturalHeight;
-    this.#still.getContext("2d")?.drawImage(this.#image, 0, 0);
+  /** A browser shows a picture of a stream when the next one comes: never, if the stream stands. */
+  #fetchFirst(): void {
+    if (!this.#streaming || this.#image.classList.contains("loaded")) return;
+    const picture = new Image();
+    picture.onload = () => {
+      if (this.#image.classList.contains("loaded")) return;
+      this.#draw(picture);
+      this.#onPicture();
+    };
+    picture.src = snapshotAddress(this.#topic, Date.now());
+  }
+
+  #keep(): void {
+    if (this.#image.classList.contains("loaded")) this.#draw(this.#image);
+  }
+
+  #draw(picture: HTMLImageElement): void {
+    const { naturalWidth, naturalHeight } = picture;
+    if (naturalWidth === 0) return;
+    const scale = Math.min(1, KEEP_WIDTH / naturalWidth);
+    const width = Math.round(naturalWidth * scale);
+    const height = Math.round(naturalHeight * scale);
+    // Setting a size clears the canvas, also when it is the same.
+    if (this.#still.width !== width) this.#still.width = width;
+    if (this.#still.height !== height) this.#still.height = height;
+    this.#still.getContext("2d")?.drawImage(picture, 0, 0, width, height);
   }
 }

@@ -103,7 +103,7 @@ const Stage = memo<StageProps>(function Stage({ topic, paused, live: connected, 
     else player.current?.pause();
   }, [play]);
   return (
-    <div class="stage" ref={stage} onDblClick={onOpen}>
+    <div class={`stage ${seen ? "seen" : ""}`} ref={stage} onDblClick={onOpen}>
       {!seen && <span class="stage-wait" aria-hidden="true" />}
       <canvas ref={still} aria-hidden="true" />
       <img ref={image} alt={`Live picture of ${topic}`} draggable={false} />

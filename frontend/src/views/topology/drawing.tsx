@@ -5,7 +5,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import type { Direction } from "../../graph/curve";
 import { layout, type Layout, type LayoutOptions, type Size } from "../../graph/layout";
-import { status } from "../../state/store";
+import { live, status } from "../../state/store";
 import type { FlowGraph } from "../../state/types";
 import { DrawnLink, LinkLabel } from "./drawn-link";
 import { DrawnNode } from "./drawn-node";
@@ -37,7 +37,7 @@ const WIDE: Shape = {
   options: {
     node: { main: 196, cross: 92 },
     label: { main: 138, cross: 58 },
-    gap: { main: 30, cross: 26 },
+    gap: { main: 34, cross: 26 },
     lane: 14,
   },
 };
@@ -122,8 +122,11 @@ function Drawing({ graph, selected, room }: DrawingProps): JSX.Element {
   const flow = status.value;
   const nodes = new Map(flow?.nodes.map((node) => [node.name, node]));
   const links = new Map(flow?.links.map((link) => [`${link.source}/${link.target}`, link]));
+  const drawing = useRef<SVGSVGElement>(null);
+  useDots(drawing);
   return (
     <svg
+      ref={drawing}
       class="graph-svg"
       viewBox={`${-MARGIN} ${-MARGIN} ${width} ${height}`}
       width={Math.floor(width * scale)}
@@ -159,6 +162,27 @@ function Drawing({ graph, selected, room }: DrawingProps): JSX.Element {
 /** How much larger than 16 px the page's text is: drawings grow with it on very large screens. */
 function rootScale(): number {
   return parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+}
+
+/** Distance between dots, in drawing units; the phase repeats after it. */
+const DOT_PERIOD = 28;
+const DOT_STEP_MS = 180;
+
+/**
+ * Moves the dots along the links. A CSS animation would style and paint sixty times a second;
+ * stepping one property costs a tenth of that.
+ */
+function useDots(drawing: RefObject<SVGSVGElement | null>): void {
+  useEffect(() => {
+    const still = matchMedia("(prefers-reduced-motion: reduce)");
+    let phase = 0;
+    const timer = setInterval(() => {
+      if (document.hidden || still.matches || !live.peek()) return;
+      phase = (phase + 1) % DOT_PERIOD;
+      drawing.current?.style.setProperty("--phase", String(phase));
+    }, DOT_STEP_MS);
+    return () => clearInterval(timer);
+  }, [drawing]);
 }
 
 function useWidth(ref: RefObject<HTMLElement | null>): number {

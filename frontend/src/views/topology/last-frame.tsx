@@ -5,7 +5,7 @@ import type { JSX } from "preact";
 import { snapshotAddress } from "../../state/api";
 import { clock, resolution } from "../../state/format";
 import type { TappedFrame } from "../../state/types";
-import { Json } from "../../ui/json";
+import { Json, Preview } from "../../ui/json";
 import { IconButton } from "../../ui/parts";
 import { useTap } from "../../ui/tap";
 
@@ -32,7 +32,7 @@ function Body({ frame, topic }: { frame: TappedFrame; topic: string }): JSX.Elem
       {frame.image ? (
         <img src={snapshotAddress(topic, frame.id)} alt={`Frame ${frame.id} of ${topic}`} />
       ) : (
-        <Json value={frame.preview} />
+        <Preview value={frame.preview} />
       )}
       <p class="muted">{describe(frame)}</p>
       {meta && <Json value={frame.meta} />}

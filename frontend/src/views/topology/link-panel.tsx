@@ -38,7 +38,7 @@ export function LinkPanel({ link, close }: { link: LinkStatus; close: () => void
           },
           { label: "Redelivered", value: count(link.redelivered) },
           { label: "Traffic", value: bytes(link.bytes) },
-          { label: "Per frame", value: link.received > 0 ? bytes(link.bytes / link.received) : "–" },
+          { label: "Per frame", value: link.sent > 0 ? bytes(link.bytes / link.sent) : "–" },
         ]}
       />
       <section>

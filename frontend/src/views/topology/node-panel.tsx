@@ -22,7 +22,7 @@ export function NodePanel({ node, close }: { node: NodeStatus; close: () => void
   const series = nodeHistory.of(node.name);
   const topic = graph.value?.links.find((link) => link.source === node.name)?.topic;
   return (
-    <Panel label={`Node ${node.name}`} title={node.name} sub={<><State state={node.state} /> · {node.role}{node.place && ` · ${node.place}`}</>} close={close}>
+    <Panel label={`Node ${node.name}`} title={node.name} sub={<><State state={node.state} /> · {node.role}{node.place && <span title={node.place}> · {node.place.split("/").pop()}</span>}</>} close={close}>
       {node.last_error && <LastError node={node} />}
       <Figures items={figuresOf(node)} />
       <section>

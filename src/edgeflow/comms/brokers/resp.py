@@ -200,6 +200,11 @@ class Connection:
                 sock = context.wrap_socket(sock, server_hostname=address.host)
                 sock.settimeout(IO_SECONDS)
                 return sock
+        except ssl.SSLCertVerificationError as error:
+            raise ConfigError(
+                f"the certificate of {address} is not trusted: {error.verify_message}",
+                hint="name the certificate of its authority in SSL_CERT_FILE",
+            ) from None
         except OSError as error:
             raise UnreachableError(
                 f"no Redis or Valkey server at {address}: {error}",

@@ -141,19 +141,19 @@ class ShmSubscriber(Subscriber):
                 self._fetch()
             if not self._parcels:
                 return None
-            parcel: Parcel | None = self._parcels.popleft()
-            if parcel.connection.realtime and parcel.connection.asked_in != self._calls:
-                parcel = self._freshen(parcel)
+            parcel = self._freshen(self._parcels.popleft())
             delivery = self._open(parcel) if parcel is not None else None
             if delivery is not None:
                 return delivery
 
     def _freshen(self, parcel: Parcel) -> Parcel | None:
-        """Exchange a frame that came for an earlier call for the newest one.
+        """Exchange a REALTIME frame that came for an earlier call for the newest one.
 
         The answer is waited for, briefly: it is this topic's turn.
         """
         connection = parcel.connection
+        if not connection.realtime or connection.asked_in == self._calls:
+            return parcel
         if not connection.is_stale(parcel):
             return parcel
         connection.discard(parcel)

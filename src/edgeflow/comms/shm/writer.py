@@ -160,6 +160,11 @@ class ShmPublisher(Publisher):
             for group in self._groups.values():
                 group.counters.depth = group.depth
 
+    @property
+    def readers(self) -> int:
+        """How many readers are connected."""
+        return len(self._peers)
+
     def close(self) -> None:
         """Send what was accepted, then leave. Takes up to ``LINGER`` seconds."""
         if self._closed:
@@ -180,6 +185,7 @@ class ShmPublisher(Publisher):
             self._watch.close()
             self._inbox.close()
             self._pool.close()
+            self._newest.release()
             for descriptor in (self._alarm, self._progress, self._page):
                 os.close(descriptor)
 

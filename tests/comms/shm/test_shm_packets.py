@@ -1,0 +1,187 @@
+"""The packets: round trips, arbitrary bytes, and foreign peers that misbehave."""
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shm_kit import descriptors, until
+
+from edgeflow.comms.brokers import ShmBroker, Subscription
+from edgeflow.comms.shm import packets, places
+from edgeflow.core.frame import Frame
+from edgeflow.core.qos import QoS
+from edgeflow.errors import FrameDecodeError
+
+NUMBERS = st.lists(st.integers(0, 2**64 - 1), max_size=packets.MAX_NUMBERS).map(tuple)
+PARSERS = [
+    packets.parse_welcome,
+    packets.parse_segment,
+    packets.parse_retire,
+    packets.parse_frame,
+    packets.parse_hello,
+    packets.parse_update,
+]
+LATEST = Subscription("cam", "g", QoS.REALTIME)
+
+
+@given(st.builds(packets.Update, *[st.booleans()] * 3, st.integers(0, 2**32 - 1),
+                 st.integers(0, 2**64 - 1), NUMBERS, NUMBERS, NUMBERS))  # fmt: skip
+def test_an_update_survives_the_round_trip(update: packets.Update):
+    packet = packets.pack_update(update)
+    assert len(packet) < packets.WRITER_BUFFER_BYTES
+    assert packets.parse_update(packet) == update
+
+
+@given(st.text(min_size=1, max_size=200), st.sampled_from(list(QoS)), st.integers(1, 65536))
+def test_a_hello_survives_the_round_trip(group: str, qos: QoS, capacity: int):
+    hello = packets.Hello(packets.VERSION, group, "0", qos, capacity)
+    assert packets.parse_hello(packets.pack_hello(hello)) == hello
+
+
+@given(st.binary(max_size=200), st.sampled_from(range(8)))
+def test_arbitrary_bytes_are_refused_or_parsed_never_more(junk: bytes, kind: int):
+    for parse in PARSERS:
+        for packet in (junk, bytes([kind]) + junk):
+            try:
+                parse(packet)
+            except FrameDecodeError:
+                continue
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\x05" + b"{" * 5000,
+        b"\x05{}",
+        b'\x05{"version":9,"group":"g","member":"0","qos":"realtime","capacity":1}',
+        b'\x05{"version":1,"group":"","member":"0","qos":"realtime","capacity":1}',
+        b'\x05{"version":1,"group":"g","member":"0","qos":"realtime","capacity":99999999}',
+        b'\x05{"version":1,"group":"g","member":"0","qos":"best","capacity":1}',
+        packets.pack_update(packets.Update(True, False, False, 0, 0, (), (), ())),
+        os.urandom(300),
+    ],
+)
+def test_a_reader_that_does_not_greet_properly_is_dropped(shm: ShmBroker, run_dir: Path, packet):
+    publisher = shm.publisher("cam", [LATEST])
+    with _visit(run_dir) as visitor:
+        visitor.send(packet)
+        assert _was_dropped(visitor)
+    _still_works(shm, publisher)
+    publisher.close()
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\x06",
+        b"\x06" * 19,
+        packets.pack_update(packets.Update(True, False, False, 0, 5, (), (), ())),
+        packets.pack_update(packets.Update(True, False, False, 0, 0, (7,), (), ())),
+        packets.pack_update(packets.Update(True, False, False, 0, 0, (), (9,), ())),
+        packets.pack_update(packets.Update(True, True, True, 0, 0, (), (), (9,))),
+        bytes(packets.WRITER_BUFFER_BYTES + 100),
+        b"",
+    ],
+)
+def test_a_reader_that_lies_is_dropped(shm: ShmBroker, run_dir: Path, packet: bytes):
+    publisher = shm.publisher("cam", [LATEST])
+    with _visit(run_dir) as visitor:
+        hello = packets.Hello(packets.VERSION, "liar", "0", QoS.DURABLE, 4)
+        visitor.send(packets.pack_hello(hello))
+        visitor.recv(100)
+        visitor.send(packet)
+        if packet:
+            assert _was_dropped(visitor)
+    _still_works(shm, publisher)
+    until(lambda: list(publisher.links) == ["g"])
+    publisher.close()
+
+
+def _memory(size: int, *, sealed: bool = True) -> int:
+    descriptor = os.memfd_create("test", os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, size)
+    if sealed:
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+    return descriptor
+
+
+def _frame(**changes: int) -> bytes:
+    fields = {"attempt": 1, "lease_limit": 4, "generation": 0, "sequence": 1, "segment": 1,
+              "number": 1, "offset": 0, "length": 100}  # fmt: skip
+    return packets.pack_frame(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("packet", "memory"),
+    [
+        (b"", None),
+        (b"junk", None),
+        (packets.pack_welcome(), None),
+        (packets.pack_segment(1, 8192), None),
+        (packets.pack_segment(1, 1 << 50), (8192, True)),
+        (packets.pack_segment(1, 8192), (4096, True)),
+        (packets.pack_segment(1, 8192), (8192, False)),
+        (_frame(segment=3), None),
+        (_frame(offset=8100), (8192, True)),
+        (_frame(offset=2**64 - 50), (8192, True)),
+        (_frame(length=0), (8192, True)),
+        (_frame(), (8192, True)),
+        (_frame(segment=0) + b"short", None),
+        (_frame(segment=0) + b"\xff" * 100, None),
+        (_frame() + bytes(20000), None),
+    ],
+)
+def test_a_writer_that_lies_is_dropped(shm: ShmBroker, run_dir: Path, packet: bytes, memory):
+    before = descriptors()
+    folder = places.topic_folder(run_dir, shm.app, "cam")
+    server, path = places.listen(folder, "cam", 1)
+    subscriber = shm.subscriber([LATEST])
+    server.setblocking(True)
+    visitor, _ = server.accept()
+    if memory is not None:
+        descriptor = _memory(memory[0], sealed=memory[1])
+        announced = packet if packet[0] == packets.SEGMENT else packets.pack_segment(1, memory[0])
+        socket.send_fds(visitor, [announced], [descriptor])
+        os.close(descriptor)
+    visitor.send(packet) if packet else visitor.close()
+    path.unlink()
+    server.close()
+    assert subscriber.receive(0.2) is None
+    visitor.close()
+    publisher = shm.publisher("cam", [LATEST])
+    publisher.publish(Frame(data=b"good"))
+    assert subscriber.receive(2).frame.data == b"good"
+    publisher.close()
+    subscriber.close()
+    assert descriptors() == before
+
+
+def _visit(run_dir: Path) -> socket.socket:
+    folder = places.topic_folder(run_dir, ShmBroker.app, "cam")
+    (name,) = places.sockets_in(folder)
+    visitor = places.connect(folder, name)
+    assert visitor is not None
+    visitor.settimeout(5)
+    return visitor
+
+
+def _was_dropped(visitor: socket.socket) -> bool:
+    for _ in range(5):
+        try:
+            if not visitor.recv(1000):
+                return True
+        except ConnectionResetError:
+            return True
+    return False
+
+
+def _still_works(shm: ShmBroker, publisher) -> None:
+    subscriber = shm.subscriber([LATEST])
+    publisher.publish(Frame(data=np.ones(20000, np.uint8)))
+    assert subscriber.receive(2).frame.data.sum() == 20000
+    subscriber.close()
