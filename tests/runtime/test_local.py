@@ -330,3 +330,29 @@ def test_taps_see_frames_without_taking_them():
         wait_until(lambda: len(got) > 20)
     assert [b.id - a.id for a, b in itertools.pairwise(seen)] == [1] * 4
     assert numbers(got) == list(range(len(got)))
+
+
+def test_on_error_skip_lets_a_producer_go_on_from_its_first_call():
+    got: list[Frame] = []
+
+    class Warming(ProducerNode):
+        fps = None
+        calls = 0
+
+        def produce(self):
+            self.calls += 1
+            if self.calls == 3:
+                self.stop()
+            elif self.calls == 1:
+                raise OSError("not ready")
+            return {"n": self.calls}
+
+    app = EdgeApp("test")
+    app.add("source", Warming, on_error="skip")
+    app.add("sink", Collector, options={"into": got})
+    app.link("source").to("sink", qos="durable")
+    with app.running() as flow:
+        wait_until(lambda: len(got) == 2)
+        node = flow.status().nodes[0]
+    assert numbers(got) == [2, 3]
+    assert (node.errors, node.restarts) == (1, 0)

@@ -10,6 +10,7 @@ from edgeflow.comms.brokers.base import StatusBoard
 __all__ = ["FolderBoard"]
 
 EXPIRES_SECONDS = 5.0
+FORGET_SECONDS = 60.0
 MAX_REPORT_BYTES = 4 << 20
 
 
@@ -34,7 +35,7 @@ class FolderBoard(StatusBoard):
     def read(self) -> dict[str, bytes]:
         """Return the reports that have not expired."""
         reports: dict[str, bytes] = {}
-        oldest = time.time() - EXPIRES_SECONDS
+        now = time.time()
         try:
             paths = list(self._folder.iterdir())
         except FileNotFoundError:
@@ -42,7 +43,13 @@ class FolderBoard(StatusBoard):
         for path in paths:
             with contextlib.suppress(OSError, ValueError):
                 stat = path.stat()
-                fresh = stat.st_mtime > oldest and stat.st_size <= MAX_REPORT_BYTES
-                if fresh and not path.name.startswith("."):
+                age = now - stat.st_mtime
+                if age > FORGET_SECONDS:
+                    path.unlink()
+                elif (
+                    age < EXPIRES_SECONDS
+                    and stat.st_size <= MAX_REPORT_BYTES
+                    and not path.name.startswith(".")
+                ):
                     reports[bytes.fromhex(path.name).decode()] = path.read_bytes()
         return reports

@@ -41,6 +41,7 @@ def _produce(run: "NodeRunner") -> None:
     while not stopping.is_set():
         entered = monotonic_ns()
         timestamp = clock.time()
+        value = None
         try:
             value = node.produce()
             if value is not None:

@@ -19,12 +19,13 @@ from edgeflow.core.status import (
 )
 from edgeflow.observe.tracing import path_latencies
 from edgeflow.runtime.planes import stream_name
-from edgeflow.runtime.reports import LinkReport, NodeReport
+from edgeflow.runtime.reports import LinkReport, NodeReport, total
 
 __all__ = ["FlowMonitor"]
 
 LOST_SECONDS = 3.0
 RATE_SECONDS = 3.0
+RETIRE_SECONDS = 15.0  # longer than any board keeps a report: it cannot come again
 LOG_CAPACITY = 2000
 TRACE_CAPACITY = 512
 _STATE_ORDER = ("failed", "restarting", "lost", "starting", "running", "stopped", "finished")
@@ -60,6 +61,7 @@ class FlowMonitor:
         self._lock = threading.RLock()
         self._read_at = float("-inf")
         self._reports: dict[_Key, NodeReport] = {}
+        self._past: dict[str, NodeReport] = {}
         self._history: deque[tuple[float, dict[Any, int]]] = deque()
         self._logs: deque[LogLine] = deque(maxlen=LOG_CAPACITY)
         self._log_seen: dict[tuple[str, int], int] = {}
@@ -140,6 +142,7 @@ class FlowMonitor:
             for record in report.traces:
                 last = record.hops[-1][0] if record.hops else ""
                 self._traces[record.source, record.id, last] = record
+        self._retire()
         while len(self._traces) > TRACE_CAPACITY:
             del self._traces[next(iter(self._traces))]
         counts = self._counts()
@@ -147,6 +150,21 @@ class FlowMonitor:
             self._history.append((now, counts))
         while len(self._history) > 2 and now - self._history[0][0] > RATE_SECONDS:
             self._history.popleft()
+
+    def _retire(self) -> None:
+        """Add up the incarnations that are over, so that restarts do not pile up here."""
+        oldest = time.time() - RETIRE_SECONDS
+        newest: dict[tuple[str, int], float] = {}
+        for node, replica, pid, started in self._reports:
+            if pid:
+                newest[node, replica] = max(started, newest.get((node, replica), 0.0))
+        for key, report in list(self._reports.items()):
+            node, replica, pid, started = key
+            if pid and report.time < oldest and started < newest[node, replica]:
+                del self._reports[key]
+                self._log_seen.pop((node, pid), None)
+                past = self._past.get(node)
+                self._past[node] = total([past, report] if past else [report])
 
     def _take_logs(self, report: NodeReport) -> None:
         key = (report.node, report.pid)
@@ -185,7 +203,8 @@ class FlowMonitor:
         return {key: max(0, after[key] - before.get(key, 0)) / (now - then) for key in after}
 
     def _of(self, node: str) -> list[NodeReport]:
-        return [report for key, report in self._reports.items() if key[0] == node]
+        reports = [report for key, report in self._reports.items() if key[0] == node]
+        return [*reports, self._past[node]] if node in self._past else reports
 
     def _latest(self, node: str) -> list[NodeReport]:
         """Return the newest incarnation of each replica."""

@@ -17,6 +17,7 @@ __all__ = [
     "decode_report",
     "encode_report",
     "link_reports",
+    "total",
 ]
 
 LOG_LINES = 100
@@ -122,6 +123,42 @@ def link_reports(
         )
         for topic, peer, via, counters in ends
     ]
+
+
+def total(reports: Iterable[NodeReport]) -> NodeReport:
+    """Return the sum of what several incarnations of a node have counted, with the last error."""
+    result = NodeReport(node="", state="")
+    process, links = Histogram(), dict[tuple[str, str, str], LinkReport]()
+    for report in reports:
+        result.node = report.node
+        for name in ("frames_in", "frames_out", "errors", "restarts", "late", "unmatched"):
+            setattr(result, name, getattr(result, name) + getattr(report, name))
+        if (report.last_error_time or 0.0) > (result.last_error_time or 0.0):
+            result.last_error, result.last_error_time = report.last_error, report.last_error_time
+        process.merge(Histogram(report.process, report.process_ns))
+        for link in report.links:
+            key = (link.topic, link.peer, link.via)
+            links[key] = _both(links[key], link) if key in links else link
+    result.process, result.process_ns = list(process.counts), process.total_ns
+    result.links = list(links.values())
+    return result
+
+
+def _both(one: LinkReport, other: LinkReport) -> LinkReport:
+    latency = Histogram(one.latency, one.latency_ns)
+    latency.merge(Histogram(other.latency, other.latency_ns))
+    return LinkReport(
+        topic=one.topic,
+        peer=one.peer,
+        via=one.via,
+        sent=one.sent + other.sent,
+        received=one.received + other.received,
+        dropped=one.dropped + other.dropped,
+        redelivered=one.redelivered + other.redelivered,
+        bytes=one.bytes + other.bytes,
+        latency=list(latency.counts),
+        latency_ns=latency.total_ns,
+    )
 
 
 def encode_report(report: NodeReport) -> bytes:
