@@ -118,3 +118,12 @@ class Graph:
         return (
             link.queue_size or (target.queue_size if target else None) or DEFAULT_CAPACITY[link.qos]
         )
+
+    def upstream_first(self) -> list[NodeSpec]:
+        """Return the nodes so that every link leads from an earlier to a later one."""
+        depth = {node.name: 0 for node in self.nodes}
+        for _ in self.nodes:
+            for link in self.links:
+                if link.source in depth and link.target in depth:
+                    depth[link.target] = max(depth[link.target], depth[link.source] + 1)
+        return sorted(self.nodes, key=lambda node: depth[node.name])

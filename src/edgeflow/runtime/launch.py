@@ -1,18 +1,11 @@
 """From a command line to a running flow: picks the runtime, handles signals, sums up."""
 
 import argparse
-import ctypes
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
 from typing import Protocol
-
-import msgspec
 
 from edgeflow.comms.brokers.base import Broker
 from edgeflow.config import settings
@@ -22,26 +15,14 @@ from edgeflow.core.ports import FlowView, FrameSource
 from edgeflow.core.status import FlowStatus
 from edgeflow.errors import ConfigError, did_you_mean
 from edgeflow.observe.logs import configure_logging
-from edgeflow.runtime.board import FolderBoard
+from edgeflow.runtime.child import CHILD_VARIABLE, run_child
 from edgeflow.runtime.control import ControlServer
 from edgeflow.runtime.local import LocalRuntime
 from edgeflow.runtime.planes import Planes
+from edgeflow.runtime.signals import stopping_on_signals
 from edgeflow.runtime.summary import summary
 
-__all__ = ["CHILD_FAILED", "CHILD_VARIABLE", "Child", "launch", "threads"]
-
-CHILD_VARIABLE = "EDGEFLOW_CHILD"
-CHILD_FAILED = 75
-"""Exit status of a supervised process whose node was given up (so: do not restart it)."""
-
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-
-
-class Child(msgspec.Struct):
-    """What a supervisor tells the process of one node."""
-
-    run_dir: str
-    replica: int
+__all__ = ["launch", "threads"]
 
 
 class _Runtime(Protocol):
@@ -73,10 +54,11 @@ def launch(graph: Graph, broker: Broker | None, argv: list[str]) -> int:
     """
     configure_logging()
     check(graph)
-    child = os.environ.get(CHILD_VARIABLE)
     options, rest = _parse(argv)
-    if child:
-        return _run_child(graph, broker, options.node, msgspec.json.decode(child, type=Child))
+    order = os.environ.get(CHILD_VARIABLE)
+    if order:
+        _require(graph, options.node)
+        return run_child(graph, broker, options.node, order)
     if options.processes:
         from edgeflow.runtime.processes import ProcessRuntime
 
@@ -141,41 +123,10 @@ def _one_node(graph: Graph, broker: Broker | None, node: str) -> LocalRuntime:
     )
 
 
-def _run_child(graph: Graph, broker: Broker | None, node: str, child: Child) -> int:
-    """Run one node for a supervisor on this host."""
-    from edgeflow.comms.brokers.shm import ShmBroker
-
-    _require(graph, node)
-    _die_with_parent()
-    run_dir = Path(child.run_dir)
-    shm = ShmBroker(run_dir=run_dir)
-    shm.open(graph.name)
-    brokers: dict[str, Broker] = {"shm": shm}
-    if broker is not None:
-        broker.open(graph.name)
-        brokers["broker"] = broker
-    runtime = LocalRuntime(
-        graph,
-        Planes(graph, brokers, "shm"),
-        mode="processes",
-        only=node,
-        replica=child.replica,
-        board=FolderBoard(run_dir / "board"),
-    )
-    with _signals(runtime.stop_requested) as caught:
-        signal.signal(signal.SIGUSR1, lambda *_: runtime.finish_inputs())
-        runtime.start()
-        runtime.wait()
-        runtime.stop()
-    if runtime.failed:
-        return CHILD_FAILED
-    return 128 + caught[0] if caught else 0
-
-
 def _drive(runtime: _Runtime, graph: Graph, suffix: str = "") -> int:
     """Run to the end, with signals, the control socket and the summary."""
     with (
-        _signals(runtime.stop_requested) as caught,
+        stopping_on_signals(runtime.stop_requested) as caught,
         ControlServer(graph.name + suffix, runtime.view, runtime.frames),
     ):
         runtime.start()
@@ -185,33 +136,3 @@ def _drive(runtime: _Runtime, graph: Graph, suffix: str = "") -> int:
     if runtime.failed:
         return 1
     return 130 if caught and caught[0] == signal.SIGINT else 0
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[list[int]]:
-    """Turn the first SIGINT or SIGTERM into ``stop``; a second one kills."""
-    caught: list[int] = []
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        if caught:
-            os._exit(128 + number)
-        caught.append(number)
-        stop.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-    before = {n: signal.signal(n, handle) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the supervisor dies, however it dies."""
-    prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
-    prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() == 1:
-        raise SystemExit(128 + signal.SIGTERM)

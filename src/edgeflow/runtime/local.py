@@ -15,7 +15,6 @@ from edgeflow.core.status import FlowStatus
 from edgeflow.errors import CommsError
 from edgeflow.nodes.gateway.interfaces.base import GatewayContext
 from edgeflow.runtime.monitor import FlowMonitor
-from edgeflow.runtime.order import upstream_first
 from edgeflow.runtime.planes import Planes
 from edgeflow.runtime.reports import NodeReport, decode_report, encode_report
 from edgeflow.runtime.runner import ENDED, NodeRunner
@@ -73,7 +72,7 @@ class LocalRuntime:
         )
         self.runners = [
             self._runner(spec, number)
-            for spec in upstream_first(graph)
+            for spec in graph.upstream_first()
             if only is None or spec.name == only
             for number in (range(spec.replicas) if only is None else (replica,))
         ]

@@ -1,23 +1,24 @@
 """The inner loop of each kind of node. No copy of a payload is made here."""
 
+import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
-from edgeflow.comms.brokers.base import Delivery
+from edgeflow.comms.brokers.base import Delivery, Subscriber
+from edgeflow.core.clock import Clock
 from edgeflow.core.frame import Frame, Hop
-from edgeflow.core.graph import OnError, Role
+from edgeflow.core.graph import NodeSpec, OnError, Role
 from edgeflow.nodes.align import TimeAligner
+from edgeflow.nodes.base import Node
 from edgeflow.nodes.consumer import ConsumerNode
 from edgeflow.nodes.fusion import FusionNode
 from edgeflow.nodes.gateway.node import GatewayNode
 from edgeflow.nodes.producer import ProducerNode
 from edgeflow.nodes.sink import SinkNode
-from edgeflow.runtime.emitter import StoppedError, results
+from edgeflow.runtime.emitter import Emitter, StoppedError, results
+from edgeflow.runtime.reports import NodeStats
 
-if TYPE_CHECKING:
-    from edgeflow.runtime.runner import NodeRunner
-
-__all__ = ["LOOPS", "NodeCrashError"]
+__all__ = ["LOOPS", "NodeCrashError", "RunningNode"]
 
 RECEIVE_SECONDS = 0.5
 DRAIN_SECONDS = 0.1
@@ -32,7 +33,39 @@ class NodeCrashError(Exception):
         self.error = error
 
 
-def _produce(run: "NodeRunner") -> None:
+class RunningNode(Protocol):
+    """What a loop works with: one instance of a node, configured, with its links open.
+
+    Attributes:
+        draining: the end is near; what is still in the input is to be processed.
+        finishing: set by a loop that ended of its own accord.
+        channels: what a gateway calls its input topics.
+    """
+
+    spec: NodeSpec
+    host: str
+    clock: Clock
+    node: Node | None
+    emitter: Emitter | None
+    subscriber: Subscriber | None
+    stats: NodeStats
+    stopping: threading.Event
+    draining: bool
+    finishing: bool
+    has_consumers: bool
+    channels: dict[str, str]
+
+    @property
+    def cut_off(self) -> bool:
+        """True when waiting any longer is no use."""
+        ...
+
+    def user_error(self, error: BaseException) -> None:
+        """Count and log an exception of user code."""
+        ...
+
+
+def _produce(run: RunningNode) -> None:
     node, emitter, stats = cast("ProducerNode", run.node), run.emitter, run.stats
     clock, stopping = run.clock, run.stopping
     assert emitter is not None  # noqa: S101 - a producer always has one
@@ -58,7 +91,7 @@ def _produce(run: "NodeRunner") -> None:
         run.finishing = True
 
 
-def _pace(run: "NodeRunner", fps: float | None, due_ns: int, *, produced: bool) -> int:
+def _pace(run: RunningNode, fps: float | None, due_ns: int, *, produced: bool) -> int:
     """Wait for the next tick of a fixed grid, so that the rate does not drift; return it."""
     clock = run.clock
     if not fps:
@@ -75,13 +108,13 @@ def _pace(run: "NodeRunner", fps: float | None, due_ns: int, *, produced: bool) 
     return due_ns
 
 
-def _handle(run: "NodeRunner", error: Exception) -> None:
+def _handle(run: RunningNode, error: Exception) -> None:
     run.user_error(error)
     if run.spec.on_error is not OnError.SKIP:
         raise NodeCrashError(error) from error
 
 
-def _receive(run: "NodeRunner") -> Delivery | None:
+def _receive(run: RunningNode) -> Delivery | None:
     subscriber = run.subscriber
     assert subscriber is not None  # noqa: S101 - whoever receives has one
     delivery = subscriber.receive(DRAIN_SECONDS if run.draining else RECEIVE_SECONDS)
@@ -96,7 +129,7 @@ def _receive(run: "NodeRunner") -> Delivery | None:
     return delivery
 
 
-def _each_delivery(run: "NodeRunner", work: Callable[[Frame], None]) -> None:
+def _each_delivery(run: RunningNode, work: Callable[[Frame], None]) -> None:
     """Feed every delivery to ``work``; acknowledge what succeeded, give back what did not."""
     subscriber = run.subscriber
     assert subscriber is not None  # noqa: S101 - whoever receives has one
@@ -127,7 +160,7 @@ def _each_delivery(run: "NodeRunner", work: Callable[[Frame], None]) -> None:
         del delivery  # an array may be a lease on the link's memory
 
 
-def _consume(run: "NodeRunner") -> None:
+def _consume(run: RunningNode) -> None:
     node, emitter, stats = cast("ConsumerNode", run.node), run.emitter, run.stats
     assert emitter is not None  # noqa: S101 - a consumer always has one
     monotonic_ns, add, name, host = run.clock.monotonic_ns, stats.process.add, node.name, run.host
@@ -149,7 +182,7 @@ def _consume(run: "NodeRunner") -> None:
     _each_delivery(run, work)
 
 
-def _end_of_graph(run: "NodeRunner", take: Callable[[Frame], None]) -> None:
+def _end_of_graph(run: RunningNode, take: Callable[[Frame], None]) -> None:
     stats, name, host = run.stats, run.spec.name, run.host
     monotonic_ns = run.clock.monotonic_ns
 
@@ -163,11 +196,11 @@ def _end_of_graph(run: "NodeRunner", take: Callable[[Frame], None]) -> None:
     _each_delivery(run, work)
 
 
-def _sink(run: "NodeRunner") -> None:
+def _sink(run: RunningNode) -> None:
     _end_of_graph(run, cast("SinkNode", run.node).write)
 
 
-def _gateway(run: "NodeRunner") -> None:
+def _gateway(run: RunningNode) -> None:
     interfaces = cast("GatewayNode", run.node).interfaces
     channels = run.channels
 
@@ -181,7 +214,7 @@ def _gateway(run: "NodeRunner") -> None:
     _end_of_graph(run, show)
 
 
-def _fuse(run: "NodeRunner") -> None:
+def _fuse(run: RunningNode) -> None:
     """Align deliveries by capture time; each is acknowledged once its set is processed."""
     node, emitter, stats = cast("FusionNode", run.node), run.emitter, run.stats
     subscriber = run.subscriber
@@ -213,7 +246,7 @@ def _fuse(run: "NodeRunner") -> None:
     stats.unmatched = aligner.unmatched
 
 
-def _fuse_set(run: "NodeRunner", found: list[Delivery | None]) -> None:
+def _fuse_set(run: RunningNode, found: list[Delivery | None]) -> None:
     node, emitter, subscriber = cast("FusionNode", run.node), run.emitter, run.subscriber
     assert emitter is not None and subscriber is not None  # noqa: S101 - a fusion always has both
     deliveries = [delivery for delivery in found if delivery is not None]
@@ -244,13 +277,13 @@ def _fuse_set(run: "NodeRunner", found: list[Delivery | None]) -> None:
         subscriber.ack(delivery)
 
 
-def _give_back(run: "NodeRunner", deliveries: list[Delivery]) -> None:
+def _give_back(run: RunningNode, deliveries: list[Delivery]) -> None:
     assert run.subscriber is not None  # noqa: S101 - a fusion always has one
     for delivery in reversed(deliveries):
         run.subscriber.nack(delivery)
 
 
-LOOPS: dict[Role, Callable[["NodeRunner"], None]] = {
+LOOPS: dict[Role, Callable[[RunningNode], None]] = {
     Role.PRODUCER: _produce,
     Role.CONSUMER: _consume,
     Role.FUSION: _fuse,

@@ -21,9 +21,8 @@ from edgeflow.core.graph import Graph, LinkSpec, NodeSpec, OnError, Role
 from edgeflow.core.status import FlowStatus
 from edgeflow.errors import ConfigError
 from edgeflow.runtime.board import FolderBoard
-from edgeflow.runtime.launch import CHILD_FAILED, CHILD_VARIABLE, Child
+from edgeflow.runtime.child import CHILD_FAILED, CHILD_VARIABLE, Child
 from edgeflow.runtime.monitor import FlowMonitor
-from edgeflow.runtime.order import upstream_first
 from edgeflow.runtime.reports import NodeReport, decode_report, encode_report
 from edgeflow.runtime.runner import CrashBudget
 from edgeflow.runtime.taps import BrokerTaps
@@ -91,7 +90,7 @@ class ProcessRuntime:
         self.frames = BrokerTaps(self.graph, self._shm)
         self._children = [
             _Supervised(spec, replica)
-            for spec in upstream_first(self.graph)
+            for spec in self.graph.upstream_first()
             for replica in range(spec.replicas)
         ]
 
