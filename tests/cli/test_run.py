@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from edgeflow.runtime.control import attach, running
+from edgeflow.runtime.attach import attach, running
 
 COMMAND = "import sys; from edgeflow.cli import main; sys.exit(main())"
 

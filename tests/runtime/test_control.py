@@ -4,7 +4,8 @@ import pytest
 
 from edgeflow import EdgeApp
 from edgeflow.errors import ConfigError, UnreachableError
-from edgeflow.runtime.control import ControlServer, attach, running
+from edgeflow.runtime.attach import attach, running
+from edgeflow.runtime.control import ControlServer
 from flows import Collector, Counter, wait_until
 
 

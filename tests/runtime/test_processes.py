@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeflow.runtime.control import attach
+from edgeflow.runtime.attach import attach
 from flows import wait_until
 
 FLOW = """

@@ -54,7 +54,7 @@ def tap(
     the payload, or dtype and shape of an array. The flow does not notice: nothing is held back
     and no counter changes.
     """
-    from edgeflow.runtime.control import attach
+    from edgeflow.runtime.attach import attach
 
     with attach(app) as flow:
         if topic is None:

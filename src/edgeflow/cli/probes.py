@@ -304,7 +304,7 @@ def _memory_available() -> int:
 
 def flows() -> Iterator[Finding]:
     """Flows that run here."""
-    from edgeflow.runtime.control import running
+    from edgeflow.runtime.attach import running
 
     apps = [f"{app.name} (process {app.pid}, {app.mode})" for app in running()]
     yield _ok("running flows", ", ".join(apps) or "none")

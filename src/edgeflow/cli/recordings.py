@@ -43,7 +43,7 @@ def record(
     Frames are kept bit for bit in an MCAP file, with time, number and annotations. Ctrl+C, the
     end of the flow or a limit closes the file in order. Ends with 1 when there was no frame.
     """
-    from edgeflow.runtime.control import attach
+    from edgeflow.runtime.attach import attach
     from edgeflow.store import recording
 
     with attach(app) as flow, _until_stopped() as stop, progress(f"Recording into {out}") as say:

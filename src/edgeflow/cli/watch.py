@@ -30,7 +30,7 @@ def status(app: AppOption = None, json: JsonOption = False) -> None:
     Totals count from the start of the flow, rates are those of the last seconds, and p50 and p99
     of a node are the time inside your code, of a link the time on the way.
     """
-    from edgeflow.runtime.control import attach
+    from edgeflow.runtime.attach import attach
 
     with attach(app) as flow:
         _print_once(flow, json)
@@ -51,7 +51,7 @@ def top(
     prints a reading per line until it is ended.
     """
     from edgeflow.errors import UnreachableError
-    from edgeflow.runtime.control import attach
+    from edgeflow.runtime.attach import attach
 
     with attach(app) as flow:
         if once or not (json or sys.stdout.isatty()):
@@ -105,7 +105,7 @@ def trace(
     Prints a waterfall for each path through the flow, made of the frames that arrived lately:
     bars for the stay inside nodes, lines for the way along links.
     """
-    from edgeflow.runtime.control import attach
+    from edgeflow.runtime.attach import attach
 
     with attach(app) as flow:
         if out is not None:
