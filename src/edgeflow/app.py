@@ -15,7 +15,7 @@ from edgeflow.core.graph import Graph, LinkSpec, NodeSpec, OnError, Role
 from edgeflow.core.qos import QoS, parse_qos
 from edgeflow.errors import ConfigError, EdgeFlowError, describe, did_you_mean
 from edgeflow.nodes.base import Node
-from edgeflow.protocols.frames import parse_codec
+from edgeflow.protocols.payloads import parse_codec
 
 if TYPE_CHECKING:
     from edgeflow.comms.brokers.base import Broker

@@ -2,6 +2,7 @@ import contextlib
 import json
 import struct
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from edgeflow.core.frame import Frame, Hop
 from edgeflow.errors import FrameDecodeError, FrameTooLargeError, PayloadError
-from edgeflow.protocols.frames import MAX_META_BYTES, decode, encode, encode_bytes, parse_codec
+from edgeflow.protocols.frames import MAX_META_BYTES, decode, encode, encode_bytes
+from edgeflow.protocols.payloads import parse_codec
 
 DTYPES = st.one_of(
     hnp.boolean_dtypes(),
@@ -175,3 +177,27 @@ def test_jpeg_leaves_depth_maps_alone():
 def test_unknown_codecs_are_refused(codec):
     with pytest.raises(PayloadError):
         parse_codec(codec)
+
+
+def _jpeg_message(shape, body: bytes) -> bytes:
+    return message_with({"v": 2, "k": "a", "dtype": "|u1", "shape": shape, "codec": "jpeg"}, body)
+
+
+def test_a_jpeg_that_lies_about_its_size_is_not_decoded():
+    _, encoded = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))
+    body = bytearray(encoded.tobytes())
+    assert decode(_jpeg_message([8, 8, 3], bytes(body))).data.shape == (8, 8, 3)
+    at = body.index(b"\xff\xc0") + 5
+    body[at : at + 4] = struct.pack(">HH", 65000, 65000)
+    for shape in ([8, 8, 3], [65000, 65000, 3], [65000, 65000]):
+        with pytest.raises(FrameDecodeError, match="shape"):
+            decode(_jpeg_message(shape, bytes(body)))
+
+
+@given(st.binary(max_size=60), st.integers(0, 400), st.integers(0, 400))
+def test_damaged_jpeg_data_is_refused_or_decoded(junk: bytes, start: int, end: int):
+    _, encoded = cv2.imencode(".jpg", np.full((8, 8, 3), 90, np.uint8))
+    body = encoded.tobytes()
+    damaged = body[:start] + junk + body[end:]
+    with contextlib.suppress(FrameDecodeError):
+        assert decode(_jpeg_message([8, 8, 3], damaged)).data.shape == (8, 8, 3)
