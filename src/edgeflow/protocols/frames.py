@@ -124,7 +124,7 @@ def decode(message: Buffer, *, images: bool = True, copy: bool = False) -> Frame
         data.flags.writeable = False
     return Frame(
         data=data,
-        id=info.id,
+        id=info.id or frame_id,
         timestamp=timestamp,
         source=info.src,
         topic=info.topic,
