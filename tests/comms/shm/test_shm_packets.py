@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -102,9 +103,11 @@ def test_a_reader_that_lies_is_dropped(shm: ShmBroker, run_dir: Path, packet: by
     publisher.close()
 
 
-def _memory(size: int, *, sealed: bool = True) -> int:
+def _memory(size: int, *, sealed: bool = True, allocated: bool = True) -> int:
     descriptor = os.memfd_create("test", os.MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, size)
+    if allocated:
+        os.posix_fallocate(descriptor, 0, size)
     if sealed:
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
     return descriptor
@@ -116,43 +119,61 @@ def _frame(**changes: int) -> bytes:
     return packets.pack_frame(**{**fields, **changes})
 
 
-@pytest.mark.parametrize(
-    ("packet", "memory"),
-    [
-        (b"", None),
-        (b"junk", None),
-        (packets.pack_welcome(), None),
-        (packets.pack_segment(1, 8192), None),
-        (packets.pack_segment(1, 1 << 50), (8192, True)),
-        (packets.pack_segment(1, 8192), (4096, True)),
-        (packets.pack_segment(1, 8192), (8192, False)),
-        (_frame(segment=3), None),
-        (_frame(offset=8100), (8192, True)),
-        (_frame(offset=2**64 - 50), (8192, True)),
-        (_frame(length=0), (8192, True)),
-        (_frame(), (8192, True)),
-        (_frame(segment=0) + b"short", None),
-        (_frame(segment=0) + b"\xff" * 100, None),
-        (_frame() + bytes(20000), None),
-    ],
-)
-def test_a_writer_that_lies_is_dropped(shm: ShmBroker, run_dir: Path, packet: bytes, memory):
+@dataclass
+class Lie:
+    """What a false publisher sends: a segment, perhaps, and then a packet."""
+
+    packet: bytes = b""
+    size: int = 0
+    announced: int = 8192
+    sealed: bool = True
+    allocated: bool = True
+
+    def tell(self, visitor: socket.socket) -> None:
+        if self.size:
+            descriptor = _memory(self.size, sealed=self.sealed, allocated=self.allocated)
+            socket.send_fds(visitor, [packets.pack_segment(1, self.announced)], [descriptor])
+            os.close(descriptor)
+        if self.packet:
+            visitor.send(self.packet)
+
+
+LIES = {
+    "junk": Lie(b"junk"),
+    "welcome without a page": Lie(packets.pack_welcome()),
+    "segment without memory": Lie(packets.pack_segment(1, 8192)),
+    "segment of a petabyte": Lie(size=8192, announced=1 << 50),
+    "segment larger than its memory": Lie(size=4096),
+    "memory that can shrink": Lie(size=8192, sealed=False),
+    "memory that is a hole": Lie(size=8192, allocated=False),
+    "frame in no segment": Lie(_frame(segment=3)),
+    "frame over the end": Lie(_frame(offset=8100), 8192),
+    "frame that wraps around": Lie(_frame(offset=2**64 - 50), 8192),
+    "frame of nothing": Lie(_frame(length=0), 8192),
+    "frame never written": Lie(_frame(), 8192),
+    "inline frame too short": Lie(_frame(segment=0) + b"short"),
+    "inline frame too long": Lie(_frame(segment=0, length=100) + bytes(101)),
+    "inline frame of junk": Lie(_frame(segment=0) + b"\xff" * 100),
+    "inline frame of zeros": Lie(_frame(segment=0) + bytes(100)),
+    "packet too long": Lie(_frame() + bytes(20000)),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_a_writer_that_lies_is_dropped(shm: ShmBroker, run_dir: Path, lie: Lie):
     before = descriptors()
     folder = places.topic_folder(run_dir, shm.app, "cam")
     server, path = places.listen(folder, "cam", 1)
     subscriber = shm.subscriber([LATEST])
-    server.setblocking(True)
+    server.settimeout(5)
     visitor, _ = server.accept()
-    if memory is not None:
-        descriptor = _memory(memory[0], sealed=memory[1])
-        announced = packet if packet[0] == packets.SEGMENT else packets.pack_segment(1, memory[0])
-        socket.send_fds(visitor, [announced], [descriptor])
-        os.close(descriptor)
-    visitor.send(packet) if packet else visitor.close()
     path.unlink()
     server.close()
-    assert subscriber.receive(0.2) is None
-    visitor.close()
+    with visitor:
+        visitor.settimeout(5)
+        lie.tell(visitor)
+        assert subscriber.receive(0.2) is None
+        assert _was_dropped(visitor)
     publisher = shm.publisher("cam", [LATEST])
     publisher.publish(Frame(data=b"good"))
     assert subscriber.receive(2).frame.data == b"good"

@@ -16,6 +16,13 @@ from edgeflow.errors import FrameDecodeError
 
 __all__ = ["Connection", "Parcel"]
 
+MAX_SEGMENTS = 1024
+"""Segments of one publisher that may be mapped at a time."""
+
+Message = bytes | memoryview
+
+_META_LENGTH = slice(12, 16)
+_NO_META = bytes(4)
 _ANCILLARY = socket.CMSG_LEN(struct.calcsize("i"))
 _ACKS_AT_ONCE = 8
 _HALF = 1 << 31
@@ -107,19 +114,19 @@ class Connection:
                 self.asked = False
                 return Parcel(self, head, message)
 
-    def open(self, parcel: Parcel) -> tuple["bytes | memoryview", bool]:
+    def open(self, parcel: Parcel) -> tuple[Message, bool]:
         """Return the message of a frame, and whether its payload should be copied out.
 
         Raises:
-            FrameDecodeError: the frame is not inside a segment that was announced.
+            FrameDecodeError: the frame is not inside a segment that was announced, or has no meta.
         """
         head = parcel.head
         self._handed = max(self._handed, head.number)
         if head.segment == packets.ABSENT:
-            return parcel.message, False
+            return _written(parcel.message), False
         lease = self._lease(head)
         copy = self.lease_count > head.lease_limit
-        return np.asarray(lease).data, copy
+        return _written(np.asarray(lease).data), copy
 
     def is_stale(self, parcel: Parcel) -> bool:
         """True when a newer frame has been published since."""
@@ -192,6 +199,8 @@ class Connection:
                 self._segments.pop(packets.parse_retire(packet), None)
             elif kind == packets.SEGMENT and descriptor is not None:
                 number, size = packets.parse_segment(packet)
+                if number in self._segments or len(self._segments) >= MAX_SEGMENTS:
+                    raise FrameDecodeError(f"segment {number} comes twice, or is one too many")
                 self._segments[number] = MappedSegment(descriptor, size)
             elif kind == packets.WELCOME and descriptor is not None:
                 packets.parse_welcome(packet)
@@ -238,6 +247,13 @@ class Connection:
         except OSError:  # full: told later; broken: there is nobody to tell
             return False
         return True
+
+
+def _written(message: Message) -> Message:
+    """Return ``message``; zeros that nobody has written would pass for a frame of version 1."""
+    if message[_META_LENGTH] == _NO_META:
+        raise FrameDecodeError("the frame has no meta, as in memory that was never written")
+    return message
 
 
 def _descriptor_in(ancillary: list[tuple[int, int, Any]]) -> int | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["Lease", "MappedSegment", "map_page"]
 
 MAX_SEGMENT_BYTES = 1 << 40
+_BLOCK = 512
+"""Bytes in the unit of ``st_blocks``."""
 
 
 class MappedSegment:
@@ -75,8 +77,11 @@ def _map(descriptor: int, size: int) -> mmap.mmap:
         seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
         if not seals & fcntl.F_SEAL_SHRINK:  # its owner could take the pages from under our eyes
             raise FrameDecodeError("the memory is not sealed against shrinking")
-        if size > MAX_SEGMENT_BYTES or os.fstat(descriptor).st_size < size:
+        status = os.fstat(descriptor)
+        if size > MAX_SEGMENT_BYTES or status.st_size < size:
             raise FrameDecodeError(f"the memory is smaller than the {size} bytes announced")
+        if status.st_blocks * _BLOCK < size:  # looking at a hole would make us pay for its pages
+            raise FrameDecodeError(f"the {size} bytes announced are not all allocated")
         flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
         return mmap.mmap(descriptor, size, flags=flags, prot=mmap.PROT_READ)
     except OSError as error:
