@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from edgeflow.comms.brokers import Publisher, RedisBroker, Subscription
-from edgeflow.comms.brokers.resp import Address
+from edgeflow.comms.brokers.redis_connection import Address
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError, UnreachableError

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from edgeflow.comms.brokers.base import LinkCounters, Publisher, Subscription
+from edgeflow.comms.brokers.redis_connection import Connection
 from edgeflow.comms.brokers.redis_entry import (
     Identity,
     entry_fields,
@@ -32,7 +33,7 @@ from edgeflow.comms.brokers.redis_server import (
     read_wishes,
     wish_text,
 )
-from edgeflow.comms.brokers.resp import Buffer, Connection, ReplyError, checked, text
+from edgeflow.comms.brokers.resp import Buffer, ReplyError, checked, text
 from edgeflow.config import settings
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS

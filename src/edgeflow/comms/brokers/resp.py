@@ -1,33 +1,26 @@
-"""A RESP client for large values: no copy on the way out, one on the way in.
+"""The protocol of Redis and Valkey (RESP 2): commands to buffers, bytes to replies. No sockets.
 
-A general client packs a command into one buffer and parses replies from small chunks, which
-copies a video frame four times. Here a command is a list of buffers for ``sendmsg``, and a long
-bulk string is received straight into the memory that the frame will use.
+A reply is an int, bytes (a memoryview when it is large), None, a list of replies, or a
+``ReplyError``.
 """
 
-import contextlib
-import socket
-import ssl
-import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from edgeflow.errors import CommsError, ConfigError, UnreachableError
 
-__all__ = ["Address", "Buffer", "Connection", "ReplyError", "checked", "pack", "text"]
+__all__ = ["Buffer", "Part", "ReplyError", "ReplyReader", "checked", "pack", "text"]
 
 Buffer = bytes | bytearray | memoryview
 Part = str | int | bytes | tuple[Buffer, ...]
 
-IO_SECONDS = 3.0
-"""A server that neither takes nor sends a byte for so long is given up."""
+MAX_BULK = 1 << 30
+"""Longest string of a reply; servers keep 512 MB unless told otherwise."""
+MAX_ITEMS = 1 << 20
+MAX_DEPTH = 16
 
 _CHUNK = 64 * 1024
 _DIRECT = 32 * 1024
-_MAX_BULK = 1 << 30
-_MAX_ITEMS = 1 << 20
 _RETRYABLE = {
     "BUSY",
     "CLUSTERDOWN",
@@ -79,55 +72,6 @@ def text(value: Any) -> str:
     return str(value, "utf-8", "replace")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server is and how to enter it; ``path`` names a unix socket instead."""
-
-    host: str = "localhost"
-    port: int = 6379
-    path: str = ""
-    tls: bool = False
-    username: str = ""
-    password: str | None = None
-    database: int = 0
-
-    def __str__(self) -> str:
-        return self.path or f"{self.host}:{self.port}"
-
-    @classmethod
-    def parse(cls, url: str, password: str | None = None) -> "Address":
-        """Read ``redis://``, ``rediss://`` (TLS) or ``unix://`` with credentials and database.
-
-        Raises:
-            ConfigError: the text is no such address.
-        """
-        try:
-            parts = urlsplit(url)
-            port = parts.port or 6379
-            database = int(parts.path.strip("/") or 0) if parts.scheme != "unix" else 0
-        except ValueError as error:
-            raise ConfigError(f"{_hidden(url)!r} is no server address: {error}") from None
-        if parts.scheme not in ("redis", "rediss", "valkey", "valkeys", "unix"):
-            raise ConfigError(
-                f"{_hidden(url)!r} is no server address",
-                hint="use redis://[:password@]host[:port][/db], rediss://... or unix:///path",
-            )
-        return cls(
-            host=parts.hostname or "localhost",
-            port=port,
-            path=parts.path if parts.scheme == "unix" else "",
-            tls=parts.scheme in ("rediss", "valkeys"),
-            username=unquote(parts.username or ""),
-            password=unquote(parts.password) if parts.password else password,
-            database=database,
-        )
-
-
-def _hidden(url: str) -> str:
-    head, at, tail = url.rpartition("@")
-    return f"{head.partition('://')[0]}://***@{tail}" if at else url
-
-
 def pack(commands: Sequence[Sequence[Part]]) -> list[Buffer]:
     """Return the buffers that spell ``commands``; large parts are passed on, not copied.
 
@@ -154,140 +98,51 @@ def pack(commands: Sequence[Sequence[Part]]) -> list[Buffer]:
     return out
 
 
-class Connection:
-    """One connection: send commands, read replies in order. Not thread-safe.
+class ReplyReader:
+    """Takes replies from a stream of bytes.
 
-    Raises (every method):
-        UnreachableError: the server is away or hangs; the connection is of no more use.
+    Args:
+        receive: fills the memory it is given from its beginning and returns how many bytes it
+            wrote, at least one; the flag asks it to fill all of it if it can. What it raises
+            passes through.
     """
 
-    def __init__(self, address: Address, timeout: float = 1.0) -> None:
-        """Connect and enter.
-
-        Raises:
-            UnreachableError: nothing listens, or it does not answer.
-            ConfigError: it does not let us in, or speaks another protocol.
-        """
-        self.address = address
+    def __init__(self, receive: Callable[[memoryview, bool], int]) -> None:
+        self._receive = receive
         self._buffer = bytearray(_CHUNK)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
-        self._tls = address.tls
-        self._socket = self._connect(timeout)
-        try:
-            self._enter()
-        except BaseException:
-            self.close()
-            raise
 
-    def _connect(self, timeout: float) -> socket.socket:
-        address = self.address
-        try:
-            if address.path:
-                sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                sock.settimeout(timeout)
-                try:
-                    sock.connect(address.path)
-                except OSError:
-                    sock.close()
-                    raise
-            else:
-                sock = socket.create_connection((address.host, address.port), timeout)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            if self._tls:
-                context = ssl.create_default_context()
-                sock = context.wrap_socket(sock, server_hostname=address.host)
-                sock.settimeout(IO_SECONDS)
-                return sock
-        except ssl.SSLCertVerificationError as error:
-            raise ConfigError(
-                f"the certificate of {address} is not trusted: {error.verify_message}",
-                hint="name the certificate of its authority in SSL_CERT_FILE",
-            ) from None
-        except OSError as error:
-            raise UnreachableError(
-                f"no Redis or Valkey server at {address}: {error}",
-                hint="start one, or set REDIS_HOST and REDIS_PORT",
-            ) from None
-        patience = struct.pack("ll", int(IO_SECONDS), int(IO_SECONDS % 1 * 1e6))
-        sock.settimeout(None)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
-        return sock
-
-    def _enter(self) -> None:
-        address = self.address
-        if address.password is not None:
-            names = (address.username,) if address.username else ()
-            self._enter_step("AUTH", *names, address.password)
-        if address.database:
-            self._enter_step("SELECT", address.database)
-        self._enter_step("PING")
-
-    def _enter_step(self, verb: str, *arguments: Part) -> None:
-        try:
-            checked(self.exchange((verb, *arguments))[0])
-        except ReplyError as error:
-            raise ConfigError(
-                f"{self.address} refuses {verb}: {error.message}",
-                hint="check the password and the database number",
-            ) from None
-
-    def fileno(self) -> int:
-        """Return the descriptor to poll for replies."""
-        return self._socket.fileno()
-
+    @property
     def has_data(self) -> bool:
-        """Return True when a reply has begun to arrive that polling would not show."""
-        pending = self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
-        return self._end > self._start or pending > 0
+        """True when bytes of the next reply are here already."""
+        return self._end > self._start
 
-    def exchange(self, *commands: Sequence[Part]) -> list[Any]:
-        """Send commands in one go; return their replies, refusals as ``ReplyError`` values."""
-        self.send(*commands)
-        return [self.read() for _ in commands]
+    def read(self, depth: int = 0) -> Any:
+        """Return the next reply.
 
-    def call(self, *command: Part) -> Any:
-        """Send one command and return its reply; raise when it is refused (see ``checked``)."""
-        return checked(self.exchange(command)[0])
-
-    def send(self, *commands: Sequence[Part]) -> None:
-        """Send commands without waiting for their replies."""
-        buffers = [memoryview(buffer) for buffer in pack(commands)]
-        try:
-            if self._tls:
-                for buffer in buffers:
-                    self._socket.sendall(buffer)
-                return
-            while buffers:
-                sent = self._socket.sendmsg(buffers)
-                while buffers and sent >= len(buffers[0]):
-                    sent -= len(buffers.pop(0))
-                if sent:
-                    buffers[0] = buffers[0][sent:]
-        except OSError as error:
-            raise self._gone(error) from None
-
-    def read(self) -> Any:
-        """Return the next reply: int, bytes, memoryview (large), None, list or ``ReplyError``."""
+        Raises:
+            ValueError: the bytes are no reply, or announce more than the limits of this module.
+                The reader is of no more use.
+        """
         line = self._line()
         kind, rest = line[:1], line[1:]
         if kind == b"+":
             return rest
         if kind == b"-":
             return ReplyError(rest.decode("utf-8", "replace"))
-        try:
-            number = int(rest)
-        except ValueError:
-            raise self._stranger(line) from None
+        if kind not in (b":", b"$", b"*"):
+            raise ValueError(f"it sent {line[:40]!r}")
+        number = int(rest)
         if kind == b":":
             return number
-        if kind == b"$" and number <= _MAX_BULK:
-            return None if number < 0 else self._bulk(number)
-        if kind == b"*" and number <= _MAX_ITEMS:
-            return None if number < 0 else [self.read() for _ in range(number)]
-        raise self._stranger(line)
+        if number < 0:
+            return None
+        if kind == b"$":
+            return self._bulk(number)
+        if number > MAX_ITEMS or depth >= MAX_DEPTH:
+            raise ValueError(f"it announced {number} items at level {depth + 1}")
+        return [self.read(depth + 1) for _ in range(number)]
 
     def _line(self) -> bytes:
         while True:
@@ -295,20 +150,27 @@ class Connection:
             if at >= 0:
                 line = bytes(self._view[self._start : at])
                 self._start = at + 2
-                if line:
-                    return line
-                raise self._stranger(line)
+                return line
             if self._end - self._start >= _CHUNK:
-                raise self._stranger(bytes(self._view[:64]))
+                raise ValueError(f"it sent a line without end: {bytes(self._view[:40])!r}")
             self._fill()
 
     def _bulk(self, size: int) -> Buffer:
+        if size > MAX_BULK:
+            raise ValueError(f"it announced {size} bytes; the limit is {MAX_BULK}")
+        data: Buffer
         if size > _DIRECT:
-            return self._large(size)
-        while self._end - self._start < size + 2:
+            data = self._large(size)
+        else:
+            while self._end - self._start < size:
+                self._fill()
+            data = bytes(self._view[self._start : self._start + size])
+            self._start += size
+        while self._end - self._start < 2:
             self._fill()
-        data = bytes(self._view[self._start : self._start + size])
-        self._start += size + 2
+        if self._buffer[self._start : self._start + 2] != b"\r\n":
+            raise ValueError(f"{size} bytes were announced, and more came")
+        self._start += 2
         return data
 
     def _large(self, size: int) -> memoryview:
@@ -320,10 +182,7 @@ class Connection:
         target[:have] = self._view[self._start : self._start + have]
         self._start += have
         while have < size:
-            have += self._receive(target[have:])
-        while self._end - self._start < 2:
-            self._fill()
-        self._start += 2
+            have += self._receive(target[have:], True)
         return target
 
     def _fill(self) -> None:
@@ -331,34 +190,4 @@ class Connection:
             rest = self._end - self._start
             self._view[:rest] = bytes(self._view[self._start : self._end])
             self._start, self._end = 0, rest
-        self._end += self._receive(self._view[self._end :], 0)
-
-    def _receive(self, target: memoryview, flags: int = socket.MSG_WAITALL) -> int:
-        try:
-            if self._tls:
-                count = self._socket.recv_into(target)
-            else:
-                count = self._socket.recv_into(target, len(target), flags)
-        except OSError as error:
-            raise self._gone(error) from None
-        if not count:
-            raise self._gone(ConnectionResetError("it has hung up"))
-        return count
-
-    def _gone(self, error: OSError) -> UnreachableError:
-        self.close()
-        hangs = isinstance(error, BlockingIOError | TimeoutError)
-        what = f"no answer for {IO_SECONDS:g} s" if hangs else str(error)
-        return UnreachableError(f"lost the server at {self.address}: {what}")
-
-    def _stranger(self, line: bytes) -> ConfigError:
-        self.close()
-        return ConfigError(
-            f"what answers at {self.address} is no Redis or Valkey server: {line[:40]!r}",
-            hint="check REDIS_HOST and REDIS_PORT",
-        )
-
-    def close(self) -> None:
-        """Close the socket. Idempotent."""
-        with contextlib.suppress(OSError):
-            self._socket.close()
+        self._end += self._receive(self._view[self._end :], False)
