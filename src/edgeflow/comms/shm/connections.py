@@ -132,7 +132,7 @@ class Connection:
         """True when a newer frame has been published since."""
         if self._newest is None:
             return False
-        return 0 < (self._newest[0] - parcel.head.sequence) & 0xFFFFFFFF < _HALF
+        return 0 < (self._newest[0] - parcel.head.sequence) & packets.WRAP < _HALF
 
     def discard(self, parcel: Parcel) -> None:
         """Give a frame back unopened."""
@@ -212,7 +212,7 @@ class Connection:
                 os.close(descriptor)
 
     def _return(self) -> None:
-        self._generation = (self._generation + 1) & 0xFFFFFFFF
+        self._generation = (self._generation + 1) & packets.WRAP
         self._returning = True
         self._tell()
 

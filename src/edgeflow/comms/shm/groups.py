@@ -5,7 +5,7 @@ the oldest frame gives way to the newest. DURABLE frames stay until they are ack
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeflow.comms.shm.peers import Peer
     from edgeflow.comms.shm.segments import Slot
 
-__all__ = ["Content", "Entry", "Group"]
+__all__ = ["Content", "Entry", "Group", "Groups"]
 
 log = structlog.get_logger(__name__)
 
@@ -188,12 +188,59 @@ class Group:
 
     def _pick(self) -> "Peer | None":
         """Return the member that gets the next frame: least loaded, then longest not served."""
-        members = self.members
+        members, slot = self.members, self.queue[0].content.slot
         if self.durable:
             window = _WINDOW_ALONE if len(members) == 1 else _WINDOW_SHARED
-            free = [p for p in members if not p.blocked and len(p.in_flight) < window]
+            free = [p for p in members if len(p.in_flight) < window and not p.blocked]
         else:
+            window = 0
             free = [p for p in members if p.ready and not p.blocked]
+        free = [peer for peer in free if peer.may_lease(slot, window)]
         if len(free) < 2:
             return free[0] if free else None
         return min(free, key=lambda peer: (len(peer.in_flight), peer.turn))
+
+
+class Groups:
+    """The groups of a topic. What it holds is replaced, never changed: any thread may read it.
+
+    Args:
+        drop: gives back one holder's claim on a slot.
+        show: is given the counters by name whenever there is another group.
+    """
+
+    def __init__(
+        self,
+        drop: "Callable[[Slot], None]",
+        show: Callable[[dict[str, LinkCounters]], None],
+    ) -> None:
+        self._drop = drop
+        self._show = show
+        self._by_name: dict[str, Group] = {}
+        show({})
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def find(self, name: str) -> Group | None:
+        """Return the group called ``name``."""
+        return self._by_name.get(name)
+
+    def add(self, name: str, qos: QoS, capacity: int, *, declared: bool = False) -> Group:
+        """Return a new group, which replaces another of that name."""
+        group = Group(name, qos, capacity, declared, self._drop)
+        self._replace({**self._by_name, name: group})
+        return group
+
+    def forget_if_empty(self, group: Group) -> None:
+        """Forget a group that has lost its last member and was not declared."""
+        if not group.members and not group.declared:
+            group.clear()
+            self._replace({name: g for name, g in self._by_name.items() if g is not group})
+
+    def _replace(self, groups: dict[str, Group]) -> None:
+        self._by_name = groups
+        self._show({name: group.counters for name, group in groups.items()})

@@ -23,6 +23,7 @@ __all__ = [
     "INLINE_BYTES",
     "MAX_NUMBERS",
     "READER_BUFFER_BYTES",
+    "WRAP",
     "WRITER_BUFFER_BYTES",
     "FrameHead",
     "Hello",
@@ -53,6 +54,9 @@ MAX_NUMBERS = 256
 
 MAX_NAME = 512
 MAX_CAPACITY = 1 << 16
+WRAP = 0xFFFFFFFF
+"""Sequences and generations count modulo 2**32: the mask for it."""
+
 ABSENT = 0
 """The segment id of a frame whose bytes follow in the packet."""
 

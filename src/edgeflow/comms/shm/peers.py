@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["Peer"]
 
 _SEND_BUFFER = 1 << 20
-_U32 = 0xFFFFFFFF
 
 
 class Peer:
@@ -52,6 +51,10 @@ class Peer:
         """Send WELCOME with the descriptor of the page that holds the newest sequence number."""
         return self._send_descriptor(packets.pack_welcome(), page)
 
+    def may_lease(self, slot: "Slot | None", window: int) -> bool:
+        """False when it holds so many slots that it gets no more until it lets go of some."""
+        return slot is None or len(self.leases) <= slot.segment.lease_limit + window
+
     def send(self, entry: "Entry") -> bool:
         """Send a frame; False when the socket does not take it."""
         content = entry.content
@@ -64,7 +67,7 @@ class Peer:
             attempt=entry.attempt,
             lease_limit=segment.lease_limit if segment is not None else 0,
             generation=self._generation,
-            sequence=content.sequence & _U32,
+            sequence=content.sequence & packets.WRAP,
             segment=segment.number if segment is not None else packets.ABSENT,
             number=number,
             offset=content.offset,

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from edgeflow.errors import CommsError, ConfigError
 
-__all__ = ["connect", "listen", "live_topics", "sockets_in", "topic_folder"]
+__all__ = ["connect", "leave", "listen", "live_topics", "sockets_in", "topic_folder"]
 
 MAX_FOLDER_NAME = 120
 MAX_SOCKET_PATH = 107
@@ -60,6 +60,14 @@ def listen(folder: Path, topic: str, backlog: int) -> tuple[socket.socket, Path]
                 hint="set EDGEFLOW_RUN_DIR to a writable folder on a local file system",
             ) from error
     raise CommsError(f"cannot listen in {folder}")
+
+
+def leave(server: socket.socket, path: Path) -> None:
+    """Undo ``listen``; the folder goes with its last publisher."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+        path.parent.rmdir()
+    server.close()
 
 
 def connect(folder: Path, name: str) -> socket.socket | None:

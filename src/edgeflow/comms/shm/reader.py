@@ -27,6 +27,9 @@ SEARCH_INTERVAL = 0.05
 RESCAN_INTERVAL = 0.5
 """Seconds between looks for further publishers."""
 
+RETRY_INTERVAL = 1.0
+"""Seconds between two connections to one socket: its publisher may turn us away each time."""
+
 MAX_PUBLISHERS = 256
 _FAST_STREAK = 32
 _FAST_INTERVAL = 0.0002
@@ -53,6 +56,7 @@ class ShmSubscriber(Subscriber):
         self._view = memoryview(self._buffer)
         self._calls = 0
         self._next_scan = 0.0
+        self._tried: dict[tuple[str, str], float] = {}
         self._streak = 0
         self._last_call = 0.0
         self._closed = False
@@ -255,19 +259,24 @@ class ShmSubscriber(Subscriber):
 
     def _scan(self, now: float) -> None:
         """Connect to publishers that have appeared."""
+        self._tried = {k: t for k, t in self._tried.items() if now - t < RETRY_INTERVAL}
         known = {(c.subscription.topic, c.name) for c in self._connections.values()}
         for wish, folder in self._wishes:
             for name in places.sockets_in(folder):
-                if (wish.topic, name) in known or len(self._connections) >= MAX_PUBLISHERS:
+                key = (wish.topic, name)
+                if key in known or key in self._tried or len(self._connections) >= MAX_PUBLISHERS:
                     continue
                 sock = places.connect(folder, name)
                 if sock is not None:
-                    connection = Connection(sock, name, wish)
-                    self._connections[connection.descriptor] = connection
-                    self._epoll.register(connection.descriptor, select.EPOLLIN)
+                    self._tried[key] = now
+                    self._join(Connection(sock, name, wish))
         found = {connection.subscription.topic for connection in self._connections.values()}
         complete = len(found) == len(self.links)
         self._next_scan = now + (RESCAN_INTERVAL if complete else SEARCH_INTERVAL)
+
+    def _join(self, connection: Connection) -> None:
+        self._connections[connection.descriptor] = connection
+        self._epoll.register(connection.descriptor, select.EPOLLIN)
 
     def _lose(self, connection: Connection, reason: str = "") -> None:
         """The publisher is gone, or not to be trusted."""
