@@ -2,16 +2,19 @@
 
 import ctypes
 import os
+import select
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["Valkey", "free_port", "valkey"]
+__all__ = ["Valkey", "free_port", "tls_front", "valkey"]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -154,3 +157,42 @@ def valkey(
             yield server
         finally:
             server.kill9()
+
+
+@contextmanager
+def tls_front(port: int, certificate: Path) -> Iterator[int]:
+    """Offer the server on a loopback ``port`` under TLS on another one, which is returned."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            while True:
+                try:
+                    peer, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=_relay, args=(peer, context, port), daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+def _relay(plain: socket.socket, context: ssl.SSLContext, port: int) -> None:
+    with plain, suppress(OSError):
+        secured = context.wrap_socket(plain, server_side=True)
+        with secured, socket.create_connection(("127.0.0.1", port)) as server:
+            while True:
+                ready = [secured] if secured.pending() else [secured, server]
+                if len(ready) > 1:
+                    ready = select.select(ready, [], [])[0]
+                for source in ready:
+                    data = source.recv(1 << 16)
+                    if not data:
+                        return
+                    (server if source is secured else secured).sendall(data)

@@ -147,7 +147,7 @@ class _RedisBoard(StatusBoard):
         self._server, self._keys = server, keys
 
     def post(self, member: str, report: bytes) -> None:
-        if self._server.is_away and not self._is_back():
+        if not self._server.is_back():
             return
         life = int(REPORT_SECONDS * 1000)
         self._send(
@@ -166,9 +166,6 @@ class _RedisBoard(StatusBoard):
         if gone:
             self._send(("SREM", self._keys.board, *gone))
         return {member: bytes(report) for member, report in pairs if report is not None}
-
-    def _is_back(self) -> bool:
-        return bool(self._send(("PING",)))
 
     def _send(self, *commands: Sequence[Any]) -> list[Any]:
         try:

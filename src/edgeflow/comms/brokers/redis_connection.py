@@ -10,17 +10,22 @@ import socket
 import ssl
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from edgeflow.comms.brokers.resp import Part, ReplyError, ReplyReader, checked, pack
 from edgeflow.errors import ConfigError, UnreachableError
 
-__all__ = ["IO_SECONDS", "Address", "Connection"]
+__all__ = ["IO_SECONDS", "Address", "Connection", "CutOffError"]
 
-IO_SECONDS = 3.0
+IO_SECONDS = 2.0
 """A server that neither takes nor sends a byte for so long is given up."""
+
+
+class CutOffError(UnreachableError):
+    """The connection has been ended by the other side, or on the way."""
+
 
 _PASSING = (ConnectionError, TimeoutError, ssl.SSLEOFError)
 
@@ -34,7 +39,7 @@ class Address:
     path: str = ""
     tls: bool = False
     username: str = ""
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     database: int = 0
 
     def __str__(self) -> str:
@@ -93,7 +98,9 @@ class Connection:
         self._tls = address.tls
         self._socket = self._connect(timeout)
         try:
+            self.limit(timeout)
             self._enter()
+            self.limit(IO_SECONDS)
         except BaseException:
             self.close()
             raise
@@ -107,13 +114,7 @@ class Connection:
                 f"no Redis or Valkey server at {address}: {error}",
                 hint="start one, or set REDIS_HOST and REDIS_PORT",
             ) from None
-        if self._tls:
-            return self._secure(sock)
-        patience = struct.pack("ll", int(IO_SECONDS), int(IO_SECONDS % 1 * 1e6))
-        sock.settimeout(None)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
-        return sock
+        return self._secure(sock) if self._tls else sock
 
     def _dial(self, timeout: float) -> socket.socket:
         address = self.address
@@ -149,7 +150,6 @@ class Connection:
                 f"{address} does not answer in TLS: {error}",
                 hint="use redis:// in place of rediss:// if the server has no TLS",
             ) from None
-        secured.settimeout(IO_SECONDS)
         return secured
 
     def _enter(self) -> None:
@@ -169,6 +169,17 @@ class Connection:
                 f"{self.address} refuses {verb}: {error.message}",
                 hint="check the password and the database number",
             ) from None
+
+    def limit(self, seconds: float) -> None:
+        """Give the server up when it neither takes nor sends a byte for so long."""
+        self._patience = seconds
+        if self._tls:
+            self._socket.settimeout(seconds)
+            return
+        span = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+        self._socket.settimeout(None)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
 
     def fileno(self) -> int:
         """Return the descriptor to poll for replies."""
@@ -235,9 +246,10 @@ class Connection:
 
     def _gone(self, error: OSError) -> UnreachableError:
         self.close()
-        hangs = isinstance(error, BlockingIOError | TimeoutError)
-        what = f"no answer for {IO_SECONDS:g} s" if hangs else str(error)
-        return UnreachableError(f"lost the server at {self.address}: {what}")
+        if isinstance(error, BlockingIOError | TimeoutError):
+            silence = f"no answer for {self._patience:g} s"
+            return UnreachableError(f"lost the server at {self.address}: {silence}")
+        return CutOffError(f"lost the server at {self.address}: {error}")
 
     def close(self) -> None:
         """Close the socket. Idempotent."""

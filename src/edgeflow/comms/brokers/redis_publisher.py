@@ -23,6 +23,7 @@ from edgeflow.comms.brokers.redis_entry import (
     identity_of,
 )
 from edgeflow.comms.brokers.redis_server import (
+    CONTROL_SECONDS,
     VERSION_FIELD,
     Backoff,
     Keys,
@@ -142,7 +143,7 @@ class RedisPublisher(Publisher):
 
     def refresh(self) -> None:
         """Ask the server for the depth of each group; does nothing while it is away."""
-        if self.server.is_away or not self._opened:
+        if not self._opened or not self.server.is_back():
             return
         try:
             infos = group_infos(self.server.exchange(("XINFO", "GROUPS", self._stream))[0])
@@ -157,13 +158,16 @@ class RedisPublisher(Publisher):
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        connection.limit(CONTROL_SECONDS)
         try:
-            if self._holders():
+            if self._holders() and not self.server.is_away:
                 self._apply_check(connection.exchange(*self._check_commands()))
                 if self._trim_below:
                     self.releasing(self._trim_below)
                     connection.call("XTRIM", self._stream, "MINID", "=", self._trim_below)
-        except (UnreachableError, ReplyError) as error:
+        except UnreachableError as error:
+            self.server.lost(error)
+        except ReplyError as error:
             log.debug("trim_skipped", topic=self.topic, error=str(error))
         connection.close()
 

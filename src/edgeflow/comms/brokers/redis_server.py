@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from edgeflow.comms.brokers.base import Subscription
-from edgeflow.comms.brokers.redis_connection import Address, Connection
+from edgeflow.comms.brokers.redis_connection import Address, Connection, CutOffError
 from edgeflow.comms.brokers.resp import ReplyError, checked, text
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError, UnreachableError
@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 MINIMUM_VERSION = (6, 2)
 """First version with ``XADD MINID`` and ``XGROUP CREATECONSUMER``."""
+
+CONTROL_SECONDS = 1.0
+"""How long the shared connection waits for an answer; what it carries is small."""
 
 Wish = tuple[QoS, int]
 """Policy and capacity of a group."""
@@ -149,16 +152,22 @@ class Server:
         """
         with self._lock:
             connection, self._shared = self._shared, None
-            if connection is not None:
-                # A connection that was idle may have been cut off meanwhile.
-                with contextlib.suppress(UnreachableError):
-                    replies = connection.exchange(*commands)
-                    self._shared = connection
-                    return replies
-            connection = self.connect()
-            replies = connection.exchange(*commands)
-            self._shared = connection
-            return replies
+            try:
+                if connection is not None:
+                    # It may have been cut off while it was idle; silence is no reason to repeat.
+                    with contextlib.suppress(CutOffError):
+                        return self._exchange_on(connection, commands)
+                connection = self.connect()
+                connection.limit(CONTROL_SECONDS)
+                return self._exchange_on(connection, commands)
+            except UnreachableError as error:
+                self.lost(error)
+                raise
+
+    def _exchange_on(self, connection: Connection, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        replies = connection.exchange(*commands)
+        self._shared = connection
+        return replies
 
     def call(self, *command: Any) -> Any:
         """Send one command on the shared connection; raise when it is refused."""
@@ -181,6 +190,15 @@ class Server:
     def is_away(self) -> bool:
         """True between the loss of a connection and the next success."""
         return self._away_since is not None
+
+    def is_back(self) -> bool:
+        """Return whether the server is there; one that was away is asked."""
+        if self.is_away:
+            try:
+                self.call("PING")
+            except UnreachableError:
+                return False
+        return True
 
     def lost(self, error: Exception) -> None:
         """Note that the server is away; logged once per outage."""

@@ -106,7 +106,7 @@ class RedisSubscriber(Subscriber):
 
     def refresh(self) -> None:
         """Ask the server for the depth of each topic; does nothing while it is away."""
-        if self.server.is_away or self._closed:
+        if self._closed or not self.server.is_back():
             return
         streams = [("XINFO", "GROUPS", self.keys.stream(wish.topic)) for wish in self._wishes]
         try:
