@@ -21,6 +21,12 @@ class Worker:
             text=True,
         )
 
+    def go(self) -> None:
+        """Let it go on where it waits for a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
     def line(self) -> str:
         """Return the next line it prints."""
         assert self.process.stdout is not None

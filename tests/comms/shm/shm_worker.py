@@ -34,8 +34,11 @@ def check(run_dir: str, qos: str, count: str) -> None:
     subscriber.close()
 
 
-def stick(run_dir: str, qos: str, keep: str) -> None:
-    """Receive ``keep`` frames, acknowledge all but the last, and hang."""
+def stick(run_dir: str, qos: str, keep: str, wait: str = "") -> None:
+    """Receive ``keep`` frames, acknowledge all but the last, and hang; ``wait``: for a line."""
+    if wait:
+        say("up")
+        sys.stdin.readline()
     subscriber = ShmBroker(run_dir).subscriber([Subscription("cam", "g", QoS(qos), 8)])
     held = []
     for number in range(int(keep)):

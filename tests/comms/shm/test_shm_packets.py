@@ -1,14 +1,17 @@
 """The packets: round trips, arbitrary bytes, and foreign peers that misbehave."""
 
+import contextlib
 import fcntl
+import json
 import os
 import socket
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shm_kit import descriptors, until
 
@@ -119,6 +122,16 @@ def _frame(**changes: int) -> bytes:
     return packets.pack_frame(**{**fields, **changes})
 
 
+def _inline(message: bytes) -> bytes:
+    return _frame(segment=packets.ABSENT, length=len(message)) + message
+
+
+def _message(**changes: object) -> bytes:
+    info = {"v": 2, "k": "a", "dtype": "|u1", "shape": [8], **changes}
+    meta = json.dumps({"_ef": info}).encode()
+    return struct.pack("!IdI", 1, 0.0, len(meta)) + meta + bytes(8)
+
+
 @dataclass
 class Lie:
     """What a false publisher sends: a segment, perhaps, and then a packet."""
@@ -155,6 +168,11 @@ LIES = {
     "inline frame too long": Lie(_frame(segment=0, length=100) + bytes(101)),
     "inline frame of junk": Lie(_frame(segment=0) + b"\xff" * 100),
     "inline frame of zeros": Lie(_frame(segment=0) + bytes(100)),
+    "frame of 4 GiB": Lie(_frame(length=1 << 32), 8192),
+    "frame whose meta is longer than it": Lie(_inline(struct.pack("!IdI", 1, 0.0, 1 << 31))),
+    "frame whose array is larger than it": Lie(_inline(_message(shape=[1 << 40, 3]))),
+    "frame whose array is smaller than it": Lie(_inline(_message(shape=[1]))),
+    "frame of objects": Lie(_inline(_message(dtype="|O"))),
     "packet too long": Lie(_frame() + bytes(20000)),
 }
 
@@ -180,6 +198,54 @@ def test_a_writer_that_lies_is_dropped(shm: ShmBroker, run_dir: Path, lie: Lie):
     publisher.close()
     subscriber.close()
     assert descriptors() == before
+
+
+JUNK = st.lists(
+    st.builds(lambda kind, rest: bytes([kind]) + rest, st.integers(0, 7), st.binary(max_size=80)),
+    min_size=1,
+    max_size=5,
+)
+LIVE = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@LIVE
+@given(st.booleans(), JUNK)
+def test_a_publisher_survives_any_packets(shm, run_dir, greet: bool, junk: list[bytes]):
+    with contextlib.closing(shm.publisher("cam", [LATEST])) as publisher:
+        with _visit(run_dir) as visitor:
+            if greet:
+                hello = packets.Hello(packets.VERSION, "x", "0", QoS.BALANCED, 4)
+                visitor.send(packets.pack_hello(hello))
+            with contextlib.suppress(OSError):
+                for packet in junk:
+                    visitor.send(packet)
+            publisher.publish(Frame(data=b"during"))
+        _still_works(shm, publisher)
+
+
+@LIVE
+@given(JUNK, st.booleans())
+def test_a_subscriber_survives_any_packets(shm, run_dir, junk: list[bytes], descriptor: bool):
+    folder = places.topic_folder(run_dir, shm.app, "cam")
+    server, path = places.listen(folder, "cam", 1)
+    with server, contextlib.closing(shm.subscriber([LATEST])) as subscriber:
+        server.settimeout(5)
+        visitor, _ = server.accept()
+        with visitor:
+            memory = _memory(8192)
+            socket.send_fds(visitor, [packets.pack_segment(1, 8192)], [memory])
+            os.close(memory)
+            with contextlib.suppress(OSError):
+                for packet in junk:
+                    socket.send_fds(visitor, [packet], [0] if descriptor else [])
+            subscriber.receive(0)
+            subscriber.receive(0)
+        path.unlink()
+        with contextlib.closing(shm.publisher("cam", [LATEST])) as publisher:
+            publisher.publish(Frame(data=b"good", id=2**32 + 1))
+            until(lambda: getattr(subscriber.receive(1), "frame", Frame(data=0)).id > 2**32)
 
 
 def _visit(run_dir: Path) -> socket.socket:
