@@ -1,5 +1,6 @@
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -46,7 +47,7 @@ def test_a_file_is_found_again_and_can_be_read_by_others(tmp_path):
     url = f"sqlite:///{tmp_path}/flow.db"
     first = open_store(url)
     first.append([Event(time=1.0, topic="t", value="kept")])
-    with sqlite3.connect(tmp_path / "flow.db") as other:
+    with closing(sqlite3.connect(tmp_path / "flow.db")) as other:
         assert other.execute("SELECT value FROM events").fetchall() == [("kept",)]
     other.close()
     first.close()
@@ -85,7 +86,7 @@ def test_what_is_no_database_is_refused(tmp_path):
     (tmp_path / "text.db").write_text("no database at all, just some text that is long enough")
     with pytest.raises(StoreError, match="text"):
         open_store(f"sqlite:///{tmp_path}/text.db")
-    with sqlite3.connect(tmp_path / "new.db") as newer:
+    with closing(sqlite3.connect(tmp_path / "new.db")) as newer:
         newer.execute("PRAGMA user_version = 99")
     newer.close()
     with pytest.raises(StoreError, match="schema 99"):

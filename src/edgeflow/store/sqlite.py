@@ -1,5 +1,6 @@
 """Events in SQLite: one file, write-ahead log, readers never wait for the writer."""
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -30,13 +31,18 @@ class SqliteStore(Store):
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._database: sqlite3.Connection | None = None
         try:
-            self._database: sqlite3.Connection | None = sqlite3.connect(
+            database = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
             )
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._migrate(self._database)
+            with contextlib.ExitStack() as on_error:
+                on_error.callback(database.close)
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute("PRAGMA synchronous = NORMAL")
+                self._migrate(database)
+                on_error.pop_all()
+            self._database = database
         except sqlite3.Error as error:
             raise StoreError(
                 f"{path}: {error}", hint="is it a database, and may it be written?"
