@@ -129,6 +129,39 @@ def test_a_killed_producer_is_noticed_and_its_successor_found(
     subscriber.close()
 
 
+def test_a_killed_publisher_leaves_no_descriptor_and_no_memory(shm: ShmBroker, worker: Start):
+    before, mapped = descriptors(), shared_bytes()
+    subscriber = shm.subscriber([wish(QoS.REALTIME)])
+    own = descriptors()
+    producer = worker("publish", 0)
+    held = [subscriber.receive(10).frame for _ in range(3)]
+    assert shared_bytes() > mapped
+    producer.close()
+    held.clear()
+    until(lambda: subscriber.receive(0.02) is None and descriptors() == own)
+    assert shared_bytes() == mapped
+    subscriber.close()
+    assert descriptors() == before
+
+
+def test_a_killed_subscriber_leaves_no_descriptor_and_no_memory(shm: ShmBroker, worker: Start):
+    before, mapped = descriptors(), shared_bytes()
+    publisher = shm.publisher("cam", [wish(QoS.REALTIME)])
+    publisher.publish(Frame(data=np.zeros(SHAPE, np.uint8)))
+    own, owned = descriptors(), shared_bytes()
+    consumer = worker("stick", "realtime", 3)
+    consumer.line()
+    for number in range(2):
+        publisher.publish(Frame(data=np.zeros(SHAPE, np.uint8), id=number))
+        consumer.line()
+    consumer.close()
+    until(lambda: descriptors() == own)
+    assert shared_bytes() == owned
+    publisher.close()
+    del publisher
+    assert (descriptors(), shared_bytes()) == (before, mapped)
+
+
 def test_kills_leave_nothing_in_dev_shm(shm: ShmBroker, worker: Start):
     before = {path.name for path in Path("/dev/shm").iterdir()}
     producer = worker("publish", 0)
