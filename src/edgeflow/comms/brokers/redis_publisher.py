@@ -23,7 +23,6 @@ from edgeflow.comms.brokers.redis_entry import (
     identity_of,
 )
 from edgeflow.comms.brokers.redis_server import (
-    CONTROL_SECONDS,
     VERSION_FIELD,
     Backoff,
     Keys,
@@ -50,6 +49,9 @@ MAX_VALUE_BYTES = 512 * 1024 * 1024 - 1024 * 1024
 
 REMEMBER_SECONDS = 2.0
 """How long ``next_id`` waits for a server that is away."""
+
+FAREWELL_SECONDS = 0.5
+"""How long ``close`` waits for an answer; the next publisher removes what it leaves."""
 
 _ALIGN = 64
 _META_LENGTH = struct.Struct("!I")
@@ -158,7 +160,7 @@ class RedisPublisher(Publisher):
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        connection.limit(CONTROL_SECONDS)
+        connection.limit(FAREWELL_SECONDS)
         try:
             if self._holders() and not self.server.is_away:
                 self._apply_check(connection.exchange(*self._check_commands()))
