@@ -13,7 +13,7 @@ from edgeflow.comms.brokers.base import Subscription
 from edgeflow.comms.tcp import TcpBroker
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
-from edgeflow.errors import ConfigError
+from edgeflow.errors import ConfigError, FrameTooLargeError, PayloadError
 from flows import wait_until
 
 
@@ -49,6 +49,24 @@ def test_frames_arrive_bit_for_bit(broker, gateway):
     assert np.array_equal(delivery.frame.data, image)
     assert delivery.frame.id == 1
     assert publisher.links["web"].sent == 1
+
+
+def test_a_payload_that_cannot_travel_is_refused_and_nothing_else_affected(broker, gateway):
+    publisher = broker.publisher("cam", [Subscription("cam", "web", QoS.BALANCED, 64)])
+    with pytest.raises(PayloadError, match="no JSON form"):
+        publisher.publish(frame(1, {"what": object()}))
+    assert publisher.links["web"].sent == 0
+    assert publisher.publish(frame(2))
+    delivery = gateway.receive(5.0)
+    assert delivery.frame.id == 2
+
+
+def test_a_frame_over_the_limit_is_refused(broker, monkeypatch):
+    monkeypatch.setenv("EDGEFLOW_MAX_FRAME_BYTES", "2000")
+    publisher = broker.publisher("cam", [Subscription("cam", "web")])
+    for data in (np.zeros(2001, np.uint8), bytes(2001)):
+        with pytest.raises(FrameTooLargeError, match="the limit is 2000"):
+            publisher.publish(frame(1, data))
 
 
 def test_an_absent_gateway_costs_the_node_nothing_and_is_reached_when_it_comes():
