@@ -48,7 +48,7 @@ bench: setup ## Us beside the peers in one run, with ratios
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 soak: setup ## 30 minutes of a five-node flow with random kills (SOAK_ARGS="--seconds 60" for less)
-	$(BIN)/python tests/soak/soak.py $(SOAK_ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py $(SOAK_ARGS)
 
 docs: setup ## Regenerate the reference pages
 	$(BIN)/python docs/generate.py
