@@ -129,6 +129,23 @@ def test_the_payload_server_may_be_away_for_a_while(server: Valkey, app: str):
     assert [entry["event"] for entry in logs] == ["server_lost", "server_found"]
 
 
+def test_refused_entries_leave_no_payloads(data_server: Valkey, data_client: Redis, app: str):
+    """The control server has no memory left for a while."""
+    with valkey() as control, Redis(port=control.port) as client:
+        broker = DualRedisBroker(url=control.url, data_url=data_server.url)
+        broker.open(app)
+        with closing(broker.publisher("t", [DURABLE])) as publisher:
+            send(publisher, 1)
+            client.config_set("maxmemory", 1)
+            frame = Frame(data=b"x", id=1, sequence=1, epoch=9, topic="t")
+            for _ in range(5):
+                assert not publisher.publish(frame, 0.05)
+            client.config_set("maxmemory", 0)
+            send(publisher, 1, first=1)
+            assert len(payloads(data_client, app)) == 2
+        broker.close()
+
+
 def test_addresses_come_from_the_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("REDIS_HOST", "control")
     monkeypatch.setenv("DATA_REDIS_PORT", "7001")

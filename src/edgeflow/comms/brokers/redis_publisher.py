@@ -7,7 +7,6 @@ DURABLE group holds entries, which are then removed once every such group has ac
 
 import struct
 import time
-from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,10 +17,9 @@ from edgeflow.comms.brokers.redis_connection import Connection
 from edgeflow.comms.brokers.redis_entry import (
     Identity,
     entry_fields,
-    entry_order,
-    id_after,
     identity_of,
 )
+from edgeflow.comms.brokers.redis_room import Room
 from edgeflow.comms.brokers.redis_server import (
     VERSION_FIELD,
     Backoff,
@@ -58,9 +56,6 @@ _META_LENGTH = struct.Struct("!I")
 _POLL_FIRST, _POLL_MOST = 0.0005, 0.02
 _EARLIEST = "0-0"
 
-# Servers before 7.0 do not tell how far a group lags behind.
-_COUNT_UNREAD = "return #redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])"
-
 
 class RedisPublisher(Publisher):
     """Publishes one topic. ``groups`` are declared when the first frame is published."""
@@ -82,11 +77,7 @@ class RedisPublisher(Publisher):
         self._last_entry = _EARLIEST
         self._next_id = 0
         self._unsure: Identity | None = None
-        self._room = 0
-        self._unchecked = 0
-        self._bound = 1
-        self._recent: deque[str] = deque(maxlen=1)
-        self._trim_below = ""
+        self._room = Room(server, self._stream)
 
     # --- Publisher -------------------------------------------------------------------------
 
@@ -162,11 +153,10 @@ class RedisPublisher(Publisher):
             return
         connection.limit(FAREWELL_SECONDS)
         try:
-            if self._holders() and not self.server.is_away:
-                self._apply_check(connection.exchange(*self._check_commands()))
-                if self._trim_below:
-                    self.releasing(self._trim_below)
-                    connection.call("XTRIM", self._stream, "MINID", "=", self._trim_below)
+            if self._room.bound == 0 and not self.server.is_away:
+                self._room.learn(connection.exchange(*self._room.questions()))
+                if trim := self._trim():
+                    connection.call("XTRIM", self._stream, *trim)
         except UnreachableError as error:
             self.server.lost(error)
         except ReplyError as error:
@@ -188,7 +178,7 @@ class RedisPublisher(Publisher):
     @property
     def bound(self) -> int:
         """Length the stream is kept at; 0 while DURABLE groups hold it."""
-        return self._bound
+        return self._room.bound
 
     # --- sending -----------------------------------------------------------------------------
 
@@ -199,36 +189,35 @@ class RedisPublisher(Publisher):
             wanted, self._unsure = self._unsure, None
             if self._has_arrived(connection, wanted) and wanted == identity:
                 return True
-        if self._bound == 0 and self._room <= 0 and not self._await_room(connection, deadline):
+        room = self._room
+        if room.is_full and not self._await_room(connection, deadline):
             return False
         fields = self.place(frame, message)
-        label = f"{frame.id} {frame.epoch} {frame.sequence} {self._bound}"
-        checking = self._bound == 0 and self._unchecked <= 0
+        label = f"{frame.id} {frame.epoch} {frame.sequence} {room.bound}"
+        questions = room.questions() if room.is_check_due else []
         commands: list[Sequence[Any]] = [
             ("XADD", self._stream, *self._trim(), "*", "i", label, *fields),
             ("HGET", self.keys.groups(self.topic), VERSION_FIELD),
-            *(self._check_commands() if checking else ()),
+            *questions,
         ]
         self._unsure = identity
         replies = connection.exchange(*commands)
         self._unsure = None
-        self.accepted()
         self._last_entry = text(checked(replies[0]))
-        self._recent.append(self._last_entry)
-        self._room -= 1
-        self._unchecked -= 1
-        if checking:
-            self._apply_check(replies[2:])
-        if replies[1] != self._version:
+        self.accepted()
+        room.added(self._last_entry)
+        complete = not questions or room.learn(replies[2:])
+        if replies[1] != self._version or not complete:
             self._join(connection)
         return True
 
     def _trim(self) -> Sequence[Any]:
-        if self._bound:
-            return ("MAXLEN", "=", self._bound)
-        if not self._trim_below:
+        room = self._room
+        if room.bound:
+            return ("MAXLEN", "=", room.bound)
+        if not room.done_below:
             return ()
-        below, self._trim_below = self._trim_below, ""
+        below, room.done_below = room.done_below, ""
         self.releasing(below)
         return ("MINID", "=", below)
 
@@ -241,55 +230,18 @@ class RedisPublisher(Publisher):
             for entry_id, flat in entries:
                 self._last_entry = text(entry_id)
                 if identity_of(entry_fields(flat))[1] == wanted:
-                    self._recent.append(self._last_entry)
+                    self._room.added(self._last_entry)
                     self.accepted()
                     return True
             if not entries:
                 return False
 
-    # --- room in DURABLE groups --------------------------------------------------------------
-
-    def _holders(self) -> list[tuple[str, int]]:
-        """Return the DURABLE groups and their capacities."""
-        wishes = self._wishes.items()
-        return [(group, capacity) for group, (qos, capacity) in wishes if qos is QoS.DURABLE]
-
-    def _check_commands(self) -> list[Sequence[Any]]:
-        pending = [("XPENDING", self._stream, group) for group, _ in self._holders()]
-        return [("XINFO", "GROUPS", self._stream), *pending]
-
-    def _apply_check(self, replies: list[Any]) -> None:
-        """Learn how much room there is, and what every DURABLE group is done with."""
-        holders = self._holders()
-        infos = group_infos(replies[0])
-        room = min([capacity for _, capacity in holders], default=1)
-        self._unchecked = max(1, room // 4)
-        below: list[str] = []
-        for (group, capacity), summary in zip(holders, replies[1:], strict=True):
-            info = infos.get(group)
-            if info is None or isinstance(summary, ReplyError):
-                self._version = None
-                continue
-            delivered, held = text(info["last-delivered-id"]), int(info["pending"])
-            lag = info.get("lag")
-            unread = self._count_unread(delivered, capacity) if lag is None else int(lag)
-            room = min(room, capacity - held - unread)
-            below.append(text(summary[1]) if summary[0] else id_after(delivered))
-        self._room = room
-        if below and len(self._recent) == self._recent.maxlen:
-            self._trim_below = min(*below, self._recent[0], key=entry_order)
-
-    def _count_unread(self, delivered: str, capacity: int) -> int:
-        count = self.server.call("EVAL", _COUNT_UNREAD, 1, self._stream, delivered, capacity)
-        return int(count)
-
     def _await_room(self, connection: Connection, deadline: float) -> bool:
         pause = _POLL_FIRST
         while True:
-            self._apply_check(connection.exchange(*self._check_commands()))
-            if self._version is None:
+            if not self._room.learn(connection.exchange(*self._room.questions())):
                 self._join(connection)
-            if self._room > 0:
+            if not self._room.is_full:
                 return True
             left = deadline - time.monotonic()
             if left <= 0:
@@ -351,17 +303,7 @@ class RedisPublisher(Publisher):
         missing = {group: LinkCounters() for group in self._wishes if group not in self.links}
         if missing:
             self.links = {**self.links, **missing}
-        self._set_policy()
-
-    def _set_policy(self) -> None:
-        capacities = [c for qos, c in self._wishes.values() if qos is QoS.BALANCED]
-        keep = max(capacities, default=1)
-        if keep != self._recent.maxlen:
-            self._recent = deque(self._recent, maxlen=keep)
-        bound = 0 if self._holders() else keep
-        if bound == 0:
-            self._room = self._unchecked = 0
-        self._bound = bound
+        self._room.set_wishes(self._wishes)
 
     def _retire(self, connection: Connection) -> None:
         """Drop groups that an earlier graph declared and ours does not, or they would hold us."""
