@@ -59,6 +59,7 @@ def descriptors() -> int:
 
 def shared_bytes() -> int:
     """Return the bytes of shared memory mapped by this process from memfds."""
+    gc.collect()
     total, inside = 0, False
     for line in Path("/proc/self/smaps").read_text().splitlines():
         first = line.split(" ", 1)[0]

@@ -8,7 +8,8 @@ writer uses a slot again only when every lease was given back or its holder's so
 kernel closes the socket of a process however it ends, so nothing is left behind and no reader ever
 sees a slot change under its eyes.
 
-``packets`` is the wire form, ``places`` the folder of sockets, ``segments`` the memory of the
-writer, ``groups`` and ``peers`` its queues and readers, ``writer`` the publisher; ``leases`` is
-the memory of the reader, ``connections`` its ends of the sockets, ``reader`` the subscriber.
+``packets`` is the wire form, ``places`` the folder of sockets. Of the writer, ``segments`` is the
+memory, ``groups`` the queues, ``peers`` and ``reception`` the sockets, ``writer`` the publisher. Of
+the reader, ``leases`` is the memory, ``connections`` the sockets, ``reader`` the subscriber.
+docs/reference/shm-protocol.md tells it to the byte.
 """

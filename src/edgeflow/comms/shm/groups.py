@@ -32,20 +32,31 @@ _WINDOW_SHARED = 2
 class Content:
     """A published message, shared by the groups: inline, or a place in a slot.
 
-    Attributes:
+    Args:
         size: bytes of the payload alone.
+        message: header and payload, when it is inline.
+        slot: where it is otherwise.
+        place: offset in the slot, and length, of header and payload.
+
+    Attributes:
         offset, length: place of header and payload in the segment; inline, only the length.
     """
 
     __slots__ = ("length", "message", "offset", "sequence", "size", "slot")
 
-    def __init__(self, size: int, message: bytes, slot: "Slot | None" = None) -> None:
+    def __init__(
+        self,
+        size: int,
+        message: bytes = b"",
+        slot: "Slot | None" = None,
+        place: tuple[int, int] = (0, 0),
+    ) -> None:
         self.sequence = 0
         self.size = size
         self.message = message
         self.slot = slot
-        self.offset = 0
-        self.length = len(message)
+        self.offset = slot.offset + place[0] if slot is not None else 0
+        self.length = place[1] if slot is not None else len(message)
 
 
 class Entry:
@@ -206,18 +217,15 @@ class Groups:
 
     Args:
         drop: gives back one holder's claim on a slot.
-        show: is given the counters by name whenever there is another group.
+
+    Attributes:
+        links: the counters of each group by its name.
     """
 
-    def __init__(
-        self,
-        drop: "Callable[[Slot], None]",
-        show: Callable[[dict[str, LinkCounters]], None],
-    ) -> None:
+    def __init__(self, drop: "Callable[[Slot], None]") -> None:
         self._drop = drop
-        self._show = show
         self._by_name: dict[str, Group] = {}
-        show({})
+        self.links: dict[str, LinkCounters] = {}
 
     def __iter__(self) -> Iterator[Group]:
         return iter(self._by_name.values())
@@ -243,4 +251,4 @@ class Groups:
 
     def _replace(self, groups: dict[str, Group]) -> None:
         self._by_name = groups
-        self._show({name: group.counters for name, group in groups.items()})
+        self.links = {name: group.counters for name, group in groups.items()}

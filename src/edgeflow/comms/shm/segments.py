@@ -16,7 +16,6 @@ import numpy as np
 import structlog
 
 __all__ = [
-    "DEFAULT_BUDGET",
     "HEADROOM",
     "Segment",
     "Slot",
@@ -27,9 +26,6 @@ __all__ = [
 ]
 
 log = structlog.get_logger(__name__)
-
-DEFAULT_BUDGET = 512 << 20
-"""Bytes of shared memory one publisher may use."""
 
 HEADROOM = 4096
 """Bytes before the payload, where the frame header goes; keeps payloads aligned to pages."""
@@ -154,12 +150,15 @@ class SlotArray:
 class SlotPool:
     """Slots by size, grown when they are short, within a budget.
 
+    Args:
+        budget: bytes of shared memory; four slots of a size are possible whatever it says.
+
     Attributes:
         retired: ids of segments given back since the writer last told its readers.
         returned: slots whose producer-side array is gone; drained by ``collect``.
     """
 
-    def __init__(self, budget: int = DEFAULT_BUDGET) -> None:
+    def __init__(self, budget: int) -> None:
         self._budget = budget
         self._free: dict[int, list[Slot]] = {}
         self._segments: list[Segment] = []
@@ -201,18 +200,14 @@ class SlotPool:
 
     def close(self) -> None:
         """Let go of all memory; arrays and readers that still look at it keep theirs."""
+        self.collect()
         for segment in self._segments:
             segment.close()
         self._segments = []
         self._free = {}
 
     def _grow(self, slot_size: int) -> bool:
-        have = sum(len(s.slots) for s in self._segments if s.slot_size == slot_size)
-        first = MIN_SLOTS if slot_size <= _HUGE else 2
-        count = min(max(first, have), max(1, 4 * _HUGE // slot_size)) if have else first
-        room = self._room(slot_size, count)
-        least = MIN_SLOTS - have
-        count = min(count, max(room // slot_size, least))
+        count = self._growth(slot_size)
         if count <= 0:
             return False
         try:
@@ -225,6 +220,15 @@ class SlotPool:
         self._free.setdefault(slot_size, []).extend(reversed(segment.slots))
         log.debug("segment_added", id=segment.number, slot_size=slot_size, slots=count)
         return True
+
+    def _growth(self, slot_size: int) -> int:
+        """Return how many slots to add: as many as there are, within reason and budget."""
+        have = sum(len(s.slots) for s in self._segments if s.slot_size == slot_size)
+        wanted = MIN_SLOTS if slot_size <= _HUGE else 2
+        if have:
+            wanted = min(max(wanted, have), max(1, 4 * _HUGE // slot_size))
+        room = self._room(slot_size, wanted) // slot_size
+        return min(wanted, max(room, MIN_SLOTS - have))
 
     def _room(self, slot_size: int, count: int) -> int:
         """Return the bytes left in the budget, giving back idle segments of other sizes."""

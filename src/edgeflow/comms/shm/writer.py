@@ -1,7 +1,7 @@
 """``ShmPublisher``: puts frames into shared memory and tells the readers where they are."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from edgeflow.comms.brokers.base import LinkCounters, Publisher, Subscription
 from edgeflow.comms.shm import packets
 from edgeflow.comms.shm.groups import Content, Groups
 from edgeflow.comms.shm.reception import Reception
-from edgeflow.comms.shm.segments import HEADROOM, SlotArray, SlotPool
+from edgeflow.comms.shm.segments import HEADROOM, Slot, SlotArray, SlotPool
 from edgeflow.config import settings
 from edgeflow.errors import CommsError, FrameTooLargeError, PayloadError
 from edgeflow.protocols.frames import encode
@@ -53,11 +53,16 @@ class ShmPublisher(Publisher):
         self._sequence = 0
         self._closed = False
         self._pool = SlotPool(budget)
-        self._groups = Groups(self._pool.drop, self._show)
+        self._groups = Groups(self._pool.drop)
         for wish in groups:
             self._groups.add(wish.group, wish.qos, wish.capacity, declared=True)
         self._reception = Reception(folder, topic, self._groups, self._pool)
         self._lock = self._reception.lock
+
+    @property
+    def links(self) -> dict[str, LinkCounters]:  # type: ignore[override]  # never assigned
+        """Counters per group."""
+        return self._groups.links
 
     def publish(self, frame: "Frame", timeout: float = 0.0) -> bool:
         """Hand the frame to every group; see ``Publisher.publish``.
@@ -127,48 +132,37 @@ class ShmPublisher(Publisher):
         self._reception.close()
         self._pool.close()
 
-    def _show(self, links: dict[str, LinkCounters]) -> None:
-        self.links = links
-
     # publishing
 
     def _publish_inline(self, content: Content, timeout: float) -> bool:
         with self._lock:
-            if not self._wait_for_room(lambda: True, timeout):
-                return False
-            self._dispatch(content)
-        return True
+            accepted, _ = self._wait_for_room(0, timeout)
+            if accepted:
+                self._dispatch(content)
+        return accepted
 
     def _publish_slot(
         self, data: Any, header: bytes, body: "np.ndarray[Any, Any]", timeout: float
     ) -> bool:
-        owner = self._owner_of(data, body) if len(header) <= HEADROOM else None
-        size = body.nbytes
-        start = HEADROOM if len(header) <= HEADROOM else -(-len(header) // 64) * 64
-        content = Content(size, b"")
-        content.length = len(header) + size
-
-        def reserve() -> bool:
-            content.slot = self._pool.take(start + size)
-            return content.slot is not None
-
+        size, start = body.nbytes, _payload_start(header)
+        owner = self._owner_of(data, body) if start == HEADROOM else None
         with self._lock:
-            if owner is not None:
-                content.slot = owner.slot
-            if not self._wait_for_room(reserve if owner is None else lambda: True, timeout):
+            accepted, slot = self._wait_for_room(start + size if owner is None else 0, timeout)
+            if not accepted:
                 return False
-            if content.slot is None:
-                return self._drop_newest(size)
             if owner is not None:
-                owner.slot.holders += 1
-        slot = content.slot
+                slot = owner.slot
+                slot.holders += 1
+            if slot is None:
+                self._drop_newest(size)
+                return True
         if owner is None:
             np.copyto(slot.memory[start : start + size], body)
         else:
             owner.published = True
             data.flags.writeable = False
         slot.memory[start - len(header) : start] = np.frombuffer(header, np.uint8)
-        content.offset = slot.offset + start - len(header)
+        content = Content(size, slot=slot, place=(start - len(header), len(header) + size))
         with self._lock:
             self._reception.drain()
             self._dispatch(content)
@@ -195,35 +189,37 @@ class ShmPublisher(Publisher):
             group.offer(content)
         self._reception.show_newest(self._sequence)
 
-    def _drop_newest(self, size: int) -> bool:
-        """All memory is held by readers and nobody may be waited for: count a drop."""
+    def _drop_newest(self, size: int) -> None:
+        """Count a drop: all memory is held by readers and nobody may be waited for."""
         for group in self._groups:
             group.counters.sent += 1
             group.counters.bytes += size
             group.counters.dropped += 1
-        return True
 
-    def _wait_for_room(self, reserve: Callable[[], bool], timeout: float) -> bool:
-        """Wait until no DURABLE group is full and ``reserve`` succeeds. The lock is held.
+    def _wait_for_room(self, need: int, timeout: float) -> tuple[bool, Slot | None]:
+        """Wait until no DURABLE group is full and there are ``need`` bytes. The lock is held.
 
-        True also when nothing was reserved because no DURABLE group is there to wait for.
+        Returns:
+            Whether the frame is accepted, and a slot with one holder. It is None when ``need`` is
+            0, or when there is no memory and no DURABLE group that could be waited for.
         """
-        deadline = 0.0
+        deadline = time.monotonic() + timeout
         while True:
-            groups = self._groups
-            if not any(group.is_full for group in groups):
-                while not reserve():
-                    if not sum(group.drop_oldest() for group in groups):
-                        break
-                else:
-                    return True
-                if not any(group.durable for group in groups):
-                    return True
-            now = time.monotonic()
-            deadline = deadline or now + timeout
-            if now >= deadline:
-                return False
-            self._reception.wait(deadline - now)
+            if not any(group.is_full for group in self._groups):
+                slot = self._reserve(need) if need else None
+                if slot or not need or not any(group.durable for group in self._groups):
+                    return True, slot
+            seconds = deadline - time.monotonic()
+            if seconds <= 0:
+                return False, None
+            self._reception.wait(seconds)
+
+    def _reserve(self, need: int) -> Slot | None:
+        """Take a slot, if need be at the cost of queued frames that may be dropped."""
+        while (slot := self._pool.take(need)) is None:
+            if not sum(group.drop_oldest() for group in self._groups):
+                return None
+        return slot
 
     def _linger(self, deadline: float) -> None:
         """Hand every queued frame to its readers, credit or not; wait for room and members."""
@@ -239,6 +235,11 @@ class ShmPublisher(Publisher):
                 if not left or now >= deadline:
                     return
                 self._reception.wait(min(deadline - now, 0.02))
+
+
+def _payload_start(header: bytes) -> int:
+    """Return where in a slot the payload begins; the header ends there."""
+    return HEADROOM if len(header) <= HEADROOM else -(-len(header) // 64) * 64
 
 
 def _as_bytes(payload: "bytes | bytearray | memoryview") -> "np.ndarray[Any, Any]":
