@@ -241,6 +241,12 @@ def test_a_long_run_folder_does_not_matter(run_dir):
     publisher.close()
 
 
+def test_a_run_folder_that_cannot_be_used_is_said(run_dir):
+    (run_dir / "file").touch()
+    with pytest.raises(CommsError, match="EDGEFLOW_RUN_DIR"):
+        ShmBroker(run_dir / "file").publisher("cam")
+
+
 def test_folders_are_private_and_leave_with_the_publisher(shm: ShmBroker, run_dir):
     publisher = shm.publisher("cam")
     folders = [path for path in run_dir.rglob("*") if path.is_dir()]

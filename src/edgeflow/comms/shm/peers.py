@@ -107,14 +107,7 @@ class Peer:
                 self._drop(slot)
         if group is None:
             return
-        if group.durable:
-            for number in update.acks:
-                self._finish(number, group)
-            if update.refusals:
-                self._refuse(update.refusals, group)
-        else:
-            for number in [n for n in self.in_flight if n <= update.handed]:
-                self._finish(number, group)
+        self._settle(update, group)
         if update.returns:
             self._generation = update.generation
             self.ready = False
@@ -151,6 +144,16 @@ class Peer:
             self._drop(slot)
         self.leases.clear()
         self.sock.close()
+
+    def _settle(self, update: packets.Update, group: "Group") -> None:
+        if not group.durable:
+            done = [number for number in self.in_flight if number <= update.handed]
+        else:
+            done = list(update.acks)
+        for number in done:
+            self._finish(number, group)
+        if group.durable and update.refusals:
+            self._refuse(update.refusals, group)
 
     def _finish(self, number: int, group: "Group") -> None:
         entry = self.in_flight.pop(number, None)

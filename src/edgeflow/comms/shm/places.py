@@ -17,6 +17,8 @@ MAX_FOLDER_NAME = 120
 MAX_SOCKET_PATH = 107
 """Bytes of a path in ``sockaddr_un`` (108) without the final zero."""
 
+_HINT = "set EDGEFLOW_RUN_DIR to a writable folder on a local file system"
+_ATTEMPTS = 3
 _NAME_FILE = "name"
 _SUFFIX = ".sock"
 
@@ -35,31 +37,32 @@ def listen(folder: Path, topic: str, backlog: int) -> tuple[socket.socket, Path]
         ConfigError: the run folder belongs to somebody else.
         CommsError: the socket cannot be created there.
     """
+    try:
+        for _ in range(_ATTEMPTS):
+            _make_private(folder)
+            with contextlib.suppress(FileNotFoundError):  # its last publisher just removed it
+                return _bind(folder, topic, backlog)
+    except OSError as error:
+        raise CommsError(f"cannot listen in {folder}: {error}", hint=_HINT) from error
+    raise CommsError(f"cannot listen in {folder}: it is removed again and again", hint=_HINT)
+
+
+def _bind(folder: Path, topic: str, backlog: int) -> tuple[socket.socket, Path]:
     identity = f"{os.getpid()}-{secrets.token_hex(4)}"
-    for attempt in range(3):
-        _make_private(folder)
-        if _is_hashed(topic):
-            (folder / _NAME_FILE).write_text(topic, encoding="utf-8")
-        server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            with _short(folder) as base:
-                server.bind(f"{base}/{identity}.new")
-                server.listen(backlog)
-            server.setblocking(False)
-            path = folder / f"{identity}{_SUFFIX}"
-            (folder / f"{identity}.new").rename(path)
-            return server, path
-        except FileNotFoundError:  # the last publisher just removed the folder
-            server.close()
-            if attempt == 2:
-                raise
-        except OSError as error:
-            server.close()
-            raise CommsError(
-                f"cannot listen in {folder}: {error}",
-                hint="set EDGEFLOW_RUN_DIR to a writable folder on a local file system",
-            ) from error
-    raise CommsError(f"cannot listen in {folder}")
+    if _is_hashed(topic):
+        (folder / _NAME_FILE).write_text(topic, encoding="utf-8")
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        with _short(folder) as base:
+            server.bind(f"{base}/{identity}.new")
+        server.listen(backlog)
+        server.setblocking(False)
+        path = folder / f"{identity}{_SUFFIX}"
+        (folder / f"{identity}.new").rename(path)
+    except BaseException:
+        server.close()
+        raise
+    return server, path
 
 
 def leave(server: socket.socket, path: Path) -> None:
