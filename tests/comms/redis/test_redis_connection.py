@@ -1,5 +1,6 @@
 """How a broker enters a server, and what it says when it cannot."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeflow.comms.brokers import Publisher, RedisBroker, Subscriber, Subscription
+from edgeflow.comms.brokers import DualRedisBroker, Publisher, RedisBroker, Subscriber, Subscription
 from edgeflow.comms.brokers.redis_connection import Address
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
@@ -90,6 +91,15 @@ def test_a_unix_socket_and_a_database_number_work(server: Valkey):
         ):
             exchange(publisher, subscriber)
         broker.close()
+
+
+def test_check_says_what_the_server_is(server: Valkey):
+    with (
+        closing(RedisBroker(url=server.url)) as one,
+        closing(DualRedisBroker(url=server.url, data_url=server.url)) as two,
+    ):
+        assert re.fullmatch(r"(redis|valkey) \d+\.\d+\.\d+", one.check())
+        assert f"{one.check()}, payloads on" in two.check()
 
 
 def test_passwords():

@@ -70,10 +70,9 @@ class DualRedisBroker(RedisBroker):
         """Return a subscriber; it joins its groups at the first ``receive``."""
         return _DualSubscriber(self.server, self.keys, subscriptions, data=self.data)
 
-    def check(self) -> None:
-        """Connect to both servers once, to fail early."""
-        super().check()
-        self.data.call("PING")
+    def check(self) -> str:
+        """Connect to both servers once, to fail early, and return what they are."""
+        return f"{super().check()}, payloads on {self.data.about()}"
 
     def close(self) -> None:
         """Close the shared connections to both servers."""

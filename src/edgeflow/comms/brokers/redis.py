@@ -71,14 +71,14 @@ class RedisBroker(Broker):
         keys = self.keys if app is None else Keys(app)
         return sorted(text(name) for name in self.server.call("SMEMBERS", keys.topics))
 
-    def check(self) -> None:
-        """Connect once, to fail early.
+    def check(self) -> str:
+        """Connect once, to fail early, and return what the server is, as in ``valkey 9.1.2``.
 
         Raises:
             UnreachableError: the server is away.
             ConfigError: it does not let us in, is too old, or is no Redis.
         """
-        self.server.call("PING")
+        return self.server.about()
 
     def claim_member(self, group: str, expected: int, timeout: float) -> int | None:
         """Take a number among the live members of ``group``, until ``close``."""

@@ -22,7 +22,6 @@ from edgeflow.comms.brokers.redis_entry import (
 from edgeflow.comms.brokers.redis_room import Room
 from edgeflow.comms.brokers.redis_server import (
     VERSION_FIELD,
-    Backoff,
     Keys,
     PayloadsAwayError,
     Server,
@@ -31,6 +30,7 @@ from edgeflow.comms.brokers.redis_server import (
     read_wishes,
     wish_text,
 )
+from edgeflow.comms.brokers.redis_waits import Backoff
 from edgeflow.comms.brokers.resp import Buffer, ReplyError, checked, text
 from edgeflow.config import settings
 from edgeflow.core.frame import Frame

@@ -1,7 +1,6 @@
 """A Redis or Valkey server as the brokers see it: names of keys, outages, a shared connection."""
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -16,8 +15,6 @@ from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError, UnreachableError
 
 __all__ = [
-    "Alarm",
-    "Backoff",
     "Keys",
     "PayloadsAwayError",
     "Server",
@@ -134,8 +131,7 @@ class Server:
         return connection
 
     def _check_version(self, connection: Connection) -> None:
-        info = text(connection.call("INFO", "server"))
-        found = info.partition("redis_version:")[2].split("\r\n", 1)[0]
+        found = _server_info(connection.call("INFO", "server")).get("redis_version", "")
         with contextlib.suppress(ValueError):
             if tuple(int(part) for part in found.split(".")[:2]) < MINIMUM_VERSION:
                 connection.close()
@@ -143,6 +139,12 @@ class Server:
                     f"the server at {self.address} has version {found}",
                     hint="use Redis 6.2 or later, or Valkey",
                 )
+
+    def about(self) -> str:
+        """Return what it is, as in ``valkey 9.1.2``."""
+        info = _server_info(self.call("INFO", "server"))
+        kind = "valkey" if "valkey_version" in info else "redis"
+        return f"{kind} {info.get(f'{kind}_version', '?')}"
 
     def exchange(self, *commands: Sequence[Any]) -> list[Any]:
         """Send commands on the shared connection; callable from any thread.
@@ -223,51 +225,7 @@ class Server:
             connection.close()
 
 
-class Alarm:
-    """A descriptor that any thread can make readable, to end a ``poll``."""
-
-    def __init__(self) -> None:
-        self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._lock = threading.Lock()
-
-    def fileno(self) -> int:
-        """Return the descriptor to poll."""
-        return self._fd
-
-    def ring(self) -> None:
-        """Make it readable. Does nothing once closed."""
-        with self._lock:
-            if self._fd >= 0:
-                os.eventfd_write(self._fd, 1)
-
-    def clear(self) -> bool:
-        """Make it quiet again; return whether it had been rung."""
-        try:
-            os.eventfd_read(self._fd)
-        except OSError:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Release the descriptor. Idempotent."""
-        with self._lock:
-            fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-
-class Backoff:
-    """Growing pauses between attempts to connect: 50 ms, doubling, at most 1 s."""
-
-    def __init__(self) -> None:
-        self._next = 0.05
-
-    def pause(self, deadline: float) -> float:
-        """Return how long to wait, not beyond ``deadline`` (monotonic seconds)."""
-        pause = min(self._next, max(0.0, deadline - time.monotonic()))
-        self._next = min(1.0, self._next * 2)
-        return pause
-
-    def reset(self) -> None:
-        """Start over after a success."""
-        self._next = 0.05
+def _server_info(reply: Any) -> dict[str, str]:
+    """Return the fields of the reply to INFO."""
+    pairs = [line.partition(":") for line in text(reply).splitlines()]
+    return {name: value for name, colon, value in pairs if colon}

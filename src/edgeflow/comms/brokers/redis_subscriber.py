@@ -15,13 +15,12 @@ from edgeflow.comms.brokers.redis_ledger import Ledger
 from edgeflow.comms.brokers.redis_pace import Gaps, Pace
 from edgeflow.comms.brokers.redis_server import (
     VERSION_FIELD,
-    Alarm,
-    Backoff,
     Keys,
     PayloadsAwayError,
     Server,
     group_infos,
 )
+from edgeflow.comms.brokers.redis_waits import Alarm, Backoff
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from edgeflow.errors import FrameDecodeError, UnreachableError
