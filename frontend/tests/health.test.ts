@@ -21,6 +21,12 @@ describe("health", () => {
     expect(now.problems.map((each) => each.text)).toEqual(["2 of 3 replicas alive", "no frame for 3 s"]);
   });
 
+  it("warns of a node that goes on after an error, for a minute", () => {
+    const failing = [node("disk", { last_error: "Full", last_error_time: 1000 })];
+    expect(health(flow({ nodes: failing, time: 1030 }), []).problems[0]?.text).toBe("raised Full");
+    expect(health(flow({ nodes: failing, time: 1090 }), []).level).toBe("ok");
+  });
+
   it("counts frames that were skipped apart from frames that were lost", () => {
     const links = [link("a", "b", { dropped: 5 }), link("a", "c", { dropped: 2, qos: "balanced" })];
     const sum = totals(flow({ nodes: [node("a", { role: "producer", rate_out: 30 })], links }), []);

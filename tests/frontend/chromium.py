@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +19,8 @@ from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL = "apt-get install chromium"
+CALL_SECONDS = 30
+PATIENCE_SECONDS = 25.0
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -37,37 +40,62 @@ def find() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
-class Page:
-    """One tab.
-
-    Attributes:
-        problems: exceptions that scripts of the page did not catch.
-        requested: addresses the page asked for.
-    """
+class Session:
+    """Commands to one target of the browser, and the events that come between the answers."""
 
     def __init__(self, socket: ClientConnection) -> None:
-        self.problems: list[str] = []
-        self.requested: list[str] = []
+        self.on_event: Callable[[dict[str, Any]], None] = lambda event: None
         self._socket = socket
         self._last = 0
-        for domain in ("Page", "Runtime", "Network"):
-            self.call(f"{domain}.enable")
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         self._last += 1
         self._socket.send(json.dumps({"id": self._last, "method": method, "params": params}))
+        deadline = time.monotonic() + CALL_SECONDS
         while True:
-            message = json.loads(self._socket.recv(timeout=20))
+            try:
+                text = self._socket.recv(timeout=max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                raise AssertionError(f"no answer in {CALL_SECONDS} s: {method}") from None
+            message = json.loads(text)
             if message.get("id") == self._last:
                 assert "error" not in message, f"{method}: {message['error']}"
-                return message["result"]
-            self._note(message)
+                return dict(message["result"])
+            if "method" in message:
+                self.on_event(message)
+
+
+class Page:
+    """One tab.
+
+    Attributes:
+        problems: exceptions that scripts of the page did not catch, and errors on its console.
+        failed: what the browser says of requests that failed.
+        requested: addresses the page asked for.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.problems: list[str] = []
+        self.failed: list[str] = []
+        self.requested: list[str] = []
+        self.call = session.call
+        session.on_event = self._note
+        for domain in ("Page", "Runtime", "Network", "Log"):
+            self.call(f"{domain}.enable")
 
     def _note(self, event: dict[str, Any]) -> None:
-        if event["method"] == "Runtime.exceptionThrown":
-            self.problems.append(json.dumps(event["params"]["exceptionDetails"]))
-        elif event["method"] == "Network.requestWillBeSent":
-            self.requested.append(event["params"]["request"]["url"])
+        params = event["params"]
+        match event["method"]:
+            case "Runtime.exceptionThrown":
+                self.problems.append(json.dumps(params["exceptionDetails"]))
+            case "Runtime.consoleAPICalled" if params["type"] in ("error", "assert"):
+                self.problems.append(json.dumps(params["args"]))
+            case "Log.entryAdded" if params["entry"]["level"] == "error":
+                self.failed.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+            case "Network.requestWillBeSent":
+                self.requested.append(params["request"]["url"])
+            case "Network.webSocketCreated":
+                self.requested.append(params["url"])
 
     def size(self, width: int, height: int) -> None:
         self.call(
@@ -87,29 +115,42 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=listed)
 
     def goto(self, url: str) -> None:
-        self.call("Page.navigate", url=url)
+        """Open ``url``; return once its document is there."""
+        answer = self.call("Page.navigate", url=url)
+        assert "errorText" not in answer, f"{url}: {answer['errorText']}"
+        self.until("location.href !== 'about:blank' && document.readyState !== 'loading'")
 
     def evaluate(self, script: str) -> Any:
-        answer = self.call(
-            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
-        )
+        """Return what ``script`` gives, as JSON; an element is ``True``."""
+        answer = self._evaluate(script)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def until(self, script: str, seconds: float = 15.0) -> Any:
+    def _evaluate(self, script: str) -> dict[str, Any]:
+        return self.call(
+            "Runtime.evaluate",
+            expression=f"Promise.resolve({script}).then(v => v instanceof Node ? true : v)",
+            returnByValue=True,
+            awaitPromise=True,
+        )
+
+    def until(self, script: str, seconds: float = PATIENCE_SECONDS) -> Any:
         """Evaluate ``script`` until it is true; return its value."""
         deadline = time.monotonic() + seconds
-        while not (value := self.evaluate(script)):
+        while True:
+            answer = self._evaluate(script)
+            value = answer["result"].get("value")
+            if value and "exceptionDetails" not in answer:
+                return value
             assert time.monotonic() < deadline, (
-                f"not true in {seconds} s: {script}\npage: {self.text()[:600]}"
+                f"not true in {seconds} s: {script}\nanswer: {answer}\npage: {self.text()[:600]}"
             )
             time.sleep(0.05)
-        return value
 
     def text(self) -> str:
         return str(self.evaluate("document.body?.innerText ?? ''"))
 
-    def sees(self, text: str, seconds: float = 15.0) -> None:
+    def sees(self, text: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until ``text`` is on the page."""
         self.until(f"document.body?.innerText.includes({json.dumps(text)})", seconds)
 
@@ -133,6 +174,14 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyDown", **common, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
+    def press_until(self, key: str, script: str) -> None:
+        """Press ``key`` until ``script`` is true: scripts listen only once the page is painted."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.evaluate(script):
+            assert time.monotonic() < deadline, f"{key} had no effect: {script}"
+            self.press(key)
+            time.sleep(0.1)
+
     def write(self, text: str) -> None:
         self.call("Input.insertText", text=text)
 
@@ -147,7 +196,6 @@ class Chromium:
     def __init__(self, path: str, profile: Path) -> None:
         self._log = profile / "log"
         self._sockets = ExitStack()
-        self._opened = 0
         profile.mkdir(parents=True, exist_ok=True)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -157,7 +205,8 @@ class Chromium:
                 start_new_session=True,
             )
         self._host = self._wait_for_host()
-        self._browser = self._connect(self._version()["webSocketDebuggerUrl"])
+        socket = self._sockets.enter_context(self._connect(self._version()["webSocketDebuggerUrl"]))
+        self._browser = Session(socket)
 
     def _wait_for_host(self) -> str:
         deadline = time.monotonic() + 30
@@ -174,18 +223,20 @@ class Chromium:
             return dict(json.load(answer))
 
     def _connect(self, url: str) -> ClientConnection:
-        self._opened += 1
-        client = connect(url, max_size=64 * 2**20, compression=None, proxy=None)
-        return self._sockets.enter_context(client)
+        return connect(url, max_size=64 * 2**20, compression=None, proxy=None, ping_interval=None)
 
-    def page(self) -> Page:
-        browser = Page.__new__(Page)
-        browser._socket, browser._last = self._browser, self._opened * 1000
-        context = browser.call("Target.createBrowserContext")["browserContextId"]
-        target = browser.call("Target.createTarget", url="about:blank", browserContextId=context)[
-            "targetId"
-        ]
-        return Page(self._connect(f"ws://{self._host}/devtools/page/{target}"))
+    @contextmanager
+    def page(self) -> Iterator[Page]:
+        """A tab that shares nothing with others, and is gone afterwards."""
+        context = self._browser.call("Target.createBrowserContext")["browserContextId"]
+        try:
+            opened = self._browser.call(
+                "Target.createTarget", url="about:blank", browserContextId=context
+            )
+            with self._connect(f"ws://{self._host}/devtools/page/{opened['targetId']}") as socket:
+                yield Page(Session(socket))
+        finally:
+            self._browser.call("Target.disposeBrowserContext", browserContextId=context)
 
     def __enter__(self) -> "Chromium":
         return self

@@ -44,8 +44,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Chrom
 @pytest.fixture
 def page(browser: chromium.Chromium) -> Iterator[chromium.Page]:
     """An empty tab; the test fails when a script of its pages did."""
-    tab = browser.page()
-    tab.size(1440, 900)
-    yield tab
-    tab.evaluate("1")
-    assert tab.problems == []
+    with browser.page() as tab:
+        tab.size(1440, 900)
+        yield tab
+        tab.evaluate("1")
+        assert tab.problems == []

@@ -13,7 +13,9 @@ export function alignLayers(layers: readonly Vertex[][], gap: number): void {
       place(layer, layer.map((vertex) => wanted(vertex, forward)), gap);
     }
   }
-  for (const layer of layers) place(layer, layer.map(centre), gap);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const layer of layers) place(layer, layer.map(centre), gap);
+  }
   const all = layers.flat();
   const least = Math.min(...all.map((vertex) => vertex.cross - vertex.breadth / 2));
   for (const vertex of all) vertex.cross -= least;

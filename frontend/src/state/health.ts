@@ -19,6 +19,8 @@ export interface Health {
   problems: Problem[];
 }
 
+/** An error of a node that goes on is a warning for this long, in seconds. */
+const RECENT_S = 60;
 const BAD_STATES = new Set(["failed", "lost"]);
 
 /** Level of a node's state: how loudly to show it. */
@@ -27,7 +29,7 @@ export function stateLevel(state: string): Level {
   return state === "running" || state === "finished" ? "ok" : "warn";
 }
 
-function nodeProblem(node: NodeStatus): Problem | null {
+function nodeProblem(node: NodeStatus, now: number): Problem | null {
   const route = `#/topology/node/${encodeURIComponent(node.name)}`;
   const level = stateLevel(node.state);
   if (level === "bad") {
@@ -41,6 +43,10 @@ function nodeProblem(node: NodeStatus): Problem | null {
     const text = `${node.alive} of ${node.replicas} replicas alive`;
     return { level: "warn", subject: node.name, text, route };
   }
+  const since = node.last_error_time === null ? Infinity : now - node.last_error_time;
+  if (node.last_error && since < RECENT_S) {
+    return { level: "warn", subject: node.name, text: `raised ${firstLine(node.last_error)}`, route };
+  }
   return null;
 }
 
@@ -50,7 +56,7 @@ function firstLine(text: string): string {
 
 /** Problems of a flow, worst first. */
 export function health(status: FlowStatus, streams: readonly StreamStatus[]): Health {
-  const problems = status.nodes.map(nodeProblem).filter((problem) => problem !== null);
+  const problems = status.nodes.map((node) => nodeProblem(node, status.time)).filter((problem) => problem !== null);
   for (const stream of streams) {
     if (!stream.stalled) continue;
     const since = stream.age_s === null ? "" : ` for ${duration(stream.age_s)}`;

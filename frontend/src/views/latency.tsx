@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 
 import { address } from "../state/api";
-import { count, millis } from "../state/format";
+import { millis, plural } from "../state/format";
 import { bottleneckSentence } from "../state/health";
 import { paths } from "../state/store";
 import type { PathLatency, Segment } from "../state/types";
@@ -68,7 +68,7 @@ function Path({ path }: { path: PathLatency }): JSX.Element {
         <p class="path-totals">
           <span><b>{millis(path.p50_ms)}</b> p50</span>
           <span><b>{millis(path.p99_ms)}</b> p99</span>
-          <span>{count(path.frames)} frames</span>
+          <span>{plural(path.frames, "frame")}</span>
         </p>
         <p class="path-verdict"><Icon name="latency" />{bottleneckSentence(path)}</p>
       </header>

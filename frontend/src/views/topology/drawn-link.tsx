@@ -104,7 +104,7 @@ function queueText(link: GraphLink, now: LinkStatus | undefined): string {
 
 function spoken(link: GraphLink, now: LinkStatus | undefined): string {
   const parts = [`link from ${link.source} to ${link.target}`, link.qos];
-  if (now) parts.push(now.via, `${rate(now.rate)} frames per second`, `${now.dropped} dropped`);
+  if (now) parts.push(now.via, `${rate(now.rate)} frames per second`, `${now.dropped} ${link.qos === "realtime" ? "skipped" : "dropped"}`);
   return parts.filter(Boolean).join(", ");
 }
 

@@ -4,7 +4,7 @@ import { routeTo } from "../../state/route";
 
 export interface Selectable {
   role: "button";
-  tabIndex: number;
+  tabindex: number;
   "aria-label": string;
   "aria-pressed": boolean;
   onClick: () => void;
@@ -18,7 +18,7 @@ export function selectable(label: string, selected: boolean, ...rest: string[]):
   };
   return {
     role: "button",
-    tabIndex: 0,
+    tabindex: 0, // Attributes of SVG are case-sensitive.
     "aria-label": label,
     "aria-pressed": selected,
     onClick: open,

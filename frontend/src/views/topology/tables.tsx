@@ -5,6 +5,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { count, millis, rate } from "../../state/format";
 import { routeTo } from "../../state/route";
 import { status } from "../../state/store";
+import type { LinkStatus } from "../../state/types";
 import { Arrow, State } from "../../ui/parts";
 
 export function Tables(): JSX.Element | null {
@@ -26,7 +27,7 @@ export function Tables(): JSX.Element | null {
           </tr>
         ))}
       </Table>
-      <Table title="Links" columns={["Link", "QoS", "Via", "Rate", "Queue", "p50", "p99", "Dropped"]} text={3}>
+      <Table title="Links" columns={["Link", "QoS", "Via", "Rate", "Queue", "p50", "p99", "Skipped", "Dropped"]} text={3}>
         {flow.links.map((link) => (
           <tr key={`${link.source}/${link.target}`}>
             <th scope="row">
@@ -38,12 +39,19 @@ export function Tables(): JSX.Element | null {
             <td>{link.depth}/{link.capacity}</td>
             <td>{millis(link.latency_p50_ms)}</td>
             <td>{millis(link.latency_p99_ms)}</td>
-            <td class={link.dropped > 0 && link.qos !== "realtime" ? "warn" : ""}>{count(link.dropped)}</td>
+            <Losses link={link} />
           </tr>
         ))}
       </Table>
     </div>
   );
+}
+
+/** A realtime link skips frames by design; what other links drop is a loss. */
+function Losses({ link }: { link: LinkStatus }): JSX.Element {
+  const lost = count(link.dropped);
+  if (link.qos === "realtime") return <><td>{lost}</td><td /></>;
+  return <><td /><td class={link.dropped > 0 ? "warn" : ""}>{lost}</td></>;
 }
 
 /** `text` columns are words and stand left; the others are numbers and stand right. */
