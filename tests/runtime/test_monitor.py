@@ -5,6 +5,7 @@ import time
 
 from edgeflow.core.graph import Graph, LinkSpec, NodeSpec, Role
 from edgeflow.core.histogram import Histogram
+from edgeflow.core.status import TraceRecord
 from edgeflow.nodes import ProducerNode, SinkNode
 from edgeflow.runtime.board import FolderBoard
 from edgeflow.runtime.monitor import FlowMonitor
@@ -53,6 +54,21 @@ def test_a_dead_node_that_has_no_successor_stays_visible():
     monitor = FlowMonitor(GRAPH, "processes", lambda: [report(7, age=20.0)])
     (sink,) = [node for node in monitor.status().nodes if node.name == "sink"]
     assert (sink.state, sink.alive, sink.frames_in) == ("lost", 0, 10)
+
+
+def test_a_frame_that_ends_in_one_node_by_two_ways_counts_on_both():
+    short = [("source", "host", 0, 1), ("sink", "host", 2, 3)]
+    long = [short[0], ("filter", "host", 2, 7), ("sink", "host", 8, 9)]
+    traces = [
+        TraceRecord(source="source", id=number, timestamp=0.0, hops=hops)
+        for number in range(5)
+        for hops in (short, long)
+    ]
+    monitor = FlowMonitor(GRAPH, "threads", lambda: [report(7, traces=traces)])
+    assert [(path.path, path.frames) for path in monitor.paths()] == [
+        (["source", "filter", "sink"], 5),
+        (["source", "sink"], 5),
+    ]
 
 
 def test_total_of_nothing():

@@ -66,7 +66,7 @@ class FlowMonitor:
         self._logs: deque[LogLine] = deque(maxlen=LOG_CAPACITY)
         self._log_seen: dict[tuple[str, int], int] = {}
         self._log_number = 0
-        self._traces: dict[tuple[str, int, str], TraceRecord] = {}
+        self._traces: dict[tuple[str, int, tuple[str, ...]], TraceRecord] = {}
         self.state = "running"
 
     # --- FlowView --------------------------------------------------------------------------
@@ -140,8 +140,8 @@ class FlowMonitor:
             self._reports[report.node, report.replica, report.pid, report.started] = report
             self._take_logs(report)
             for record in report.traces:
-                last = record.hops[-1][0] if record.hops else ""
-                self._traces[record.source, record.id, last] = record
+                path = tuple(hop[0] for hop in record.hops)
+                self._traces[record.source, record.id, path] = record
         self._retire()
         while len(self._traces) > TRACE_CAPACITY:
             del self._traces[next(iter(self._traces))]
