@@ -15,7 +15,9 @@ from edgeflow.web.problems import problem_response
 __all__ = ["Access", "AccessRules", "is_loopback"]
 
 COOKIE = "edgeflow_token"
-OPEN_PATHS = frozenset({"/health", "/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/", "/dashboard", "/docs", "/health", "/healthz", "/readyz"})
+"""Probes, and pages that hold no data but ask for the token."""
+OPEN_FOLDER = "/static/"
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -104,9 +106,13 @@ class Access:
         foreign = origin is not None and urlsplit(origin).netloc != headers.get(b"host")
         if scope["type"] == "websocket" and foreign:
             return 403, f"origin {origin!r} is not this server", ""
-        if scope["path"] in OPEN_PATHS or self._rules.admits(_given(scope, headers)):
+        if _is_open(scope["path"]) or self._rules.admits(_given(scope, headers)):
             return None
         return 401, "a token is needed", "send Authorization: Bearer TOKEN, or open ?token=TOKEN"
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
 
 
 def _given(scope: Scope, headers: dict[bytes, str]) -> str | None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 from starlette.websockets import WebSocket
@@ -196,9 +197,16 @@ def _description(frame: Frame) -> dict[str, Any]:
     }
 
 
-def _preview(data: Any) -> str:
+def _preview(data: Any) -> Any:
+    """Return what a person sees of a payload: JSON-like values, or a text cut to size."""
     if hasattr(data, "shape"):
         return str(data.reshape(-1)[:64].tolist())[:PREVIEW_CHARACTERS]
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data[:256]).hex(" ")
+    if isinstance(data, dict | list):
+        with contextlib.suppress(TypeError):
+            text = msgspec.json.encode(data, enc_hook=repr)
+            if len(text) <= PREVIEW_CHARACTERS:
+                return msgspec.Raw(text)
+            return text[:PREVIEW_CHARACTERS].decode(errors="replace")
     return (data if isinstance(data, str) else repr(data))[:PREVIEW_CHARACTERS]

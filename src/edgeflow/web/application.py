@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,12 @@ def build(
     routes: Sequence[CustomRoute] = (),
 ) -> ASGIApp:
     """Return the ASGI application of one gateway."""
-    app = FastAPI(title=f"EdgeFlow: {app_name}", docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title=f"EdgeFlow: {app_name}",
+        version=version("edgeflow"),
+        docs_url=None,
+        redoc_url=None,
+    )
     for route in routes:
         app.add_api_route(route.path, route.handler, methods=list(route.methods), tags=["custom"])
     app.include_router(health_routes(view))
