@@ -4,10 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
+from edgeflow.errors import UnreachableError
 from edgeflow.runtime.attach import attach, running
+from flows import wait_until
 
 COMMAND = "import sys; from edgeflow.cli import main; sys.exit(main())"
 
@@ -62,6 +65,30 @@ def edgeflow(*words):
     )
 
 
+@contextmanager
+def interrupted(*words):
+    """Run a command for the length of a ``with`` block and end it with Ctrl+C."""
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *words],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=os.environ,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def nodes_of(app):
+    try:
+        with attach(app) as flow:
+            return flow.status().nodes
+    except UnreachableError:
+        return []
+
+
 @pytest.mark.parametrize("text", [FLOW + RUN, FLOW], ids=["app.run()", "no app.run()"])
 def test_a_file_is_run_to_its_end(write, text):
     done = edgeflow("run", write(text))
@@ -81,6 +108,34 @@ def test_processes(write, after):
     done = edgeflow("run", *((file, "--processes") if after else ("--processes", file)))
     assert done.returncode == 0, done.stderr
     assert {line.split()[0] for line in done.stdout.splitlines()} == {"1", "2", "3", "4", "5"}
+
+
+@pytest.mark.parametrize("mode", [(), ("--processes",)], ids=["threads", "processes"])
+def test_replicas_are_made_wherever_nodes_run(write, mode):
+    file = write(FOR_EVER + RUN)
+    with interrupted("run", file, "--replicas", "3", *mode):
+        wait_until(lambda: [node.alive for node in nodes_of("counting")] == [1, 3])
+
+
+@pytest.mark.parametrize("words", [["--replicas", "0"], ["--replicas", "many"], ["--node"]])
+def test_wrong_options_are_told(write, words):
+    done = edgeflow("run", write(FLOW + RUN), *words)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"error[EF-CONFIG-001]: {words[0]}")
+
+
+def test_a_misspelt_option_is_pointed_out_but_stays_the_apps(write):
+    done = edgeflow("run", write(FLOW + RUN), "--procesess")
+    assert done.returncode == 0
+    assert "did you mean '--processes'?" in done.stderr
+    assert done.stdout.splitlines()[0] == "1 --procesess"
+
+
+def test_help_of_the_options_of_every_app(write):
+    done = edgeflow("run", write(FLOW + RUN), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    for option in ("--processes", "--node NAME", "--replicas N"):
+        assert option in done.stdout
 
 
 def test_processes_need_a_file_that_runs_its_app(write):

@@ -5,12 +5,17 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import Protocol
+
+import structlog
 
 from edgeflow.comms.brokers.base import Broker
 from edgeflow.config import settings
 from edgeflow.core.checks import check
-from edgeflow.core.graph import Graph
+from edgeflow.core.graph import Graph, Role
 from edgeflow.core.ports import FlowView, FrameSource
 from edgeflow.core.status import FlowStatus
 from edgeflow.errors import ConfigError, did_you_mean
@@ -23,6 +28,17 @@ from edgeflow.runtime.signals import stopping_on_signals
 from edgeflow.runtime.summary import summary
 
 __all__ = ["launch", "threads"]
+
+log = structlog.get_logger(__name__)
+
+_OPTIONS = ("--node", "--processes", "--replicas")
+_HELP = """\
+Options of every EdgeFlow app:
+  --processes    Give every node a process of its own.
+  --node NAME    Run this node here; the rest runs elsewhere.
+  --replicas N   Instances of every consumer and sink that declares none.
+  -h, --help     Show this.
+"""
 
 
 class _Runtime(Protocol):
@@ -55,14 +71,20 @@ def launch(graph: Graph, broker: Broker | None, argv: list[str]) -> int:
     configure_logging()
     check(graph)
     options, rest = _parse(argv)
+    if options.help:
+        sys.stdout.write(_HELP)
+        return 0
+    graph = _with_replicas(graph, options.replicas)
     order = os.environ.get(CHILD_VARIABLE)
     if order:
         _require(graph, options.node)
         return run_child(graph, broker, options.node, order)
+    _warn_of_typos(rest)
     if options.processes:
         from edgeflow.runtime.processes import ProcessRuntime
 
-        return _drive(ProcessRuntime(graph, rest, replicas=options.replicas), graph)
+        own = [f"--replicas={options.replicas}"] if options.replicas else []
+        return _drive(ProcessRuntime(graph, [*rest, *own]), graph)
     node = options.node or settings.NODE_NAME
     if node:
         _require(graph, node)
@@ -71,14 +93,40 @@ def launch(graph: Graph, broker: Broker | None, argv: list[str]) -> int:
 
 
 def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--node")
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--node", metavar="NAME")
     parser.add_argument("--processes", action="store_true")
-    parser.add_argument("--replicas", type=int)
-    options, rest = parser.parse_known_args(argv)
+    parser.add_argument("--replicas", metavar="N", type=int)
+    try:
+        options, rest = parser.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"{error.argument_name}: {error.message}") from None
     if options.node and options.processes:
         raise ConfigError("--node and --processes exclude each other")
+    if options.replicas is not None and options.replicas < 1:
+        raise ConfigError(f"--replicas {options.replicas} is not 1 or more")
     return options, rest
+
+
+def _warn_of_typos(words: Sequence[str]) -> None:
+    """Words that are not ours are the app's, but some look as if they were meant to be ours."""
+    for word in words:
+        close = get_close_matches(word.partition("=")[0], _OPTIONS, n=1, cutoff=0.75)
+        if word.startswith("--") and close:
+            log.warning("option_not_known", option=word, hint=f"did you mean {close[0]!r}?")
+
+
+def _with_replicas(graph: Graph, replicas: int | None) -> Graph:
+    if replicas is None:
+        return graph
+    nodes = tuple(
+        replace(node, replicas=replicas)
+        if node.role in (Role.CONSUMER, Role.SINK) and node.replicas == 1
+        else node
+        for node in graph.nodes
+    )
+    return Graph(graph.name, nodes, graph.links)
 
 
 def _require(graph: Graph, node: str) -> None:

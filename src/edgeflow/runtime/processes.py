@@ -10,16 +10,15 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 import structlog
 
 from edgeflow.comms.brokers.shm import ShmBroker
 from edgeflow.config import settings
-from edgeflow.core.graph import Graph, LinkSpec, NodeSpec, OnError, Role
+from edgeflow.core.graph import Graph, NodeSpec, OnError, Role
 from edgeflow.core.status import FlowStatus
-from edgeflow.errors import ConfigError
 from edgeflow.runtime.board import FolderBoard
 from edgeflow.runtime.child import CHILD_FAILED, CHILD_VARIABLE, Child
 from edgeflow.runtime.monitor import FlowMonitor
@@ -65,21 +64,17 @@ class ProcessRuntime:
 
     Args:
         graph: the whole flow, checked.
-        arguments: command-line words that belong to the app itself.
-        replicas: instances of every consumer and sink that does not say otherwise.
+        arguments: command-line words that the process of every node gets too.
 
     Attributes:
         view: the flow as the supervisor sees it.
         frames: access to the frames of every topic.
     """
 
-    def __init__(
-        self, graph: Graph, arguments: Sequence[str] = (), *, replicas: int | None = None
-    ) -> None:
-        self.graph = _with_replicas(graph, replicas)
+    def __init__(self, graph: Graph, arguments: Sequence[str] = ()) -> None:
+        self.graph = graph
         self.stop_requested = threading.Event()
         self._arguments = list(arguments)
-        self._replicas = replicas
         self._run_dir = settings.RUN_DIR / f"run-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._board = FolderBoard(self._run_dir / "board")
         self._shm = ShmBroker(run_dir=self._run_dir)
@@ -160,8 +155,6 @@ class ProcessRuntime:
     def _spawn(self, child: _Supervised) -> None:
         order = Child(run_dir=str(self._run_dir), replica=child.replica)
         words = [*_program(), *self._arguments, "--node", child.spec.name]
-        if self._replicas:
-            words += ["--replicas", str(self._replicas)]
         child.restart_at = None
         child.state = "running"
         child.process = subprocess.Popen(
@@ -243,21 +236,6 @@ class ProcessRuntime:
                 self._board.post(
                     f"supervisor/{report.node}/{report.replica}", encode_report(report)
                 )
-
-
-def _with_replicas(graph: Graph, replicas: int | None) -> Graph:
-    if replicas is None:
-        return graph
-    if replicas < 1:
-        raise ConfigError(f"--replicas {replicas} is not 1 or more")
-    nodes = tuple(
-        replace(node, replicas=replicas)
-        if node.role in (Role.CONSUMER, Role.SINK) and node.replicas == 1
-        else node
-        for node in graph.nodes
-    )
-    links: tuple[LinkSpec, ...] = graph.links
-    return Graph(graph.name, nodes, links)
 
 
 def _program() -> list[str]:
