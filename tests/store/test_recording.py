@@ -141,6 +141,33 @@ def test_a_running_flow_is_recorded_and_replayed(tmp_path):
         assert_same(written, read)
 
 
+def test_what_was_flushed_can_be_read_before_the_file_is_closed(tmp_path):
+    with Recorder(tmp_path / "open.mcap") as recorder:
+        for frame in frames():
+            recorder.write(frame)
+        recorder.flush()
+        recorder.flush()
+        recording = Recording(recorder.path)
+        assert [frame.id for frame in recording.frames()] == list(range(len(PAYLOADS)))
+        assert recording.truncated
+
+
+def test_waiting_for_the_next_frame_is_no_work_of_the_node(tmp_path):
+    path = tmp_path / "slow.mcap"
+    with Recorder(path) as recorder:
+        for i in range(4):
+            recorder.write(Frame(data=str(i), id=i, timestamp=50 + i * 0.2, topic="source"))
+    app = EdgeApp("patient")
+    app.add("source", ReplayProducer, options={"path": str(path)})
+    app.add("sink", Collector, options={"into": []})
+    app.link("source").to("sink", qos="durable")
+    with app.running() as flow:
+        wait_until(lambda: flow.status().nodes[0].state == "finished")
+        source = flow.status().nodes[0]
+    assert source.frames_out == 4
+    assert source.process_p99_ms < 100
+
+
 def test_replay_keeps_time(tmp_path):
     path = tmp_path / "slow.mcap"
     with Recorder(path) as recorder:

@@ -6,7 +6,7 @@ little and would cost most of a core.
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = ["Recorder", "Recording", "RecordingSummary", "TopicSummary", "record"
 SCHEMA = "edgeflow.frame"
 ENCODING = "edgeflow-frame-2"
 CHUNK_BYTES = 4 << 20
+FLUSH_SECONDS = 1.0
 
 POLL_SECONDS = 0.2
 
@@ -65,7 +66,8 @@ class RecordingSummary(msgspec.Struct, kw_only=True):
 class Recorder:
     """Writes frames to a file. Use as a context manager.
 
-    A process that is killed loses the chunk it was filling: 4 MiB at most.
+    A process that is killed loses what came after the last flush, which ``write`` does once a
+    second and after 4 MiB.
 
     Args:
         path: a new file; an existing one is refused.
@@ -91,6 +93,7 @@ class Recorder:
         self._schema = self._writer.register_schema(SCHEMA, "", b"")
         self._channels: dict[str, int] = {}
         self._topics: dict[str, TopicSummary] = {}
+        self._flushed = time.monotonic()
 
     def write(self, frame: Frame) -> None:
         """Append a frame.
@@ -117,6 +120,20 @@ class Recorder:
         except OSError as error:
             raise StoreError(f"{self.path}: {error.strerror}") from error
         _count(self._topics, topic, frame.timestamp)
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand everything to the system, so that it outlives this process.
+
+        Raises:
+            StoreError: the disk is full or broken.
+        """
+        try:
+            self._writer.flush()
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}") from error
+        self._flushed = time.monotonic()
 
     def summary(self) -> RecordingSummary:
         """Return what has been written; ``bytes`` leaves out the chunk that is being filled."""
@@ -212,8 +229,11 @@ def record(
     seconds: float | None = None,
     max_bytes: int | None = None,
     stop: threading.Event | None = None,
+    begun: Callable[[], None] = lambda: None,
 ) -> RecordingSummary:
     """Record ``topics`` of a running flow until it ends, or a limit or ``stop`` is reached.
+
+    Calls ``begun`` once the file is open and the first frame is awaited.
 
     Raises:
         ConfigError: a topic does not exist.
@@ -224,6 +244,7 @@ def record(
     tap = source.tap(topics, latest=False)
     try:
         with Recorder(path) as recorder:
+            begun()
             while not stop.is_set() and time.monotonic() < deadline:
                 try:
                     frame = tap.receive(POLL_SECONDS)
@@ -231,6 +252,8 @@ def record(
                     break  # the flow has ended
                 if frame is not None:
                     recorder.write(frame)
+                else:
+                    recorder.flush()
                 if max_bytes is not None and recorder.summary().bytes >= max_bytes:
                     break
         summary = recorder.summary()

@@ -38,38 +38,46 @@ class ReplayProducer(ProducerNode):
             raise ConfigError(f"replay {self.name!r} needs path=... and a speed of 0 or more")
         self._recording = Recording(self.path)
         self._frames = self._read()
-        self._begun = time.monotonic()
+        self._waiting: Frame | None = None
+        self._begun: float | None = None
         self._first = self.epoch
 
     def _read(self) -> Iterator[Frame]:
         return self._recording.frames([self.topic or self.name])
 
     def produce(self) -> Frame | None:
-        """Return the next frame when its time has come."""
-        frame = next(self._frames, None)
+        """Return the next frame, or None, a moment later, when its time has not come."""
+        frame, self._waiting = self._waiting or next(self._frames, None), None
         if frame is None:
             self._end()
             return None
-        if self._first is None:
-            self._first = frame.timestamp
-        if self.speed:
-            self._wait_until(self._begun + (frame.timestamp - self._first) / self.speed)
+        if not self._is_due(frame):
+            self._waiting = frame
+            return None
         return frame.replace(
             trace=(),
             source=self.name,
             timestamp=frame.timestamp if self.keep_times else time.time(),
         )
 
-    def _wait_until(self, due: float) -> None:
-        delay = due - time.monotonic()
+    def _is_due(self, frame: Frame) -> bool:
+        """Tell whether a frame may go; wait for its time, but not within its stay in the node."""
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = now
+        if self._first is None:
+            self._first = frame.timestamp
+        if not self.speed:
+            return True
+        delay = self._begun + (frame.timestamp - self._first) / self.speed - now
         if delay > 0 and self._host is not None:
             self._host.pause(delay)
+        return delay <= 0
 
     def _end(self) -> None:
         if self._recording.truncated:
             self.log.warning("recording_truncated", path=self.path)
         if self.loop and self._first is not None:
-            self._frames = self._read()
-            self._begun = time.monotonic()
+            self._frames, self._begun = self._read(), None
         else:
             self.stop()
