@@ -1,16 +1,24 @@
-"""Writes the reference pages that come from the code: settings and errors.
+"""Writes the reference pages that come from the code: settings, errors, and tables of the HTTP API.
 
 ``python docs/generate.py`` writes them, ``--check`` fails when they are out of date.
 """
 
+import asyncio
 import inspect
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
+
+import msgspec
 
 from edgeflow import errors
 from edgeflow.config import Settings
+from edgeflow.core import status
+from edgeflow.web.application import declare
+from edgeflow.web.mjpeg import Encoder
+from edgeflow.web.streams import Hub, StreamStatus
 
 FOLDER = Path(__file__).parent / "reference"
 LITERAL = r'_(?:port|text|integer)\("\w+", ("[^"]*"|self\.\w+|[\d* ]+)[,)]'
@@ -61,6 +69,71 @@ def errors_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def http_page() -> str:
+    """Return the page of the HTTP API with fresh tables between its marks."""
+    text = (FOLDER / "http-api.md").read_text()
+    for mark, table in {"routes": _routes(), "shapes": _shapes()}.items():
+        begin, end = f"<!-- {mark}: written by docs/generate.py -->\n", f"<!-- end of {mark} -->"
+        before, rest = text.split(begin)
+        text = f"{before}{begin}{table}{end}{rest.split(end, 1)[1]}"
+    return text
+
+
+def _routes() -> str:
+    anything = cast("Any", None)  # nothing is asked of the flow
+    app = declare(
+        "docs",
+        view=anything,
+        frames=anything,
+        hub=Hub(),
+        encoder=Encoder(),
+        closing=asyncio.Event(),
+    )
+    lines = ["| route | query | answer |", "|---|---|---|"]
+    for path, methods in app.openapi()["paths"].items():
+        for method, about in methods.items():
+            parameters = [p for p in about.get("parameters", []) if p["in"] == "query"]
+            query = ", ".join(_parameter(p["name"], p["schema"]) for p in parameters)
+            lines.append(f"| `{method.upper()} {path}` | {query} | {about['summary']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _parameter(name: str, schema: dict[str, Any]) -> str:
+    kind = next((option for option in schema.get("anyOf", []) if option["type"] != "null"), schema)
+    low = kind.get("minimum", kind.get("exclusiveMinimum"))
+    limits = f" {low:g} to {kind['maximum']:g}" if "maximum" in kind else ""
+    default = f", default {schema['default']}" if "default" in schema else ""
+    return f"`{name}`{limits}{default}"
+
+
+def _shapes() -> str:
+    lines = []
+    for shape in (
+        status.FlowStatus,
+        status.NodeStatus,
+        status.LinkStatus,
+        StreamStatus,
+        status.PathLatency,
+        status.Segment,
+        status.TraceRecord,
+        status.LogLine,
+    ):
+        fields = msgspec.structs.fields(shape)
+        shown = ", ".join(f"`{field.name}` {_kind(field.type)}" for field in fields)
+        about = inspect.getdoc(shape) or ""
+        attributes = re.findall(r"^    (\S.*(?:\n {8}.*)*)", about, re.M)
+        lines.append(f"**{shape.__name__}**: {shown}.\n")
+        lines += ["* " + " ".join(item.split()).replace("``", "`") for item in attributes]
+        lines += [""] if attributes else []
+    return "\n".join(lines) + "\n"
+
+
+def _kind(annotation: Any) -> str:
+    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
+        return annotation.__name__
+    return re.sub(r"[\w.]+\.", "", str(annotation)).replace(" | None", " or null")
+
+
 def _tree(
     kind: type[errors.EdgeFlowError], depth: int
 ) -> Iterator[tuple[int, type[errors.EdgeFlowError]]]:
@@ -83,7 +156,12 @@ def _default(code: str) -> str:
 def main() -> int:
     """Write or check the pages."""
     stale = []
-    for name, text in {"settings.md": settings_page(), "errors.md": errors_page()}.items():
+    pages = {
+        "settings.md": settings_page(),
+        "errors.md": errors_page(),
+        "http-api.md": http_page(),
+    }
+    for name, text in pages.items():
         path = FOLDER / name
         if "--check" in sys.argv:
             if not path.is_file() or path.read_text() != text:

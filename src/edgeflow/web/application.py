@@ -23,7 +23,7 @@ from edgeflow.web.mjpeg import Encoder
 from edgeflow.web.problems import on_problem, problem_response
 from edgeflow.web.streams import Hub
 
-__all__ = ["CustomRoute", "build"]
+__all__ = ["CustomRoute", "build", "declare"]
 
 STATIC = Path(__file__).parent / "static"
 _ABSENT = (
@@ -52,7 +52,24 @@ def build(
     closing: asyncio.Event,
     routes: Sequence[CustomRoute] = (),
 ) -> ASGIApp:
-    """Return the ASGI application of one gateway."""
+    """Return the ASGI application of one gateway, access rules and all."""
+    app = declare(
+        app_name, view=view, frames=frames, hub=hub, encoder=encoder, closing=closing, routes=routes
+    )
+    return Access(app, rules)
+
+
+def declare(
+    app_name: str,
+    *,
+    view: FlowView,
+    frames: FrameSource,
+    hub: Hub,
+    encoder: Encoder,
+    closing: asyncio.Event,
+    routes: Sequence[CustomRoute] = (),
+) -> FastAPI:
+    """Return every route of one gateway."""
     app = FastAPI(
         title=f"EdgeFlow: {app_name}",
         version=version("edgeflow"),
@@ -68,7 +85,7 @@ def build(
     app.add_exception_handler(EdgeFlowError, on_problem)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
-    return Access(app, rules)
+    return app
 
 
 class _Assets(StaticFiles):

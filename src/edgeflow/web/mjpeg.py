@@ -19,7 +19,8 @@ __all__ = ["BOUNDARY", "Encoder", "MjpegResponse", "Picture"]
 BOUNDARY = "frameboundary"
 WRITE_SECONDS = 10.0
 """A viewer that reads nothing for this long is let go."""
-FIRST_FRAME_SECONDS = 15.0
+MAX_PICTURES = 256
+"""Pictures kept at most; viewers choose quality and width freely."""
 
 
 class Picture(NamedTuple):
@@ -59,6 +60,8 @@ class Encoder:
                 self._threads, encode_jpeg, frame.data, picture.quality, picture.width
             )
             known = self._latest[key] = (number, job)
+            if len(self._latest) > MAX_PICTURES:
+                del self._latest[next(iter(self._latest))]
         return await asyncio.shield(known[1])
 
     def close(self) -> None:
