@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ import structlog
 
 from edgeflow.core.status import LogLine
 
-__all__ = ["LogBook", "book", "configure_logging"]
+__all__ = ["LogBook", "book", "configure_logging", "current_node"]
 
 MAX_FIELD_CHARACTERS = 2000
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
@@ -53,6 +54,9 @@ class LogBook:
 book = LogBook()
 """The log book of this process."""
 
+current_node: ContextVar[str] = ContextVar("edgeflow_node", default="")
+"""The node whose code runs, so that lines which do not name one are told apart."""
+
 
 def configure_logging(level: str | None = None) -> None:
     """Send structured logs to stderr: for people on a terminal, else JSON (``EDGEFLOW_LOG=json``).
@@ -84,6 +88,29 @@ def configure_logging(level: str | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     logging.captureWarnings(True)
+    if not any(isinstance(handler, _Standard) for handler in logging.root.handlers):
+        logging.root.addHandler(_Standard())
+
+
+class _Standard(logging.Handler):
+    """Takes over records of the standard ``logging`` module.
+
+    They are shown here unless the program shows them itself, and kept in any case.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show and keep ``record``."""
+        level = max((each for each in _LEVELS.values() if each <= record.levelno), default=10)
+        try:
+            message = record.getMessage()
+            if len(logging.root.handlers) > 1:
+                name = logging.getLevelName(level).lower()
+                book.add(name, current_node.get(), message, {"logger": record.name})
+            else:
+                log = structlog.get_logger(record.name)
+                log.log(level, message, logger=record.name, exc_info=record.exc_info or None)
+        except Exception:  # noqa: BLE001 - a record that cannot be formatted must not stop a node
+            self.handleError(record)
 
 
 class _Threshold:
@@ -101,6 +128,8 @@ class _Threshold:
 
 
 def _keep(_logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if not event.get("node") and (node := current_node.get()):
+        event["node"] = node
     fields = {
         key: _plain(value)
         for key, value in event.items()

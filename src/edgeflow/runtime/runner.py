@@ -16,7 +16,7 @@ from edgeflow.errors import ConfigError, EdgeFlowError
 from edgeflow.nodes.base import Node
 from edgeflow.nodes.gateway.interfaces.base import GatewayContext
 from edgeflow.nodes.gateway.node import GatewayNode
-from edgeflow.observe.logs import book
+from edgeflow.observe.logs import book, current_node
 from edgeflow.runtime.emitter import Emitter, StoppedError
 from edgeflow.runtime.loops import LOOPS, NodeCrashError
 from edgeflow.runtime.planes import Planes
@@ -219,6 +219,7 @@ class NodeRunner:
     # --- the thread ------------------------------------------------------------------------
 
     def _main(self) -> None:
+        current_node.set(self.spec.name)
         try:
             while not self._run_once():
                 pass
