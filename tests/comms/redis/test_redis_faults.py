@@ -203,6 +203,44 @@ def test_a_stream_deleted_by_somebody_is_set_up_again(server: Valkey, app: str, 
     broker.close()
 
 
+def test_a_server_that_is_read_only_for_a_while(app: str):
+    """As in a failover; acknowledgements of that time are not lost."""
+    with (
+        capture_logs() as logs,
+        valkey() as server,
+        Redis(port=server.port) as client,
+    ):
+        broker = broker_on(server, app)
+        publisher, subscriber = broker.publisher("t", [WISH]), broker.subscriber([WISH])
+        for number in range(2):
+            assert publisher.publish(numbered(number), 2)
+        first = subscriber.receive(2)
+        assert first is not None
+        client.replicaof("127.0.0.1", free_port())
+        subscriber.ack(first)
+        assert not publisher.publish(numbered(2), 0.2)
+        second = subscriber.receive(0.5)
+        if second is not None:
+            subscriber.ack(second)
+        client.replicaof("NO", "ONE")
+        wait_for(lambda: publisher.publish(numbered(2), 0.5))
+        numbers = [0] if second is None else [0, second.frame.sequence]
+        deadline = time.monotonic() + 10
+        while numbers[-1] != 2 and time.monotonic() < deadline:
+            delivery = subscriber.receive(0.2)
+            if delivery is not None:
+                numbers.append(delivery.frame.sequence)
+                subscriber.ack(delivery)
+        assert numbers == [0, 1, 2]
+        stream = f"edgeflow:{app}:stream:t"
+        wait_for(lambda: subscriber.receive(0.05) or not client.xpending(stream, "g")["pending"])
+        subscriber.close()
+        publisher.close()
+        broker.close()
+    events = [entry["event"] for entry in logs if entry["log_level"] != "debug"]
+    assert events == ["server_lost", "server_found"]
+
+
 def test_an_absent_server_is_waited_for_within_the_timeout(app: str):
     broker = RedisBroker("127.0.0.1", free_port())
     broker.open(app)

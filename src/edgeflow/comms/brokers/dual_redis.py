@@ -96,11 +96,13 @@ class _DataLink:
         try:
             if self._connection is None:
                 self._connection = self._server.connect()
-            return [checked(reply) for reply in self._connection.exchange(*commands)]
+            replies = [checked(reply) for reply in self._connection.exchange(*commands)]
         except UnreachableError as error:
             self.close()
             self._server.lost(error)
             raise PayloadsAwayError(error.message, hint=error.hint) from None
+        self._server.found()
+        return replies
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -220,6 +220,7 @@ class Lane:
             if not (isinstance(reply, ReplyError) and reply.kind == "BUSYGROUP"):
                 checked(reply)
         self._first_time = False
+        self._server.found()
         self._joined(self)
 
     def disconnect(self) -> None:

@@ -16,7 +16,7 @@ from edgeflow.comms.brokers.base import MAX_ATTEMPTS, Subscription
 from edgeflow.comms.brokers.redis_entry import entry_fields
 from edgeflow.comms.brokers.redis_lane import Entry
 from edgeflow.comms.brokers.redis_server import Keys, Server, group_infos
-from edgeflow.comms.brokers.resp import ReplyError, text
+from edgeflow.comms.brokers.resp import ReplyError, checked, text
 from edgeflow.errors import UnreachableError
 
 __all__ = ["Ledger"]
@@ -187,7 +187,8 @@ class Ledger:
         return ("XACK", self._keys.stream(topic), self._group, *ids)
 
     def _confirm(self, topic: str, count: int) -> Callable[[Any], None]:
-        def confirm(_reply: Any) -> None:
+        def confirm(reply: Any) -> None:
+            checked(reply)
             with self._lock:
                 del self._sent.get(topic, [])[:count]
 
@@ -197,7 +198,8 @@ class Ledger:
         """Acknowledgements without an answer are to be sent again."""
         with self._lock:
             for topic, ids in self._sent.items():
-                self._acks[topic] = ids + self._acks.get(topic, [])
+                if ids:
+                    self._acks[topic] = ids + self._acks.get(topic, [])
             self._sent = {}
 
     def flush(self) -> None:
@@ -215,7 +217,9 @@ class Ledger:
         if not acks and not notes:
             return
         try:
-            self._server.exchange(*notes, *[self._ack_command(t, i) for t, i in acks.items()])
+            commands = [self._ack_command(topic, ids) for topic, ids in acks.items()]
+            for reply in self._server.exchange(*notes, *commands)[len(notes) :]:
+                checked(reply)
         except UnreachableError:
             with self._lock:
                 for topic, ids in acks.items():

@@ -270,6 +270,7 @@ class RedisPublisher(Publisher):
             connection.close()
             raise
         self._connection, self._opened = connection, True
+        self.server.found()
         self._backoff.reset()
         return connection
 

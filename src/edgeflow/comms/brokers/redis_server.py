@@ -113,7 +113,7 @@ class Server:
         self._checked = False
 
     def connect(self, timeout: float = 1.0) -> Connection:
-        """Return a connection of one's own.
+        """Return a connection of one's own; ``found`` is to be told when it has been of use.
 
         Raises:
             UnreachableError: the server is away.
@@ -127,7 +127,6 @@ class Server:
         except UnreachableError as error:
             self.lost(error)
             raise
-        self._found()
         return connection
 
     def _check_version(self, connection: Connection) -> None:
@@ -169,6 +168,8 @@ class Server:
     def _exchange_on(self, connection: Connection, commands: Sequence[Sequence[Any]]) -> list[Any]:
         replies = connection.exchange(*commands)
         self._shared = connection
+        if not any(isinstance(reply, ReplyError) for reply in replies):
+            self.found()
         return replies
 
     def call(self, *command: Any) -> Any:
@@ -210,7 +211,8 @@ class Server:
             self._away_since = time.monotonic()
         log.warning("server_lost", address=str(self.address), error=str(error))
 
-    def _found(self) -> None:
+    def found(self) -> None:
+        """Note that the server does what it is asked; logged at the end of an outage."""
         with self._outage_lock:
             since, self._away_since = self._away_since, None
         if since is not None:
