@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeflow.cli.drawing import draw
-from edgeflow.cli.outline import outline
+from edgeflow.cli.display.drawing import draw
+from edgeflow.cli.display.outline import outline
 from edgeflow.core.graph import Graph, LinkSpec, NodeSpec, OnError, Role
 from edgeflow.core.qos import QoS
 

@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from edgeflow.cli.figures import duration, milliseconds, rate, size
-from edgeflow.cli.panels import flow_panel
-from edgeflow.cli.waterfall import bar, path_panel
+from edgeflow.cli.display.figures import duration, milliseconds, rate, size
+from edgeflow.cli.display.panels import flow_panel
+from edgeflow.cli.display.waterfall import bar, path_panel
 from edgeflow.core.status import FlowStatus, NodeStatus, PathLatency, Segment
 
 

@@ -16,7 +16,7 @@ VERBS = [verb for _, verbs in SECTIONS for verb in verbs]
 
 
 def command_of(verb):
-    group = typer.main.get_command(import_module(f"edgeflow.cli.{verb.module}").group)
+    group = typer.main.get_command(import_module(f"edgeflow.cli.verbs.{verb.module}").group)
     return group.commands[verb.name]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -50,6 +51,10 @@ class Terminal:
         os.close(self.ours)
 
 
+def plain(text):
+    return re.sub(r"\x1b\[[0-9;?]*[a-z]", "", text)
+
+
 @pytest.fixture
 def terminal(small_flow):
     opened = []
@@ -78,6 +83,39 @@ def test_no_color_is_obeyed(terminal, words):
     _, seen = terminal(*words, NO_COLOR="1").end()
     assert "\x1b[3" not in seen
     assert "small" in seen or "Usage" in seen or "error[" in seen
+
+
+@pytest.mark.parametrize("key", ["q", "\x04"])
+def test_a_key_leaves_top(terminal, key):
+    top = terminal("top", "--interval", "30")
+    top.read_until("detector")
+    os.write(top.ours, key.encode())
+    code, seen = top.end()
+    assert code == 0
+    assert "\x1b[?1049l" in seen
+
+
+def test_sigterm_gives_the_terminal_back(terminal):
+    top = terminal("top", "--interval", "30")
+    top.read_until("detector")
+    top.process.terminate()
+    code, seen = top.end()
+    assert code == 143
+    assert "\x1b[?1049l" in seen
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100])
+def test_narrow_terminals_show_whole_cells(terminal, columns):
+    code, seen = terminal("status", COLUMNS=str(columns), NO_COLOR="1").end()
+    seen = plain(seen)
+    assert code == 0
+    assert "…" not in seen
+    assert {"node", "state"} <= set(seen.split())
+    tables = [line.rstrip() for line in seen.splitlines() if "declared" not in line]
+    assert max(map(len, tables)) <= columns
+    _, seen = terminal("trace", COLUMNS=str(columns), NO_COLOR="1").end()
+    assert "…" not in seen
+    assert "bottleneck: inside node detector" in " ".join(plain(seen).split())
 
 
 def test_top_lives_until_it_is_interrupted(terminal):

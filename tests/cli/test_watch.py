@@ -24,7 +24,7 @@ def test_status_prints_nodes_links_and_errors(capsys):
     assert out.startswith("small  threads  running  up 3 min 05 s\n")
     rows = {line.split()[0]: line.split() for line in out.splitlines() if line}
     assert rows["camera"][:2] != rows["detector"][:2]
-    assert "detector: ValueError: no face  (main.py:8)" in out
+    assert "detector: ValueError: no face  (declared at main.py:8)" in out
     assert "550" in out
     assert not any(line.endswith(" ") for line in out.splitlines())
 

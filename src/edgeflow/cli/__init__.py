@@ -1,4 +1,4 @@
-"""The command line: one file per verb group, found through a table so that help stays quick."""
+"""The command line: ``dispatch`` finds a verb in ``table``; ``verbs`` do it, ``display`` draws."""
 
 from edgeflow.cli.dispatch import main
 

@@ -84,7 +84,7 @@ def _run(module: str, words: list[str]) -> int:
     import typer
 
     _send_logs_to_stderr()
-    group: typer.Typer = import_module(f"edgeflow.cli.{module}").group
+    group: typer.Typer = import_module(f"edgeflow.cli.verbs.{module}").group
     command: Any = typer.main.get_command(group)
     result = command(words, prog_name="edgeflow", standalone_mode=False)
     sys.stdout.flush()

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from edgeflow.cli.display.figures import relative
 from edgeflow.cli.terminal import ReaderGoneError
 from edgeflow.errors import EdgeFlowError, GraphError
 
-__all__ = ["UserCodeError", "relative", "render", "report", "user_code"]
+__all__ = ["UserCodeError", "render", "report", "user_code"]
 
 _PLACE = re.compile(r"(?P<place>[^\s:'\"]+:\d+(?::\d+)?): (?P<rest>.+)", re.DOTALL)
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -118,11 +119,6 @@ def _is_ours(file: str) -> bool:
 def _source_line(place: str) -> str:
     file, line = place.split(":")[:2]
     return linecache.getline(file, int(line)).strip()
-
-
-def relative(place: str) -> str:
-    """Return a path or ``file:line`` relative to the current folder when it lies beneath it."""
-    return place.removeprefix(f"{Path.cwd()}{os.sep}")
 
 
 def _coloured() -> bool:

@@ -10,7 +10,7 @@ class Verb(NamedTuple):
 
     Attributes:
         name: what the user types.
-        module: its file in ``edgeflow.cli``.
+        module: its file in ``edgeflow.cli.verbs``.
         about: one line; the first line of the command's own help.
     """
 
@@ -24,8 +24,8 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
         "First steps",
         (
             Verb("demo", "demo", "Show a live example in the browser."),
-            Verb("new", "project", "Write a project that runs as it is."),
-            Verb("doctor", "machine", "Check this machine, and say what to do."),
+            Verb("new", "new", "Write a project that runs as it is."),
+            Verb("doctor", "doctor", "Check this machine, and say what to do."),
         ),
     ),
     (
@@ -41,7 +41,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
         (
             Verb("status", "watch", "Show the nodes and links of a running flow once."),
             Verb("top", "watch", "Watch rates, drops and latency live."),
-            Verb("tap", "frames", "Print or save frames as they pass."),
+            Verb("tap", "tap", "Print or save frames as they pass."),
             Verb("trace", "watch", "Show where the time goes, and name the bottleneck."),
         ),
     ),
@@ -56,7 +56,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
         "More",
         (
             Verb("assets", "assets", "Fetch the models and clips that examples use."),
-            Verb("version", "machine", "Show the versions of EdgeFlow and what it runs on."),
+            Verb("version", "doctor", "Show the versions of EdgeFlow and what it runs on."),
         ),
     ),
 )

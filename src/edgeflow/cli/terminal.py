@@ -1,7 +1,10 @@
 """Where text goes: results to stdout, narration to stderr, pictures only on a terminal."""
 
 import os
+import select
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +21,7 @@ __all__ = [
     "narrate",
     "new_group",
     "progress",
+    "read_keys",
     "show",
     "stdout",
     "write",
@@ -121,3 +125,37 @@ def progress(what: str) -> Iterator[Callable[[str], None]]:
     console = Console(file=sys.stderr, highlight=False)
     with console.status(what) as status:
         yield status.update
+
+
+@contextmanager
+def read_keys() -> Iterator[Callable[[float], str]]:
+    """Give a function that waits some seconds for a key and returns it, or an empty text.
+
+    Without a terminal to read from it only waits. The terminal is given back as it was, on
+    SIGTERM too.
+    """
+    if not sys.stdin.isatty():
+        yield _wait
+        return
+    import termios
+    import tty
+
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    on_term = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        tty.setcbreak(descriptor)
+        yield lambda seconds: _key(descriptor, seconds)
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        signal.signal(signal.SIGTERM, on_term)
+
+
+def _wait(seconds: float) -> str:
+    time.sleep(seconds)
+    return ""
+
+
+def _key(descriptor: int, seconds: float) -> str:
+    ready, _, _ = select.select([descriptor], [], [], seconds)
+    return os.read(descriptor, 1).decode(errors="replace") if ready else ""

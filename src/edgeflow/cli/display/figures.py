@@ -1,6 +1,9 @@
-"""Numbers, sizes and times as people read them."""
+"""Numbers, sizes, times and places as people read them."""
 
-__all__ = ["count", "duration", "milliseconds", "rate", "size"]
+import os
+from pathlib import Path
+
+__all__ = ["count", "duration", "milliseconds", "rate", "relative", "size"]
 
 
 def rate(value: float) -> str:
@@ -44,3 +47,8 @@ def duration(seconds: float) -> str:
         if whole < big * (24 if big == 3600 else 60) or big == 86400:
             return f"{whole // big} {large} {whole % big // small:02d} {little}"
     raise AssertionError
+
+
+def relative(place: str) -> str:
+    """Return a path or ``file:line`` relative to the current folder when it lies beneath it."""
+    return place.removeprefix(f"{Path.cwd()}{os.sep}")

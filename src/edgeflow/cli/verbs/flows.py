@@ -119,7 +119,7 @@ def check(file: FileArgument, json: JsonOption = False) -> int:
         return GraphError.exit_code if problems else 0
     if problems:
         raise GraphError(problems)
-    from edgeflow.cli.outline import outline
+    from edgeflow.cli.display.outline import outline
 
     write(outline(graph))
     return 0
@@ -138,7 +138,7 @@ def graph(
     As text for the terminal, as Mermaid for Markdown pages, as DOT for Graphviz, or as JSON for
     programs. A flow with mistakes is drawn too; `edgeflow check` names them.
     """
-    from edgeflow.cli.drawing import draw
+    from edgeflow.cli.display.drawing import draw
     from edgeflow.cli.terminal import stdout
     from edgeflow.core import render
 

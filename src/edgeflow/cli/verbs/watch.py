@@ -12,7 +12,9 @@ from edgeflow.cli.terminal import (
     JsonOption,
     narrate,
     new_group,
+    read_keys,
     show,
+    stdout,
     write_json,
     write_json_line,
 )
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     from edgeflow.core.ports import FlowView
 
 group = new_group()
+
+_RATE_SECONDS = 0.5
+"""Between the two readings that a rate is made of."""
+
+_LEAVE = ("q", "Q", "\x04")
+"""Keys that leave ``top``: q and Ctrl+D."""
 
 
 @group.command(epilog="Example: edgeflow status --json")
@@ -47,7 +55,7 @@ def top(
 ) -> None:
     """Watch rates, drops and latency live.
 
-    Ends with Ctrl+C or with the flow. Without a terminal it prints one reading; with --json it
+    Ends with q, Ctrl+C or the flow. Without a terminal it prints one reading; with --json it
     prints a reading per line until it is ended.
     """
     from edgeflow.errors import UnreachableError
@@ -64,13 +72,15 @@ def top(
 
 
 def _print_once(flow: "FlowView", json: bool) -> None:
+    flow.status()  # rates need two readings
+    time.sleep(_RATE_SECONDS)
     now = flow.status()
     if json:
         write_json(now)
         return
-    from edgeflow.cli.panels import flow_panel
+    from edgeflow.cli.display.panels import flow_panel
 
-    show(flow_panel(now))
+    show(flow_panel(now, stdout().width))
 
 
 def _stream(flow: "FlowView", interval: float) -> None:
@@ -82,13 +92,13 @@ def _stream(flow: "FlowView", interval: float) -> None:
 def _live(flow: "FlowView", interval: float) -> None:
     from rich.live import Live
 
-    from edgeflow.cli.panels import flow_panel
-    from edgeflow.cli.terminal import stdout
+    from edgeflow.cli.display.panels import flow_panel
 
-    with Live(flow_panel(flow.status()), console=stdout(), screen=True, auto_refresh=False) as live:
-        while True:
-            time.sleep(interval)
-            live.update(flow_panel(flow.status()), refresh=True)
+    console = stdout()
+    with read_keys() as key, Live(console=console, screen=True, auto_refresh=False) as live:
+        live.update(flow_panel(flow.status(), console.width), refresh=True)
+        while key(interval) not in _LEAVE:
+            live.update(flow_panel(flow.status(), console.width), refresh=True)
 
 
 @group.command(epilog="Example: edgeflow trace --out trace.json")
@@ -117,12 +127,12 @@ def trace(
     if not paths:
         narrate("no frame has reached an end of the flow yet; try again in a moment")
         return 1
-    from edgeflow.cli.waterfall import path_panel
+    from edgeflow.cli.display.waterfall import path_panel
 
     for number, path in enumerate(paths):
         if number:
             show("")
-        show(path_panel(path))
+        show(path_panel(path, stdout().width))
     return 0
 
 

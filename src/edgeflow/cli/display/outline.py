@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from edgeflow.cli.failures import relative
+from edgeflow.cli.display.figures import relative
 from edgeflow.core.graph import Graph, LinkSpec, NodeSpec, Role
 
 __all__ = ["align", "link_lines", "list_nodes", "outline"]

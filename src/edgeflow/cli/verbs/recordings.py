@@ -46,9 +46,8 @@ def record(
     from edgeflow.runtime.attach import attach
     from edgeflow.store import recording
 
-    with attach(app) as flow, _until_stopped() as stop, progress(f"Recording into {out}") as say:
-        chosen = topics or flow.topics()
-        say(f"Recording {', '.join(chosen)} into {out}; Ctrl+C ends it")
+    with attach(app) as flow, _until_stopped() as stop, progress("Opening") as say:
+        chosen = list(dict.fromkeys(topics or flow.topics()))
         summary = recording.record(
             flow,
             out,
@@ -56,6 +55,7 @@ def record(
             seconds=seconds,
             max_bytes=int(max_size * _MEBIBYTE) if max_size is not None else None,
             stop=stop,
+            begun=lambda: say(f"Recording {', '.join(chosen)} into {out}; Ctrl+C ends it"),
         )
     _print_summary(summary, json)
     return 0 if summary.frames else 1
@@ -104,7 +104,7 @@ def replay(
     if file is None:
         _print_summary(summary, json)
         return 0
-    from edgeflow.cli.flows import load
+    from edgeflow.cli.verbs.flows import load
 
     app = load(file)
     options = {"speed": speed, "loop": loop, "keep_times": not new_times}
@@ -147,8 +147,8 @@ def _feed(app: "EdgeApp", summary: "RecordingSummary", options: dict[str, Any]) 
 def _print_summary(summary: "RecordingSummary", json: bool) -> None:
     import msgspec
 
-    from edgeflow.cli.figures import count, duration, rate, size
-    from edgeflow.cli.outline import align
+    from edgeflow.cli.display.figures import count, duration, rate, size
+    from edgeflow.cli.display.outline import align
     from edgeflow.cli.terminal import write_json
 
     if json:
@@ -169,4 +169,5 @@ def _print_summary(summary: "RecordingSummary", json: bool) -> None:
     if summary.dropped:
         narrate(f"{count(summary.dropped)} frames came faster than they could be written")
     if summary.truncated:
-        narrate("the end of the file is missing, as after a crash; what is there can be replayed")
+        left = "what is there can be replayed" if summary.frames else "no whole frame is there"
+        narrate(f"the file is cut off or damaged, as after a crash; {left}")

@@ -47,7 +47,7 @@ def demo(
     A clip or camera goes through a face detector, faces are hidden, and the dashboard shows the
     pictures and what every part of the flow is doing. Models and clips are fetched at first.
     """
-    from edgeflow.cli.assets import stage_line
+    from edgeflow.cli.verbs.assets import stage_line
     from edgeflow.errors import ConfigError, did_you_mean
     from edgeflow.systems import frames
 

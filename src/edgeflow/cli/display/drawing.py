@@ -6,8 +6,8 @@ which its links branch off; a link that skips layers runs through them in a row 
 
 from dataclasses import dataclass, field
 
-from edgeflow.cli.layers import Layers, Spot, arrange
-from edgeflow.cli.outline import link_lines, list_nodes
+from edgeflow.cli.display.layers import Layers, Spot, arrange
+from edgeflow.cli.display.outline import link_lines, list_nodes
 from edgeflow.core.graph import Graph, NodeSpec
 
 __all__ = ["draw"]

@@ -31,8 +31,8 @@ def list_assets(json: JsonOption = False) -> None:
 
     from edgeflow.assets.catalogue import Catalogue
     from edgeflow.assets.puller import is_cached, path
-    from edgeflow.cli.figures import size
-    from edgeflow.cli.outline import align
+    from edgeflow.cli.display.figures import size
+    from edgeflow.cli.display.outline import align
 
     catalogue = Catalogue.load()
     here = {asset.name: is_cached(asset.name, catalogue) for asset in catalogue}
@@ -87,7 +87,7 @@ def pull(
 
 def stage_line(asset: "Asset", stage: "Stage") -> str:
     """Return what to tell the user about a stage of a pull."""
-    from edgeflow.cli.figures import size
+    from edgeflow.cli.display.figures import size
 
     doing = {
         "cached": "is here already",

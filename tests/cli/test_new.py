@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 
 from edgeflow.cli import main
-from edgeflow.cli.project import templates
+from edgeflow.cli.verbs.new import templates
 
 FILES = {".gitignore", "README.md", "main.py", "requirements.txt", "tests/test_flow.py"}
 

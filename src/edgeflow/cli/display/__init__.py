@@ -1,0 +1,1 @@
+"""What commands show: drawings, tables and figures as text. Nothing is read or printed here."""
