@@ -202,6 +202,7 @@ class Chromium:
                 [path, *FLAGS, f"--user-data-dir={profile / 'data'}", "about:blank"],
                 stdout=subprocess.DEVNULL,
                 stderr=log,
+                env={**os.environ, "TMPDIR": str(profile)},
                 start_new_session=True,
             )
         self._host = self._wait_for_host()

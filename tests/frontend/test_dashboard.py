@@ -2,6 +2,7 @@
 
 import json
 import signal
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -260,6 +261,14 @@ def test_a_protected_flow_asks_for_its_token(locked_flow: Flow, page: Page) -> N
     page.write("s3cret")
     page.press("Enter")
     page.until(f"{SHOWN} >= 1")
+
+
+@pytest.mark.parametrize("path", ["/api/graph", "/static/../api/graph", "/openapi.json"])
+def test_the_data_of_a_protected_flow_stays_closed(locked_flow: Flow, path: str) -> None:
+    with pytest.raises(HTTPError) as caught:
+        urlopen(locked_flow.url + path, timeout=20)
+    with caught.value as answer:
+        assert answer.code in (401, 404)
 
 
 def test_a_link_with_the_token_opens_a_protected_flow(locked_flow: Flow, page: Page) -> None:
