@@ -13,12 +13,38 @@ export function alignLayers(layers: readonly Vertex[][], gap: number): void {
       place(layer, layer.map((vertex) => wanted(vertex, forward)), gap);
     }
   }
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const layer of layers) place(layer, layer.map(centre), gap);
-  }
+  for (const layer of layers) place(layer, layer.map(centre), gap);
+  straighten(layers, gap);
   const all = layers.flat();
   const least = Math.min(...all.map((vertex) => vertex.cross - vertex.breadth / 2));
   for (const vertex of all) vertex.cross -= least;
+}
+
+/**
+ * Level the runs without branches: by turns each run takes its mean and each layer keeps its gaps,
+ * which comes near to both where both can be had.
+ */
+function straighten(layers: readonly Vertex[][], gap: number): void {
+  const runs = layers.flat().filter((vertex) => !only(vertex, "before")).map(runFrom);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const run of runs) {
+      const level = run.reduce((sum, vertex) => sum + vertex.cross, 0) / run.length;
+      for (const vertex of run) vertex.cross = level;
+    }
+    for (const layer of layers) place(layer, layer.map((vertex) => vertex.cross), gap);
+  }
+}
+
+/** The neighbour on one side, when both have no other towards each other. */
+function only(vertex: Vertex, side: "before" | "after"): Vertex | undefined {
+  const [near, ...more] = vertex[side];
+  return more.length === 0 && near?.[side === "before" ? "after" : "before"].length === 1 ? near : undefined;
+}
+
+function runFrom(start: Vertex): Vertex[] {
+  const run = [start];
+  for (let next = only(start, "after"); next; next = only(next, "after")) run.push(next);
+  return run;
 }
 
 function pack(layer: readonly Vertex[], gap: number): void {

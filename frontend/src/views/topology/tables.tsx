@@ -27,7 +27,7 @@ export function Tables(): JSX.Element | null {
           </tr>
         ))}
       </Table>
-      <Table title="Links" columns={["Link", "QoS", "Via", "Rate", "Queue", "p50", "p99", "Skipped", "Dropped"]} text={3}>
+      <Table title="Links" columns={["Link", "QoS", "Via", "Rate", "Queue", "p50", "p99", "Lost"]} text={3}>
         {flow.links.map((link) => (
           <tr key={`${link.source}/${link.target}`}>
             <th scope="row">
@@ -49,9 +49,9 @@ export function Tables(): JSX.Element | null {
 
 /** A realtime link skips frames by design; what other links drop is a loss. */
 function Losses({ link }: { link: LinkStatus }): JSX.Element {
-  const lost = count(link.dropped);
-  if (link.qos === "realtime") return <><td>{lost}</td><td /></>;
-  return <><td /><td class={link.dropped > 0 ? "warn" : ""}>{lost}</td></>;
+  if (link.dropped === 0) return <td>0</td>;
+  const realtime = link.qos === "realtime";
+  return <td class={realtime ? "" : "warn"}>{count(link.dropped)} {realtime ? "skipped" : "dropped"}</td>;
 }
 
 /** `text` columns are words and stand left; the others are numbers and stand right. */
