@@ -72,22 +72,28 @@ def attach(app: str | None = None, timeout: float = 3.0) -> "RemoteFlow":
     """Attach to a running app.
 
     Args:
-        app: its name; may be left out when one app runs.
+        app: its name, or the name of one of its nodes (``app.node``) when they were started one
+            by one; may be left out when one app runs.
         timeout: seconds to wait for each answer.
 
     Raises:
         UnreachableError: it does not run.
         ConfigError: several run and none was named.
     """
-    found = [(path, info) for path, info in _find() if app is None or info.name == app]
+    found = [(path, info) for path, info in _find() if app in (None, info.name, info.app)]
     if not found:
         what = f"app {app!r}" if app else "an app"
         raise UnreachableError(f"cannot find {what} running here", hint="edgeflow run main.py")
-    if len(found) > 1 and app is None:
+    if len(found) > 1 and app is None and not _is_one_flow([info for _, info in found]):
         names = ", ".join(sorted(info.name for _, info in found))
         raise ConfigError(f"several apps run: {names}", hint="name one with --app")
     path, info = max(found, key=lambda pair: pair[1].started)
     return RemoteFlow(path, info, timeout)
+
+
+def _is_one_flow(found: Sequence[RunningApp]) -> bool:
+    """Tell whether these are nodes of one app, each of which knows the whole flow."""
+    return all(info.mode == "node" and info.app == found[0].app for info in found)
 
 
 class RemoteFlow:

@@ -109,7 +109,7 @@ class ControlServer:
         view = self._view
         if call == "hello":
             status = view.status()
-            return RunningApp(self._name, os.getpid(), status.mode, status.started)
+            return RunningApp(self._name, os.getpid(), status.mode, status.started, app=status.app)
         if call == "histograms":
             nodes, links = view.histograms()
             return [

@@ -154,7 +154,7 @@ class LocalRuntime:
                     runner.join(max(0.1, deadline - time.monotonic()))
             for runner in self.runners:
                 runner.halt()
-            deadline = time.monotonic() + 0.5
+            deadline += 0.5
             ended = [runner.join(max(0.05, deadline - time.monotonic())) for runner in self.runners]
             if self._reporter is not None:
                 self._reporter.join(timeout=1.0)

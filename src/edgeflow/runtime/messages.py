@@ -21,12 +21,18 @@ _LENGTH = struct.Struct("!I")
 
 
 class RunningApp(msgspec.Struct):
-    """An app that runs on this host."""
+    """An app that runs on this host.
+
+    Attributes:
+        name: what it is asked for by: the app, with ``--node`` also the node (``app.node``).
+        app: the app alone.
+    """
 
     name: str
     pid: int
     mode: str
     started: float
+    app: str = ""
 
 
 def control_folder() -> Path:

@@ -80,14 +80,17 @@ class Planes:
         )
 
     def routes(self, node: str, output_topic: str | None) -> list[Route]:
-        """Return publishers for a node: its own topic along its links, and ``output_topic``."""
+        """Return publishers for a node: its own topic along its links, and ``output_topic``.
+
+        Its topic is on the default plane too where some node may ask for it without a link.
+        """
         links = self.graph.links_from(node)
         groups: dict[tuple[str, str], list[Subscription]] = {}
         for link in links:
             key = (self.plane_of(link), link.codec)
             groups.setdefault(key, []).append(self.subscription(link, "0"))
-        if not links and self.default != "broker":
-            groups[(self.default, "raw")] = []
+        if not links or any(spec.topics_at_runtime for spec in self.graph.nodes):
+            groups.setdefault((self.default, "raw"), [])
         route = Route(node)
         for (plane, codec), wishes in groups.items():
             publisher = self.brokers[plane].publisher(stream_name(node, codec), wishes, codec=codec)
