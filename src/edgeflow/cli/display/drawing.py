@@ -81,6 +81,8 @@ def draw(graph: Graph, width: int = 100) -> str:
     if not rows or max(map(len, rows)) > width:
         rows = list_nodes(graph)
     notes = link_lines(link for link in graph.links if not _plain(graph, link.source, link.target))
+    if free := [node.name for node in graph.nodes if node.topics_at_runtime]:
+        notes.append(f"inputs named in configure(), not drawn: {', '.join(free)}")
     return "\n".join([*rows, *(["", *notes] if notes else [])])
 
 

@@ -59,6 +59,7 @@ def _symbol(role: Role) -> str:
 
 def _details(node: NodeSpec) -> str:
     parts = [f"replicas={node.replicas}"] if node.replicas > 1 else []
+    parts += ["names its own inputs"] if node.topics_at_runtime else []
     parts += [f"device={node.device}"] if node.device else []
     parts += [f"on_error={node.on_error}"] if node.on_error.value != "restart" else []
     for key, value in node.options.items():
