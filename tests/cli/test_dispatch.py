@@ -159,12 +159,9 @@ def test_forms_of_a_drawing(tmp_path, capsys, form, start):
 
 def test_inputs_that_are_no_links_are_mentioned(tmp_path, capsys):
     file = tmp_path / "main.py"
-    file.write_text(
-        BROKEN_LINK.split("app.link")[0].replace(
-            "class Disk(SinkNode):\n    pass",
-            "class Disk(SinkNode):\n    def configure(self):\n        self.input_topics = ['camera']",
-        )
-    )
+    declared, _ = BROKEN_LINK.split("app.link")
+    chooses = '(SinkNode):\n    def configure(self):\n        self.input_topics = ["camera"]'
+    file.write_text(declared.replace("(SinkNode):\n    pass", chooses))
     assert main(["graph", str(file)]) == 0
     assert "inputs named in configure(), not drawn: disk" in capsys.readouterr().out
     assert main(["check", str(file)]) == 0
