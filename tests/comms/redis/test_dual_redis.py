@@ -8,7 +8,7 @@ from redis import Redis
 from structlog.testing import capture_logs
 
 from edgeflow.comms.brokers import DualRedisBroker, Publisher, Subscription
-from edgeflow.comms.brokers.redis_connection import Address
+from edgeflow.comms.redis.connection import Address
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from servers import Valkey, valkey

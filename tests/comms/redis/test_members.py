@@ -3,7 +3,7 @@
 import pytest
 
 from edgeflow import RedisBroker
-from edgeflow.comms.brokers import redis_members
+from edgeflow.comms.redis import members
 from servers import valkey
 
 

@@ -177,7 +177,7 @@ def test_next_id_continues_after_the_last_frame(broker: RedisBroker):
 
 
 def test_next_id_fails_loudly_when_a_durable_group_relies_on_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("edgeflow.comms.brokers.redis_publisher.REMEMBER_SECONDS", 0.2)
+    monkeypatch.setattr("edgeflow.comms.redis.publisher.REMEMBER_SECONDS", 0.2)
     broker = RedisBroker("127.0.0.1", free_port())
     with pytest.raises(UnreachableError):
         broker.publisher("t", [DURABLE]).next_id()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgeflow.comms.brokers import DualRedisBroker, Publisher, RedisBroker, Subscriber, Subscription
-from edgeflow.comms.brokers.redis_connection import Address
+from edgeflow.comms.redis.connection import Address
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError, EdgeFlowError, UnreachableError

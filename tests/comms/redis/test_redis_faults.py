@@ -282,7 +282,7 @@ def test_an_outage_is_logged_once_and_so_is_its_end(app: str):
 
 def test_a_frame_of_unknown_fate_is_not_sent_twice(app: str, monkeypatch: pytest.MonkeyPatch):
     """The server stops answering after it was sent the frame, which it takes when it goes on."""
-    monkeypatch.setattr("edgeflow.comms.brokers.redis_connection.IO_SECONDS", 0.4)
+    monkeypatch.setattr("edgeflow.comms.redis.connection.IO_SECONDS", 0.4)
     with valkey() as server:
         broker = broker_on(server, app)
         publisher = broker.publisher("t", [WISH])

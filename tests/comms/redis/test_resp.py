@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeflow.comms.brokers.resp import MAX_DEPTH, ReplyError, ReplyReader, pack
+from edgeflow.comms.redis.resp import MAX_DEPTH, ReplyError, ReplyReader, pack
 
 
 class EndOfBytesError(Exception):

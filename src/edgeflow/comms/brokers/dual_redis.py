@@ -7,13 +7,13 @@ from typing import Any
 
 from edgeflow.comms.brokers.base import Publisher, Subscriber, Subscription
 from edgeflow.comms.brokers.redis import RedisBroker, server_address
-from edgeflow.comms.brokers.redis_connection import Connection
-from edgeflow.comms.brokers.redis_entry import Identity, entry_fields
-from edgeflow.comms.brokers.redis_lane import Entry
-from edgeflow.comms.brokers.redis_publisher import RedisPublisher
-from edgeflow.comms.brokers.redis_server import Keys, PayloadsAwayError, Server
-from edgeflow.comms.brokers.redis_subscriber import RedisSubscriber
-from edgeflow.comms.brokers.resp import Buffer, checked, text
+from edgeflow.comms.redis.connection import Connection
+from edgeflow.comms.redis.entry import Identity, entry_fields
+from edgeflow.comms.redis.lane import Entry
+from edgeflow.comms.redis.publisher import RedisPublisher
+from edgeflow.comms.redis.resp import Buffer, checked, text
+from edgeflow.comms.redis.server import Keys, PayloadsAwayError, Server
+from edgeflow.comms.redis.subscriber import RedisSubscriber
 from edgeflow.config import settings
 from edgeflow.core.frame import Frame
 from edgeflow.errors import UnreachableError

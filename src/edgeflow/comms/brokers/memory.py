@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -78,7 +79,7 @@ class _Group:
         self.freed = threading.Condition(self.lock)
         self.order: deque[_Entry] = deque()
         self.queues: dict[str, _Queue] = {}
-        self.idle = 0
+        self.asleep: deque[object] = deque()
         self.blocked = 0
 
     def take(self) -> _Entry | None:
@@ -90,13 +91,19 @@ class _Group:
                 return entry
         return None
 
+    def rouse(self, count: int = 1) -> None:
+        """Wake as many members as there are frames for, each once. The lock is held."""
+        while count and self.asleep:
+            self.asleep.popleft()
+            self.arrived.notify()
+            count -= 1
+
     def give_back(self, entries: Sequence[_Entry]) -> None:
         """Put entries in front again, keeping their order. The lock is held."""
         for entry in reversed(entries):
             self.order.appendleft(entry)
             entry.queue.waiting.appendleft(entry)
-        if entries and self.idle:
-            self.arrived.notify(len(entries))
+        self.rouse(len(entries))
 
     def release(self, queue: _Queue) -> None:
         """One DURABLE frame is done with. The lock is held."""
@@ -193,8 +200,8 @@ class _MemoryPublisher(Publisher):
             group = queue.group
             with group.lock:
                 displaced = queue.put(frame)
-                if group.idle:
-                    group.arrived.notify()
+                if group.asleep:
+                    group.rouse()
             counters = self.links.get(queue.subscription.group)
             if counters is None:
                 counters = self.links[queue.subscription.group] = LinkCounters()
@@ -255,18 +262,24 @@ class _MemorySubscriber(Subscriber):
     def _wait(self, timeout: float) -> _Entry | None:
         group = self._group
         deadline = time.monotonic() + timeout
-        group.idle += 1
+        while not (self._woken or self._closed):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not self._sleep(remaining):
+                return group.take()
+            entry = group.take()
+            if entry is not None:
+                return entry
+        return None
+
+    def _sleep(self, seconds: float) -> bool:
+        """Wait to be roused or woken; False when time is up."""
+        token = object()
+        self._group.asleep.append(token)
         try:
-            while not (self._woken or self._closed):
-                remaining = deadline - time.monotonic()
-                if remaining <= 0 or not group.arrived.wait(remaining):
-                    return group.take()
-                entry = group.take()
-                if entry is not None:
-                    return entry
-            return None
+            return self._group.arrived.wait(seconds)
         finally:
-            group.idle -= 1
+            with suppress(ValueError):  # whoever roused us has removed it
+                self._group.asleep.remove(token)
 
     def ack(self, delivery: Delivery) -> None:
         if delivery.subscription.qos is not QoS.DURABLE:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgeflow.comms.brokers.base import Broker, Publisher, StatusBoard, Subscriber, Subscription
-from edgeflow.comms.brokers.redis_connection import Address
-from edgeflow.comms.brokers.redis_members import Membership
-from edgeflow.comms.brokers.redis_publisher import RedisPublisher
-from edgeflow.comms.brokers.redis_server import Keys, Server
-from edgeflow.comms.brokers.redis_subscriber import RedisSubscriber
-from edgeflow.comms.brokers.resp import text
+from edgeflow.comms.redis.connection import Address
+from edgeflow.comms.redis.members import Membership
+from edgeflow.comms.redis.publisher import RedisPublisher
+from edgeflow.comms.redis.resp import text
+from edgeflow.comms.redis.server import Keys, Server
+from edgeflow.comms.redis.subscriber import RedisSubscriber
 from edgeflow.config import settings
 from edgeflow.errors import ConfigError, UnreachableError
 

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from edgeflow.comms.brokers.redis_entry import entry_order, id_after
-from edgeflow.comms.brokers.redis_server import Server, Wish, group_infos
-from edgeflow.comms.brokers.resp import ReplyError, text
+from edgeflow.comms.redis.entry import entry_order, id_after
+from edgeflow.comms.redis.resp import ReplyError, text
+from edgeflow.comms.redis.server import Server, Wish, group_infos
 from edgeflow.core.qos import QoS
 
 __all__ = ["Room"]

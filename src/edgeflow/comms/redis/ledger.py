@@ -13,10 +13,10 @@ from typing import Any
 import structlog
 
 from edgeflow.comms.brokers.base import MAX_ATTEMPTS, Subscription
-from edgeflow.comms.brokers.redis_entry import entry_fields
-from edgeflow.comms.brokers.redis_lane import Entry
-from edgeflow.comms.brokers.redis_server import Keys, Server, group_infos
-from edgeflow.comms.brokers.resp import ReplyError, checked, text
+from edgeflow.comms.redis.entry import entry_fields
+from edgeflow.comms.redis.lane import Entry
+from edgeflow.comms.redis.resp import ReplyError, checked, text
+from edgeflow.comms.redis.server import Keys, Server, group_infos
 from edgeflow.errors import UnreachableError
 
 __all__ = ["Ledger"]

@@ -9,18 +9,18 @@ from typing import Any
 import structlog
 
 from edgeflow.comms.brokers.base import Delivery, LinkCounters, Subscriber, Subscription
-from edgeflow.comms.brokers.redis_entry import identity_of
-from edgeflow.comms.brokers.redis_lane import Entry, Lane
-from edgeflow.comms.brokers.redis_ledger import Ledger
-from edgeflow.comms.brokers.redis_pace import Gaps, Pace
-from edgeflow.comms.brokers.redis_server import (
+from edgeflow.comms.redis.entry import identity_of
+from edgeflow.comms.redis.lane import Entry, Lane
+from edgeflow.comms.redis.ledger import Ledger
+from edgeflow.comms.redis.pace import Gaps, Pace
+from edgeflow.comms.redis.server import (
     VERSION_FIELD,
     Keys,
     PayloadsAwayError,
     Server,
     group_infos,
 )
-from edgeflow.comms.brokers.redis_waits import Alarm, Backoff
+from edgeflow.comms.redis.waits import Alarm, Backoff
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from edgeflow.errors import FrameDecodeError, UnreachableError

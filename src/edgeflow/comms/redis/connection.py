@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from edgeflow.comms.brokers.resp import Part, ReplyError, ReplyReader, checked, pack
+from edgeflow.comms.redis.resp import Part, ReplyError, ReplyReader, checked, pack
 from edgeflow.errors import ConfigError, UnreachableError
 
 __all__ = ["IO_SECONDS", "Address", "Connection", "CutOffError"]

@@ -9,8 +9,8 @@ from typing import Any
 import structlog
 
 from edgeflow.comms.brokers.base import Subscription
-from edgeflow.comms.brokers.redis_connection import Address, Connection, CutOffError
-from edgeflow.comms.brokers.resp import ReplyError, checked, text
+from edgeflow.comms.redis.connection import Address, Connection, CutOffError
+from edgeflow.comms.redis.resp import ReplyError, checked, text
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError, UnreachableError
 

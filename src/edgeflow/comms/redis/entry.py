@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from edgeflow.comms.brokers.resp import text
+from edgeflow.comms.redis.resp import text
 
 __all__ = ["Identity", "entry_fields", "entry_order", "id_after", "identity_of"]
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from edgeflow.comms.brokers.base import Subscription
-from edgeflow.comms.brokers.redis_connection import IO_SECONDS, Connection
-from edgeflow.comms.brokers.redis_entry import entry_fields, identity_of
-from edgeflow.comms.brokers.redis_server import VERSION_FIELD, Keys, Server, wish_text
-from edgeflow.comms.brokers.resp import ReplyError, checked, text
+from edgeflow.comms.redis.connection import IO_SECONDS, Connection
+from edgeflow.comms.redis.entry import entry_fields, identity_of
+from edgeflow.comms.redis.resp import ReplyError, checked, text
+from edgeflow.comms.redis.server import VERSION_FIELD, Keys, Server, wish_text
 from edgeflow.core.qos import QoS
 from edgeflow.errors import UnreachableError
 

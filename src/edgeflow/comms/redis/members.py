@@ -10,7 +10,7 @@ import uuid
 
 import structlog
 
-from edgeflow.comms.brokers.redis_server import Server
+from edgeflow.comms.redis.server import Server
 from edgeflow.errors import UnreachableError
 
 __all__ = ["Membership"]

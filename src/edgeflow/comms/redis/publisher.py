@@ -13,14 +13,15 @@ from typing import Any
 import structlog
 
 from edgeflow.comms.brokers.base import LinkCounters, Publisher, Subscription
-from edgeflow.comms.brokers.redis_connection import Connection
-from edgeflow.comms.brokers.redis_entry import (
+from edgeflow.comms.redis.connection import Connection
+from edgeflow.comms.redis.entry import (
     Identity,
     entry_fields,
     identity_of,
 )
-from edgeflow.comms.brokers.redis_room import Room
-from edgeflow.comms.brokers.redis_server import (
+from edgeflow.comms.redis.resp import Buffer, ReplyError, checked, text
+from edgeflow.comms.redis.room import Room
+from edgeflow.comms.redis.server import (
     VERSION_FIELD,
     Keys,
     PayloadsAwayError,
@@ -30,8 +31,7 @@ from edgeflow.comms.brokers.redis_server import (
     read_wishes,
     wish_text,
 )
-from edgeflow.comms.brokers.redis_waits import Backoff
-from edgeflow.comms.brokers.resp import Buffer, ReplyError, checked, text
+from edgeflow.comms.redis.waits import Backoff
 from edgeflow.config import settings
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
