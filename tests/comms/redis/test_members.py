@@ -48,9 +48,9 @@ def test_the_number_of_a_dead_process_is_waited_for(member):
 
 
 def test_one_more_than_expected_gets_a_number_above(member, monkeypatch):
-    monkeypatch.setattr(redis_members, "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr(members, "LEASE_SECONDS", 0.5)
     assert member().claim_member("node", 1, 1.0) == 0
-    monkeypatch.setattr(redis_members, "RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(members, "RENEW_SECONDS", 0.1)
     assert member().claim_member("node", 1, 1.0) == 1
 
 
