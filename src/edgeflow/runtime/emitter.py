@@ -154,7 +154,7 @@ class Emitter:
 def _sealed(data: Any) -> Any:
     """Return the payload, an array marked read-only."""
     if isinstance(data, np.ndarray):
-        data.flags.writeable = False
+        data.setflags(write=False)
     elif not isinstance(data, _PAYLOADS):
         raise PayloadError(
             f"a value of type {type(data).__name__} cannot travel",
