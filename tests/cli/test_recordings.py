@@ -67,6 +67,7 @@ def test_all_topics_are_recorded_unless_some_are_named(small_flow, tmp_path, cap
 def test_a_topic_without_frames_fails(small_flow, tmp_path, capsys):
     words = ["record", "-t", "silent", "--out", str(tmp_path / "x.mcap"), "--seconds", "0.3"]
     assert main(words) == 1
+    assert "no frame on silent" in capsys.readouterr().err
 
 
 def test_nothing_is_overwritten(recording, small_flow, capsys):
@@ -124,6 +125,18 @@ def test_a_flow_without_a_recorded_producer(recording, tmp_path, capsys):
     err = capsys.readouterr().err
     assert "holds none of the producers of app 'viewer'" in err
     assert "help: it holds camera; the producers are lens" in err
+
+
+@pytest.mark.parametrize("kept", [0.9, 0.5])
+def test_a_file_that_was_cut_off_gives_what_it_holds(recording, kept, tmp_path, capsys):
+    whole = recording.read_bytes()
+    part = tmp_path / "cut.mcap"
+    part.write_bytes(whole[: int(len(whole) * kept)])
+    capsys.readouterr()
+    assert main(["replay", str(part)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{part}: 3 frames, " if kept > 0.6 else f"{part}: ")
+    assert "the file is cut off or damaged" in printed.err
 
 
 @pytest.mark.parametrize("content", [b"", b"no recording at all"])

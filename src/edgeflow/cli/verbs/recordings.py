@@ -58,6 +58,9 @@ def record(
             begun=lambda: say(f"Recording {', '.join(chosen)} into {out}; Ctrl+C ends it"),
         )
     _print_summary(summary, json)
+    recorded = {topic.topic for topic in summary.topics}
+    if silent := [topic for topic in chosen if topic not in recorded]:
+        narrate(f"no frame on {', '.join(silent)}")
     return 0 if summary.frames else 1
 
 
