@@ -47,8 +47,7 @@ def user_code() -> Iterator[None]:
 def report(error: BaseException, *, verb: str, debug: bool) -> int:
     """Show an error on stderr and return the exit code it stands for."""
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
-        sys.stderr.write("interrupted\n")
-        return 130
+        return 130  # whoever pressed Ctrl+C knows
     if isinstance(error, BrokenPipeError | ReaderGoneError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

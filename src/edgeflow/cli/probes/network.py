@@ -5,37 +5,26 @@ from collections.abc import Iterator
 
 from edgeflow.cli.probes.finding import Finding, ok, warn
 from edgeflow.config import settings
+from edgeflow.errors import CommsError, ConfigError
 
 __all__ = ["exposure", "flows", "ports", "redis"]
-
-REDIS_SECONDS = 0.5
 
 
 def redis() -> Iterator[Finding]:
     """Whether a Redis or Valkey answers; only flows on several hosts need one."""
-    import redis as client
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
+    from edgeflow.comms.brokers import RedisBroker
 
     place = f"{settings.REDIS_HOST}:{settings.REDIS_PORT}"
+    broker = RedisBroker()
     try:
-        with client.Redis(
-            host=settings.REDIS_HOST,
-            port=settings.REDIS_PORT,
-            password=settings.REDIS_PASSWORD,
-            socket_timeout=REDIS_SECONDS,
-            socket_connect_timeout=REDIS_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        ) as server:
-            about = server.info("server")
-    except client.AuthenticationError:
-        yield warn("redis", f"{place} wants a password", "set REDIS_PASSWORD")
-    except (client.RedisError, OSError):
+        yield ok("redis", f"{broker.check()} at {place}")
+    except CommsError:
         advice = "only --node and RedisBroker need one; set REDIS_HOST and REDIS_PORT"
         yield warn("redis", f"nothing answers at {place}", advice)
-    else:
-        kind = "valkey" if "valkey_version" in about else "redis"
-        yield ok("redis", f"{kind} {about.get(f'{kind}_version', '?')} at {place}")
+    except ConfigError as error:
+        yield warn("redis", error.message, error.hint)
+    finally:
+        broker.close()
 
 
 def ports() -> Iterator[Finding]:

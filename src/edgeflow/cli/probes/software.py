@@ -23,7 +23,7 @@ def python() -> Iterator[Finding]:
 
 def packages() -> Iterator[Finding]:
     """What EdgeFlow cannot do without."""
-    wanted = ["msgspec", "numpy", "opencv-python-headless", "fastapi", "uvicorn", "redis"]
+    wanted = ["msgspec", "numpy", "opencv-python-headless", "fastapi", "uvicorn"]
     found = {name: package_version(name) for name in wanted}
     if found["opencv-python-headless"] is None:
         found["opencv-python-headless"] = package_version("opencv-python")
