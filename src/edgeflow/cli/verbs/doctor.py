@@ -12,7 +12,6 @@ _REPORTED = (
     "msgspec",
     "fastapi",
     "uvicorn",
-    "redis",
     "typer",
     "rich",
     "structlog",

@@ -140,8 +140,10 @@ class Server:
                 )
 
     def about(self) -> str:
-        """Return what it is, as in ``valkey 9.1.2``."""
-        info = _server_info(self.call("INFO", "server"))
+        """Return what it is, as in ``valkey 9.1.2``; a server that is away is no outage yet."""
+        with contextlib.closing(self.connect()) as connection:
+            connection.limit(CONTROL_SECONDS)
+            info = _server_info(connection.call("INFO", "server"))
         kind = "valkey" if "valkey_version" in info else "redis"
         return f"{kind} {info.get(f'{kind}_version', '?')}"
 
