@@ -85,6 +85,7 @@ def declare(
     app.add_exception_handler(EdgeFlowError, on_problem)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_bad_request)
+    app.add_exception_handler(Exception, _on_failure)
     return app
 
 
@@ -123,9 +124,12 @@ def _page(name: str) -> Response:
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 500)
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for these only
+    status = error.status_code
     hint = "see /docs for what there is" if status == 404 else ""
-    return problem_response(status, f"{request.method} {request.url.path}: {error}", hint)
+    response = problem_response(status, f"{_asked(request)}: {error.detail}", hint)
+    response.headers.update(error.headers or {})
+    return response
 
 
 async def _on_bad_request(_request: Request, error: Exception) -> Response:
@@ -133,3 +137,12 @@ async def _on_bad_request(_request: Request, error: Exception) -> Response:
     places = [".".join(str(part) for part in item["loc"]) for item in error.errors()]
     texts = [f"{at}: {e['msg']}" for at, e in zip(places, error.errors(), strict=True)]
     return problem_response(422, "; ".join(texts))
+
+
+async def _on_failure(request: Request, error: Exception) -> Response:
+    message = f"{_asked(request)} failed with {type(error).__name__}"
+    return problem_response(500, message, "the log has the traceback")
+
+
+def _asked(request: Request) -> str:
+    return f"{request.method} {request.scope['path']}"

@@ -10,24 +10,12 @@ from edgeflow.errors import EdgeFlowError
 
 __all__ = ["Problem", "json_response", "problem_response"]
 
-_CODES = {
-    400: "EF-HTTP-400",
-    401: "EF-HTTP-401",
-    403: "EF-HTTP-403",
-    404: "EF-HTTP-404",
-    405: "EF-HTTP-405",
-    415: "EF-HTTP-415",
-    422: "EF-HTTP-422",
-    503: "EF-HTTP-503",
-    504: "EF-HTTP-504",
-}
-
 
 class Problem(EdgeFlowError):  # noqa: N818 - the field's word (RFC 9457)
     """A request that cannot be answered as wished."""
 
     def __init__(self, status: int, message: str, *, hint: str = "") -> None:
-        super().__init__(message, hint=hint, code=_CODES.get(status, f"EF-HTTP-{status}"))
+        super().__init__(message, hint=hint, code=f"EF-HTTP-{status}")
         self.status = status
 
 
@@ -41,7 +29,7 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 def problem_response(status: int, message: str, hint: str = "", code: str = "") -> Response:
     """Return an error in the form all errors have."""
-    error = {"code": code or _CODES.get(status, f"EF-HTTP-{status}"), "message": message}
+    error = {"code": code or f"EF-HTTP-{status}", "message": message}
     return json_response({"error": error | {"hint": hint}}, status)
 
 
