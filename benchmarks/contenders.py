@@ -1,26 +1,20 @@
 """What can be measured: bare transports, EdgeFlow's flows, a dora dataflow, a plain copy."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from benchmarks.machine import command_line, free_port
+from benchmarks.server import Server
 from benchmarks.stamps import SETUP_VARIABLE, Setup
 
-__all__ = ["Contender", "Dora", "Flow", "Transport", "free_port"]
+__all__ = ["Contender", "Dora", "Flow", "Threads", "Transport"]
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOWS = ROOT / "benchmarks" / "flows"
-
-
-def free_port() -> int:
-    """Return a loopback port that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -32,6 +26,7 @@ class Contender:
         ours: EdgeFlow, rather than a peer.
         changes: fields of ``Setup`` that this contender needs otherwise.
         loopback: it needs a free TCP port in ``Setup.url``.
+        server: it needs this server, empty, in ``Setup.url``.
         watch: ids of processes, beside its own, whose processor time belongs to it.
     """
 
@@ -39,6 +34,7 @@ class Contender:
     ours: bool = False
     changes: dict[str, object] = field(default_factory=dict)
     loopback: bool = False
+    server: Server | None = None
     watch: Sequence[int] = ()
 
     def prepare(self, setup: Setup) -> Setup:
@@ -46,6 +42,10 @@ class Contender:
         changes = dict(self.changes)
         if self.loopback:
             changes["url"] = f"127.0.0.1:{free_port()}"
+        if self.server is not None:
+            self.server.empty()
+            changes["url"] = self.server.url
+            self.watch = [self.server.pid]
         return replace(setup, **changes)  # type: ignore[arg-type]
 
     def start(self, setup: Setup) -> list["subprocess.Popen[bytes]"]:
@@ -55,6 +55,10 @@ class Contender:
     def ends_by_itself(self) -> bool:
         """True when its processes end once the control page says stop."""
         return True
+
+    def senders(self, pids: Sequence[int]) -> list[int]:
+        """Return which of its processes send: those with the word ``sender`` or ``source``."""
+        return [pid for pid in pids if {"sender", "source"} & set(command_line(pid))]
 
     def spawn(self, setup: Setup, *words: str) -> "subprocess.Popen[bytes]":
         """Start one process in the folder of the run; what it says goes to ``output.txt``."""
@@ -110,6 +114,18 @@ class Flow(Contender):
 
     def ends_by_itself(self) -> bool:
         return self.mode != "node"
+
+
+@dataclass
+class Threads(Contender):
+    """A module of ``benchmarks.peers`` that is both ends in one process."""
+
+    module: str = ""
+    arguments: tuple[str, ...] = ()
+
+    def start(self, setup: Setup) -> list["subprocess.Popen[bytes]"]:
+        module = f"benchmarks.peers.{self.module}"
+        return [self.spawn(setup, sys.executable, "-m", module, *self.arguments)]
 
 
 @dataclass

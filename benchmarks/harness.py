@@ -47,6 +47,7 @@ class Reading:
         fps: frames per second at the receiver that got fewest.
         torn, skipped: frames whose ends did not belong together; gaps in the sequence.
         cpu_percent: processor time of all processes, in percent of one core.
+        sender_percent: the part of it that the sending process used.
         cpu_ms_per_frame: the same per frame of the slowest receiver.
     """
 
@@ -55,6 +56,7 @@ class Reading:
     torn: int = 0
     skipped: int = 0
     cpu_percent: float = 0.0
+    sender_percent: float = 0.0
     cpu_ms_per_frame: float = 0.0
 
     @property
@@ -75,6 +77,7 @@ class Summary:
     fps_least: float
     fps_most: float
     cpu_percent: float
+    sender_percent: float
     cpu_ms_per_frame: float
     torn: int
     skipped: int
@@ -83,6 +86,7 @@ class Summary:
     p50_rounds: list[float] = field(default_factory=list)
     fps_rounds: list[float] = field(default_factory=list)
     cpu_rounds: list[float] = field(default_factory=list)
+    sender_rounds: list[float] = field(default_factory=list)
 
 
 def measure(contender: Contender, setup: Setup, seconds: float) -> Reading:
@@ -99,10 +103,10 @@ def measure(contender: Contender, setup: Setup, seconds: float) -> Reading:
         processes = contender.start(setup)
         _await_warm(processes, control, setup)
         time.sleep(SETTLE_SECONDS)
-        begin, end, busy = _window([p.pid for p in processes], contender.watch, seconds)
+        window = _window(contender, processes, seconds)
         control.stop()
         _end(processes, by_signal=not contender.ends_by_itself())
-        return _read(setup, begin, end, busy)
+        return _read(setup, window)
     except (RunError, OSError, KeyError, ValueError) as error:
         said = (Path(folder) / "output.txt").read_text(errors="replace") if processes else ""
         raise RunError(f"{contender.label}: {error}\n{said[-3000:]}") from error
@@ -148,6 +152,7 @@ def summarise(contender: Contender, readings: Sequence[Reading], failures: int =
         fps_least=min(rates, default=0.0),
         fps_most=max(rates, default=0.0),
         cpu_percent=_median(shares),
+        sender_percent=_median([r.sender_percent for r in readings]),
         cpu_ms_per_frame=_median([r.cpu_ms_per_frame for r in readings]),
         torn=sum(r.torn for r in readings),
         skipped=sum(r.skipped for r in readings),
@@ -156,6 +161,7 @@ def summarise(contender: Contender, readings: Sequence[Reading], failures: int =
         p50_rounds=p50s,
         fps_rounds=rates,
         cpu_rounds=shares,
+        sender_rounds=[r.sender_percent for r in readings],
     )
 
 
@@ -176,34 +182,54 @@ def _await_warm(processes: list["subprocess.Popen[bytes]"], control: Control, se
         time.sleep(0.02)
 
 
-def _window(roots: list[int], watched: Sequence[int], seconds: float) -> tuple[int, int, int]:
-    """Return begin and end on the monotonic clock and the processor time between, all in ns."""
-    pids = family([*roots, *watched])
-    busy, begin = cpu_ns(pids), time.monotonic_ns()
+@dataclass(frozen=True)
+class _Window:
+    """Begin and end on the monotonic clock, processor time of all and of the sender; all in ns."""
+
+    begin: int
+    end: int
+    busy: int
+    sender: int
+
+    def percent(self, busy: int) -> float:
+        return busy / (self.end - self.begin) * 100
+
+
+def _window(
+    contender: Contender, processes: list["subprocess.Popen[bytes]"], seconds: float
+) -> _Window:
+    pids = family([*(process.pid for process in processes), *contender.watch])
+    senders = contender.senders(pids)
+    busy, sent, begin = cpu_ns(pids), cpu_ns(senders), time.monotonic_ns()
     time.sleep(seconds)
-    busy, end = cpu_ns(pids) - busy, time.monotonic_ns()
-    return begin, end, busy
+    busy, sent, end = cpu_ns(pids) - busy, cpu_ns(senders) - sent, time.monotonic_ns()
+    return _Window(begin, end, busy, sent)
 
 
-def _read(setup: Setup, begin: int, end: int, busy: int) -> Reading:
-    span = (end - begin) / 1e9
-    slowest = Reading(fps=float("inf"), cpu_percent=busy / (end - begin) * 100)
+def _read(setup: Setup, window: _Window) -> Reading:
+    span = (window.end - window.begin) / 1e9
+    found = Reading(
+        fps=float("inf"),
+        cpu_percent=window.percent(window.busy),
+        sender_percent=window.percent(window.sender),
+    )
     worst = -1.0
     for index in range(setup.receivers):
         record = Record(setup.folder, index)
-        inside = record.within(begin, end)
+        inside = record.within(window.begin, window.end)
         if not inside.any():
             raise RunError(f"receiver {index} saw nothing within the window")
-        latencies = (record.seen - record.sent)[inside] / 1e6
+        timed = inside & (record.sent > 0)
+        latencies = (record.seen - record.sent)[timed] / 1e6
         steps = np.diff(record.sequence[inside])
-        slowest.fps = min(slowest.fps, float(inside.sum()) / span)
-        slowest.torn += record.torn + int((steps <= 0).sum())
-        slowest.skipped += int((steps[steps > 0] - 1).sum())
-        if float(np.median(latencies)) > worst:
+        found.fps = min(found.fps, float(inside.sum()) * setup.sample / span)
+        found.torn += record.torn + int((steps <= 0).sum())
+        found.skipped += int((steps[steps > 0] - setup.sample).sum())
+        if len(latencies) and float(np.median(latencies)) > worst:
             worst = float(np.median(latencies))
-            slowest.latencies_ms = latencies
-    slowest.cpu_ms_per_frame = busy / 1e6 / (slowest.fps * span)
-    return slowest
+            found.latencies_ms = latencies
+    found.cpu_ms_per_frame = window.busy / 1e6 / (found.fps * span)
+    return found
 
 
 def _end(processes: list["subprocess.Popen[bytes]"], *, by_signal: bool) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import os
 import platform
+import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import psutil
 
-__all__ = ["cpu_ns", "environment", "family"]
+__all__ = ["command_line", "cpu_ns", "environment", "family", "free_port"]
 
 PACKAGES = (
     "edgeflow", "numpy", "iceoryx2", "eclipse-zenoh", "pyzmq", "dora-rs", "redis", "hiredis",
@@ -46,6 +47,20 @@ def _version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return ""
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def command_line(pid: int) -> list[str]:
+    """Return the words a process was started with; none when it is gone."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).cmdline()
+    return []
 
 
 def family(roots: Iterable[int]) -> list[int]:

@@ -4,7 +4,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.harness import Summary
 from benchmarks.machine import environment
 
-__all__ = ["Options", "Result", "Target", "main", "paired_ratio"]
+__all__ = ["Options", "Result", "Target", "main", "paired_ratio", "write_json"]
 
 FULL_ROUNDS = 7
 MISSED = 1
@@ -82,38 +82,49 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 def main(
-    name: str, run: Callable[[Options], list[Result]], argv: Sequence[str] | None = None
+    benchmarks: Mapping[str, Callable[[Options], list[Result]]], argv: Sequence[str] | None = None
 ) -> int:
-    """Command line of one benchmark: measure, print, and write JSON when asked to.
+    """Command line: measure, print, and write JSON when asked to.
 
     Returns:
         0 when every target was met.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(benchmarks)}")
     parser.add_argument("--quick", action="store_true", help="one round with small windows")
     parser.add_argument("--rounds", type=int, default=FULL_ROUNDS)
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     words = parser.parse_args(argv)
-    options = (
-        Options(rounds=1, latency_seconds=1.5, rate_seconds=0.7, quick=True)
-        if words.quick
-        else Options(rounds=words.rounds)
-    )
-    facts = environment()
-    results = run(options)
-    show(facts, results)
-    if words.json is not None:
-        write_json(words.json, facts, {name: results})
-    return 0 if all(target.met for result in results for target in result.targets) else MISSED
+    unknown = [name for name in words.names if name not in benchmarks]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(benchmarks)}")
+    facts, found = environment(), {}
+    _show_machine(facts)
+    for name in words.names or benchmarks:
+        found[name] = benchmarks[name](_options(words))
+        _show(found[name])
+        if words.json is not None:
+            write_json(words.json, facts, found)
+    missed = [t for results in found.values() for r in results for t in r.targets if not t.met]
+    return MISSED if missed else 0
 
 
-def show(facts: dict[str, Any], results: Sequence[Result]) -> None:
-    """Print tables and targets."""
+def _options(words: argparse.Namespace) -> Options:
+    if words.quick:
+        return Options(rounds=1, latency_seconds=1.5, rate_seconds=0.7, quick=True)
+    return Options(rounds=words.rounds)
+
+
+def _show_machine(facts: dict[str, Any]) -> None:
     out = sys.stdout
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     out.write(f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, ")
     out.write(f"{facts['system']}, Python {facts['python']}\n{versions}\n")
     out.write(f"busy before: {facts['busy_percent_before']}% of all cores\n")
+
+
+def _show(results: Sequence[Result]) -> None:
+    out = sys.stdout
     for result in results:
         out.write(f"\n## {result.title}\n\n")
         if result.rows:
@@ -121,7 +132,7 @@ def show(facts: dict[str, Any], results: Sequence[Result]) -> None:
         if result.targets:
             out.write("\n")
             _table(
-                ("target", "ours", "peer", "ratio", "wanted", "met"),
+                ("target", "ours", "peer", "ratio", "wanted", "kept"),
                 [_target(target) for target in result.targets],
             )
         for note in result.notes:
@@ -148,7 +159,7 @@ def _plain(value: Any) -> Any:
 
 _HEAD = (
     "contender", "p50 ms", "p99 ms", "frames/s", "least..most", "CPU ms/frame", "CPU % of a core",
-    "skipped", "torn", "rounds",
+    "of it sender", "skipped", "torn", "rounds",
 )  # fmt: skip
 
 
@@ -158,7 +169,7 @@ def _row(row: Summary) -> tuple[str, ...]:
         ("**" + row.label + "**") if row.ours else row.label,
         _number(row.p50), _number(row.p99), _number(row.fps),
         f"{_number(row.fps_least)}..{_number(row.fps_most)}",
-        _number(row.cpu_ms_per_frame), _number(row.cpu_percent),
+        _number(row.cpu_ms_per_frame), _number(row.cpu_percent), _number(row.sender_percent),
         str(row.skipped), str(row.torn), f"{row.readings}{failed}",
     )  # fmt: skip
 
@@ -166,7 +177,7 @@ def _row(row: Summary) -> tuple[str, ...]:
 def _target(target: Target) -> tuple[str, ...]:
     other = "" if target.other is None else _number(target.other)
     ratio = _number(target.ratio) if math.isfinite(target.ratio) else ""
-    met = "yes" if target.met else "**no**"
+    met = "PASS" if target.met else "**FAIL**"
     return target.what, _number(target.ours), other, ratio, target.wanted, met
 
 

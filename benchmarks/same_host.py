@@ -146,4 +146,4 @@ def _memcpy(shape: tuple[int, ...], fps: float | None) -> Summary:
 
 
 if __name__ == "__main__":
-    sys.exit(main("same_host", run))
+    sys.exit(main({"same_host": run}))

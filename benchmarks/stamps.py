@@ -45,6 +45,8 @@ class Setup:
         receivers: how many receive every frame.
         qos: QoS of EdgeFlow's links.
         url: of a server, where one is needed.
+        sample: every so-manieth frame is stamped and noted, where doing so for each would be most
+            of the work; a lost frame shows all the same, as what is noted then has no stamp.
         index: which receiver this process is.
     """
 
@@ -56,6 +58,7 @@ class Setup:
     receivers: int = 1
     qos: str = "durable"
     url: str = ""
+    sample: int = 1
     index: int = 0
 
     @property
@@ -128,6 +131,7 @@ class Recorder:
         self._path = Path(setup.folder) / f"record-{index}.npz"
         self._index = index
         self._size = setup.size
+        self._sample = setup.sample
         self._sent, self._seen, self._sequences = array("q"), array("q"), array("q")
         self._torn = 0
         self._count = 0
@@ -138,14 +142,20 @@ class Recorder:
 
     def saw(self, frame: Any) -> None:
         """Note a frame whose array is there."""
+        self._count += 1
+        if self._count % self._sample:
+            return
         now = time.monotonic_ns()
         sequence, sent, whole = read_stamp(frame, self._size)
         self._torn += not whole
+        self.note(sequence, sent, now)
+
+    def note(self, sequence: int, sent: int, seen: int) -> None:
+        """Note a frame; ``sent`` is 0 where it is not known."""
         self._sent.append(sent)
-        self._seen.append(now)
+        self._seen.append(seen)
         self._sequences.append(sequence)
-        self._count += 1
-        self._control.count(self._index, self._count)
+        self._control.count(self._index, len(self._seen))
 
     def save(self) -> None:
         """Leave what was noted for the harness."""
@@ -165,7 +175,7 @@ class Record:
     """What one receiver has noted.
 
     Attributes:
-        sent, seen: CLOCK_MONOTONIC in ns per frame.
+        sent, seen: CLOCK_MONOTONIC in ns per frame; ``sent`` is 0 where it is not known.
         sequence: number per frame.
         torn: frames whose ends did not belong together.
     """

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import redis
 
+from benchmarks.peers.redis_client import connect
 from benchmarks.stamps import Setup, blank, stamp
 
 __all__ = ["receiver", "sender"]
@@ -16,7 +17,7 @@ _WAIT = 200
 
 
 def _client(setup: Setup) -> "redis.Redis":
-    client = redis.Redis.from_url(setup.url)
+    client = connect(setup.url)
     with contextlib.suppress(redis.ResponseError):
         client.xgroup_create(STREAM, GROUP, id="$", mkstream=True)
     return client

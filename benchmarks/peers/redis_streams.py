@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-import redis
 
+from benchmarks.peers.redis_client import connect
 from benchmarks.stamps import Setup, blank, stamp
 
 __all__ = ["receiver", "sender"]
@@ -17,7 +17,7 @@ class _Sender:
     def __init__(self, setup: Setup) -> None:
         self._size = setup.size
         self._capacity = setup.capacity
-        self._client = redis.Redis.from_url(setup.url)
+        self._client = connect(setup.url)
         self._client.delete(STREAM)
         self._image = blank(setup.shape)
         self._payload = memoryview(self._image.reshape(-1))
@@ -33,7 +33,7 @@ class _Sender:
 class _Receiver:
     def __init__(self, setup: Setup) -> None:
         self._shape = setup.shape
-        self._client = redis.Redis.from_url(setup.url)
+        self._client = connect(setup.url)
         self._last: Any = "$"
 
     def receive(self) -> Any:

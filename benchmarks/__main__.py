@@ -1,0 +1,17 @@
+"""``python -m benchmarks [NAME ...] [--quick] [--json FILE]``: all benchmarks, or some."""
+
+import sys
+
+from benchmarks import fan_out, in_process, mjpeg, same_host, through_redis
+from benchmarks.report import main
+
+BENCHMARKS = {
+    "same_host": same_host.run,
+    "through_redis": through_redis.run,
+    "in_process": in_process.run,
+    "fan_out": fan_out.run,
+    "mjpeg": mjpeg.run,
+}
+
+if __name__ == "__main__":
+    sys.exit(main(BENCHMARKS))
