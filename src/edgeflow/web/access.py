@@ -3,10 +3,11 @@
 import hmac
 import ipaddress
 import secrets
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edgeflow.config import settings
@@ -18,16 +19,16 @@ COOKIE = "edgeflow_token"
 OPEN_PATHS = frozenset({"/", "/dashboard", "/docs", "/health", "/healthz", "/readyz"})
 """Probes, and pages that hold no data but ask for the token."""
 OPEN_FOLDER = "/static/"
-_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"SAMEORIGIN"),
-    (
-        b"content-security-policy",
-        b"default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
-        b"connect-src 'self' ws: wss:; frame-ancestors 'self'",
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "SAMEORIGIN",
+    "content-security-policy": (
+        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+        "connect-src 'self' ws: wss:; frame-ancestors 'self'"
     ),
-]
+}
+"""Added unless a route of the user's own says otherwise."""
 
 log = structlog.get_logger(__name__)
 
@@ -78,52 +79,63 @@ class Access:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        refusal = self._refusal(scope, headers)
-        if refusal is not None:
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 4000 + refusal[0]})
-            else:
-                await problem_response(*refusal)(scope, receive, send)
-            return
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [None])[0]
+        request = HTTPConnection(scope)
+        refusal = self._refusal(request)
+        cookie = self._new_cookie(request)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *_HEADERS]
-                if given is not None and self._rules.token is not None:
-                    cookie = f"{COOKIE}={given}; Path=/; HttpOnly; SameSite=Strict"
-                    message["headers"].append((b"set-cookie", cookie.encode("latin-1")))
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if cookie is not None:
+                    headers.append("set-cookie", cookie)
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        answer = self._app if refusal is None else problem_response(*refusal)
+        await answer(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope, headers: dict[bytes, str]) -> tuple[int, str, str] | None:
-        host = urlsplit(f"//{headers.get(b'host', '')}").hostname or ""
+    def _refusal(self, request: HTTPConnection) -> tuple[int, str, str] | None:
+        authority = request.headers.get("host", "")
+        host = _parts(f"//{authority}").hostname or ""
         if self._rules.loopback and not is_loopback(host):
             return 403, f"host {host!r} is not this machine", "open it as http://localhost"
-        origin = headers.get(b"origin")
-        foreign = origin is not None and urlsplit(origin).netloc != headers.get(b"host")
-        if scope["type"] == "websocket" and foreign:
-            return 403, f"origin {origin!r} is not this server", ""
-        if _is_open(scope["path"]) or self._rules.admits(_given(scope, headers)):
+        origin = request.headers.get("origin")
+        if origin is not None and _changes(request) and _parts(origin).netloc != authority:
+            return 403, f"origin {origin!r} is not this server", "open its own dashboard instead"
+        if _is_open(request.scope["path"]) or any(map(self._rules.admits, _given(request))):
             return None
         return 401, "a token is needed", "send Authorization: Bearer TOKEN, or open ?token=TOKEN"
+
+    def _new_cookie(self, request: HTTPConnection) -> str | None:
+        """Return the cookie that keeps the token of the address, if that is the right one."""
+        given = request.query_params.get("token")
+        if given is None or self._rules.token is None or not self._rules.admits(given):
+            return None
+        return f"{COOKIE}={quote(given, safe='')}; Path=/; HttpOnly; SameSite=Strict"
+
+
+def _parts(address: str) -> SplitResult:
+    """Return the parts of an address that anybody may have written."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
+
+
+def _changes(request: HTTPConnection) -> bool:
+    """Tell whether a page of another site must not send this in the user's name."""
+    return request.scope.get("method") not in ("GET", "HEAD")
 
 
 def _is_open(path: str) -> bool:
     return path in OPEN_PATHS or path.startswith(OPEN_FOLDER)
 
 
-def _given(scope: Scope, headers: dict[bytes, str]) -> str | None:
-    authorization = headers.get(b"authorization", "")
-    if authorization.startswith("Bearer "):
-        return authorization.removeprefix("Bearer ").strip()
-    query: str | None = parse_qs(scope["query_string"].decode("latin-1")).get("token", [None])[0]
-    if query is not None:
-        return query
-    try:
-        morsel = SimpleCookie(headers.get(b"cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel is not None else None
+def _given(request: HTTPConnection) -> tuple[str | None, ...]:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return (
+        token.strip() if scheme.lower() == "bearer" else None,
+        request.query_params.get("token"),
+        unquote(request.cookies.get(COOKIE, "")) or None,
+    )
