@@ -169,6 +169,19 @@ def test_an_app_made_inside_a_function_counts(write):
     assert done.stdout.split()[-1] == "5"
 
 
+def test_the_same_signal_twice_at_once_still_ends_in_order(write):
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "run", write(FOR_EVER + RUN)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
+    ) as process:  # fmt: skip
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        _, narration = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "counting: ran " in narration
+
+
 def test_a_running_flow_is_found_watched_and_interrupted(write):
     file = write(FOR_EVER + RUN)
     with subprocess.Popen(
