@@ -133,8 +133,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         server = socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (")[0]
         raise ConfigError(
-            f"the dashboard cannot listen on {host}:{port}: {error.strerror or error}",
+            f"the dashboard cannot listen on {host}:{port}: {reason}",
             hint="another app may run there: set GATEWAY_HTTP_PORT or WebInterface(port=...)",
         ) from error
     # Connections inherit it; without it a body waits 40 ms for the acknowledgement of its head.
