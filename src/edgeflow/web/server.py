@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import structlog
 import uvicorn
@@ -82,10 +83,14 @@ class WebServer:
         self._thread = threading.Thread(target=self._run, name="edgeflow-web", daemon=True)
         self._thread.start()
         self._await_start()
-        shown = "localhost" if self.rules.loopback else host
-        query = f"?token={self.rules.token}" if self.rules.token else ""
-        self.url = f"http://{shown}:{self.port}/dashboard{query}"
+        self.url = self._address(host)
         log.info("dashboard_ready", url=self.url)
+
+    def _address(self, host: str) -> str:
+        shown = f"[{host}]" if ":" in host else host
+        shown = "localhost" if self.rules.loopback else shown
+        query = f"?token={quote(self.rules.token, safe='')}" if self.rules.token else ""
+        return f"http://{shown}:{self.port}/dashboard{query}"
 
     def publish(self, frame: Frame) -> None:
         """Show a frame; callable from any thread, returns at once."""
