@@ -86,17 +86,19 @@ def _produce(run: RunningNode) -> None:
             raise
         except Exception as error:  # noqa: BLE001 - whatever user code raises is handled
             _handle(run, error)
-        due_ns = _pace(run, node.fps, due_ns, produced=value is not None)
+        due_ns = _pace(run, node.fps, due_ns) if node.fps or value is None else entered
     if not run.draining:
         run.finishing = True
 
 
-def _pace(run: RunningNode, fps: float | None, due_ns: int, *, produced: bool) -> int:
-    """Wait for the next tick of a fixed grid, so that the rate does not drift; return it."""
+def _pace(run: RunningNode, fps: float | None, due_ns: int) -> int:
+    """Wait for the next tick of a fixed grid, so that the rate does not drift; return it.
+
+    Without a rate, wait a moment: there was nothing to produce.
+    """
     clock = run.clock
     if not fps:
-        if not produced:
-            clock.wait(run.stopping, IDLE_SECONDS)
+        clock.wait(run.stopping, IDLE_SECONDS)
         return clock.monotonic_ns()
     period = int(1e9 / fps)
     now = clock.monotonic_ns()
