@@ -166,7 +166,11 @@ class LocalRuntime:
                 stuck = [
                     r.spec.name for r, done in zip(self.runners, ended, strict=True) if not done
                 ]
-                log.warning("nodes_stuck", nodes=stuck, hint="user code does not return, or a server is away")
+                log.warning(
+                    "nodes_stuck",
+                    nodes=stuck,
+                    hint="user code does not return, or a server is away",
+                )
             return all(ended)
 
     def status(self) -> FlowStatus:
