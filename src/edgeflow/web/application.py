@@ -1,11 +1,9 @@
 """Puts the web application together."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -15,30 +13,23 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
+from edgeflow.config import settings
 from edgeflow.core.ports import FlowView, FrameSource
 from edgeflow.errors import EdgeFlowError
 from edgeflow.web.access import Access, AccessRules
 from edgeflow.web.api import flow_routes, health_routes, stream_routes
 from edgeflow.web.mjpeg import Encoder
+from edgeflow.web.own_routes import BodyLimit, CustomRoute, add_own_routes
 from edgeflow.web.problems import on_problem, problem_response
 from edgeflow.web.streams import Hub
 
-__all__ = ["CustomRoute", "build", "declare"]
+__all__ = ["build", "declare"]
 
 STATIC = Path(__file__).parent / "static"
 _ABSENT = (
     "<!doctype html><title>EdgeFlow</title><p>The dashboard has not been built: run "
     "<code>make frontend</code>. The <a href='/openapi.json'>API</a> works without it.</p>"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CustomRoute:
-    """A route that the user added with ``@web.route``."""
-
-    path: str
-    handler: Callable[..., Any]
-    methods: tuple[str, ...]
 
 
 def build(
@@ -56,7 +47,7 @@ def build(
     app = declare(
         app_name, view=view, frames=frames, hub=hub, encoder=encoder, closing=closing, routes=routes
     )
-    return Access(app, rules)
+    return Access(BodyLimit(app, settings.MAX_FRAME_BYTES), rules)
 
 
 def declare(
@@ -69,19 +60,22 @@ def declare(
     closing: asyncio.Event,
     routes: Sequence[CustomRoute] = (),
 ) -> FastAPI:
-    """Return every route of one gateway."""
+    """Return every route of one gateway.
+
+    Raises:
+        ConfigError: one of ``routes`` cannot be served.
+    """
     app = FastAPI(
         title=f"EdgeFlow: {app_name}",
         version=version("edgeflow"),
         docs_url=None,
         redoc_url=None,
     )
-    for route in routes:
-        app.add_api_route(route.path, route.handler, methods=list(route.methods), tags=["custom"])
     app.include_router(health_routes(view))
     app.include_router(flow_routes(view))
     app.include_router(stream_routes(view, frames, hub, encoder, closing))
     _add_pages(app)
+    add_own_routes(app, routes)
     app.add_exception_handler(EdgeFlowError, on_problem)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_bad_request)

@@ -15,14 +15,17 @@ from edgeflow.core.frame import Frame
 from edgeflow.core.ports import FlowView, FrameSource
 from edgeflow.errors import ConfigError
 from edgeflow.web.access import AccessRules
-from edgeflow.web.application import CustomRoute, build
+from edgeflow.web.application import build
 from edgeflow.web.mjpeg import Encoder
+from edgeflow.web.own_routes import CustomRoute
 from edgeflow.web.streams import Hub
 
 __all__ = ["WebServer"]
 
 START_SECONDS = 10.0
 LINGER_SECONDS = 0.3
+MAX_MESSAGE_BYTES = 64 * 1024
+"""Largest WebSocket message taken; none is expected."""
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +60,6 @@ class WebServer:
         self.hub = Hub(channels, max_viewers=max_viewers)
         self.encoder = Encoder()
         self.rules = AccessRules(host)
-        self._socket = _listen(host, port)
-        self.port = int(self._socket.getsockname()[1])
         self._closing = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         application = build(
@@ -76,13 +77,19 @@ class WebServer:
             log_config=None,
             access_log=False,
             lifespan="off",
+            http="h11",
             ws="websockets-sansio",
+            ws_max_size=MAX_MESSAGE_BYTES,
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
+        self._socket = _listen(host, port)
+        self.port = int(self._socket.getsockname()[1])
         self._thread = threading.Thread(target=self._run, name="edgeflow-web", daemon=True)
         self._thread.start()
-        self._await_start()
+        if not self._starts():
+            self.close()
+            raise ConfigError("the web server did not start", hint="see the log above")
         self.url = self._address(host)
         log.info("dashboard_ready", url=self.url)
 
@@ -125,20 +132,21 @@ class WebServer:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
-    def _await_start(self) -> None:
+    def _starts(self) -> bool:
         deadline = time.monotonic() + START_SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise ConfigError("the web server did not start", hint="see the log above")
+                return False
             time.sleep(0.005)
+        return True
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         server = socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:
-        reason = (error.strerror or str(error)).partition(" (")[0]
+    except (OSError, OverflowError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0]
         raise ConfigError(
             f"the dashboard cannot listen on {host}:{port}: {reason}",
             hint="another app may run there: set GATEWAY_HTTP_PORT or WebInterface(port=...)",

@@ -56,7 +56,7 @@ class WebInterface(Interface):
 
     def open(self, context: GatewayContext) -> None:
         """Start the server."""
-        from edgeflow.web.application import CustomRoute
+        from edgeflow.web.own_routes import CustomRoute
         from edgeflow.web.server import WebServer
 
         self._server = WebServer(
