@@ -109,8 +109,8 @@ def test_a_socket_from_a_foreign_page_is_refused():
         with connect(address) as no_page:
             assert no_page.recv(timeout=20)
         for origin in ("http://evil.example", "null", "http://[", f"http://x:{server.port}"):
-            with pytest.raises(InvalidStatus) as refused:
-                connect(address, origin=origin)
+            with pytest.raises(InvalidStatus) as refused, connect(address, origin=origin):
+                pass
             assert refused.value.response.status_code == 403
             assert b"EF-HTTP-403" in refused.value.response.body
 
@@ -124,8 +124,8 @@ def test_a_foreign_page_may_not_act(client: httpx.Client):
 
 def test_a_socket_needs_the_token(locked):
     address = f"ws://127.0.0.1:{locked.port}/ws/stats"
-    with pytest.raises(InvalidStatus) as refused:
-        connect(address)
+    with pytest.raises(InvalidStatus) as refused, connect(address):
+        pass
     assert refused.value.response.status_code == 401
     with connect(address, additional_headers={"Authorization": f"Bearer {TOKEN}"}) as admitted:
         assert admitted.recv(timeout=20)
