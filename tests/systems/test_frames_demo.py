@@ -1,5 +1,6 @@
 """The demo as a user meets it: a process, a page, moving pictures, Ctrl+C."""
 
+import importlib.util
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ import pytest
 
 from edgeflow.assets import pull
 from edgeflow.config import settings
-from edgeflow.errors import ConfigError
+from edgeflow.errors import ConfigError, MissingExtraError
 from edgeflow.nodes.vision import FaceDetector
 from edgeflow.systems.frames import build, free_port, prepare, welcome
 
@@ -174,3 +175,10 @@ def test_a_camera_and_a_clip_are_too_much(tmp_path: Path) -> None:
         build(camera=0, clip=tmp_path / "x.mp4")
     with pytest.raises(ConfigError, match=r"no video file '.*x\.mp4'"):
         build(clip=tmp_path / "x.mp4")
+
+
+def test_a_missing_package_is_told_before_anything_starts(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="onnxruntime") as caught:
+        prepare()
+    assert "edgeflow[demo]" in caught.value.hint

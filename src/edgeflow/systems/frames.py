@@ -7,6 +7,7 @@
 """
 
 import errno
+import importlib.util
 import socket
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from edgeflow import assets
 from edgeflow.app import EdgeApp
 from edgeflow.assets.puller import Progress
 from edgeflow.config import settings
-from edgeflow.errors import ConfigError
+from edgeflow.errors import ConfigError, MissingExtraError
 from edgeflow.nodes import GatewayNode, ProducerNode
 from edgeflow.nodes.sources import CameraProducer, VideoFileProducer
 from edgeflow.nodes.vision import BoxDrawer, FaceBlur, FaceDetector
@@ -117,8 +118,12 @@ def prepare(
     """Pull what the flow will need, so that a first run can be narrated.
 
     Raises:
+        MissingExtraError: a package of the ``demo`` extra is not installed.
         AssetError: something cannot be had.
     """
+    for package in ("onnxruntime", "av"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(package, "demo")
     wanted = ["centerface"] if camera is not None or clip is not None else ["centerface", CLIP]
     for name in wanted:
         assets.pull(name, progress=progress or (lambda _asset, _stage: None))
