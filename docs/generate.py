@@ -1,4 +1,4 @@
-"""Writes the reference pages that come from the code: settings, errors, and tables of the HTTP API.
+"""Writes the reference pages that come from the code: commands, settings, errors, HTTP API.
 
 ``python docs/generate.py`` writes them, ``--check`` fails when they are out of date.
 """
@@ -8,12 +8,15 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+import typer
 
 from edgeflow import errors
+from edgeflow.cli.table import SECTIONS, Verb
 from edgeflow.config import Settings
 from edgeflow.core import status
 from edgeflow.web.application import declare
@@ -67,6 +70,49 @@ def errors_page() -> str:
         about = f"`{kind.code}` | {kind.exit_code} | {_first_line(kind)}"
         lines.append(f"| {indent}`{kind.__name__}` | {about} |")
     return "\n".join(lines) + "\n"
+
+
+def commands_page() -> str:
+    """Return every command with its arguments and options."""
+    lines = [
+        NOTE,
+        "# Commands\n",
+        "`edgeflow COMMAND --help` says the same. `--debug` before any command shows tracebacks.",
+    ]
+    for section, verbs in SECTIONS:
+        lines += ["", f"## {section}"]
+        for verb in verbs:
+            lines += ["", *_command(verb)]
+    return "\n".join(lines) + "\n"
+
+
+def _command(verb: Verb) -> Iterator[str]:
+    group = import_module(f"edgeflow.cli.verbs.{verb.module}").group
+    command: Any = typer.main.get_command(group)
+    command = command.commands.get(verb.name, command)
+    yield from _about(f"edgeflow {verb.name}", command)
+    for name, child in getattr(command, "commands", {}).items():
+        yield ""
+        yield from _about(f"edgeflow {verb.name} {name}", child)
+
+
+def _about(usage: str, command: Any) -> Iterator[str]:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and p.name != "help"]
+    words = [a.metavar or a.name.upper() for a in arguments]
+    yield f"### `{' '.join([usage, *words])}`"
+    yield ""
+    yield inspect.cleandoc(command.help or "")
+    rows = [(a.metavar or a.name.upper(), a.help) for a in arguments if a.help]
+    rows += [(", ".join(o.opts) + _value(o), o.help) for o in options]
+    if rows:
+        yield ""
+        yield from ("| | |", "|---|---|")
+        yield from (f"| `{names}` | {about or ''} |" for names, about in rows)
+
+
+def _value(option: Any) -> str:
+    return "" if option.is_flag else f" {option.metavar or option.name.upper()}"
 
 
 def http_page() -> str:
@@ -157,6 +203,7 @@ def main() -> int:
     """Write or check the pages."""
     stale = []
     pages = {
+        "commands.md": commands_page(),
         "settings.md": settings_page(),
         "errors.md": errors_page(),
         "http-api.md": http_page(),
