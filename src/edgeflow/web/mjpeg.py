@@ -5,7 +5,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -17,8 +16,6 @@ from edgeflow.web.streams import Hub, Stream, Viewer
 __all__ = ["BOUNDARY", "Encoder", "MjpegResponse", "Picture"]
 
 BOUNDARY = "frameboundary"
-WRITE_SECONDS = 10.0
-"""A viewer that reads nothing for this long is let go."""
 MAX_PICTURES = 256
 """Pictures kept at most; viewers choose quality and width freely."""
 
@@ -89,12 +86,14 @@ class MjpegResponse(Response):
         self._picture = picture
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send pictures until the viewer leaves, stops reading, or the server ends."""
+        """Send pictures until the viewer leaves or is cut off, or the server ends."""
         with self._hub.viewer(self._stream, paced=self._picture.fps is not None) as viewer:
             feed = asyncio.ensure_future(self._feed(viewer, send))
-            gone = asyncio.ensure_future(_disconnected(Request(scope, receive)))
+            gone = asyncio.ensure_future(_disconnected(receive))
             try:
                 await asyncio.wait({feed, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if feed.done():
+                    feed.result()
             finally:
                 for task in (feed, gone):
                     task.cancel()
@@ -119,16 +118,12 @@ class MjpegResponse(Response):
                 f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             )
             body = b"".join((head.encode(), jpeg, b"\r\n"))
-            try:
-                async with asyncio.timeout(WRITE_SECONDS):
-                    await send({"type": "http.response.body", "body": body, "more_body": True})
-            except TimeoutError:
-                return
+            await send({"type": "http.response.body", "body": body, "more_body": True})
             if pause:
                 await asyncio.sleep(max(0.0, pause - (time.monotonic() - begun)))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _disconnected(request: Request) -> None:
-    while not await request.is_disconnected():
-        await asyncio.sleep(0.5)
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

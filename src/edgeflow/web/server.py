@@ -24,6 +24,10 @@ __all__ = ["WebServer"]
 
 START_SECONDS = 10.0
 LINGER_SECONDS = 0.3
+UNREAD_SECONDS = 10.0
+"""A client that takes nothing of what was sent for this long is cut off."""
+VANISHED_SECONDS = 30.0
+"""A client that was silent for this long is asked whether it is still there."""
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest WebSocket message taken; none is expected."""
 
@@ -142,15 +146,27 @@ class WebServer:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:  # the socket module would leave a half-made socket behind
+        raise ConfigError(f"the dashboard cannot listen on {host}:{port}: no such port")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         server = socket.create_server((host, port), family=family, backlog=128)
-    except (OSError, OverflowError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).partition(" (")[0]
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (")[0]
         raise ConfigError(
             f"the dashboard cannot listen on {host}:{port}: {reason}",
             hint="another app may run there: set GATEWAY_HTTP_PORT or WebInterface(port=...)",
         ) from error
-    # Connections inherit it; without it a body waits 40 ms for the acknowledgement of its head.
-    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _prepare(server)
     return server
+
+
+def _prepare(server: socket.socket) -> None:
+    """Set what every connection inherits."""
+    # Without it a body waits 40 ms for the acknowledgement of its head.
+    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # The event loop would wait for ever to hand over what a client does not read.
+    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_SECONDS * 1000))
+    # A client that has vanished is noticed also while there is nothing to send to it.
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, int(VANISHED_SECONDS))

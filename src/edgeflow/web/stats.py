@@ -12,20 +12,18 @@ from edgeflow.web.streams import Hub
 __all__ = ["send_stats"]
 
 PERIOD_SECONDS = 0.5
-WRITE_SECONDS = 5.0
 MAX_LOG_LINES = 200
 
 
 async def send_stats(socket: WebSocket, view: FlowView, hub: Hub, closing: asyncio.Event) -> None:
-    """Feed one client until it leaves, stops reading for 5 s, or the server ends."""
+    """Feed one client until it leaves or is cut off, or the server ends."""
     await socket.accept()
     listener = asyncio.ensure_future(_drain(socket))
     seen = 0
     try:
         while not closing.is_set() and not listener.done():
             message, seen = await asyncio.to_thread(_message, view, hub, seen)
-            async with asyncio.timeout(WRITE_SECONDS):
-                await socket.send_text(message)
+            await socket.send_text(message)
             try:
                 async with asyncio.timeout(PERIOD_SECONDS):
                     await closing.wait()
@@ -33,7 +31,7 @@ async def send_stats(socket: WebSocket, view: FlowView, hub: Hub, closing: async
                 continue
         if not listener.done():
             await socket.close(1001)
-    except (TimeoutError, WebSocketDisconnect, RuntimeError):
+    except (WebSocketDisconnect, RuntimeError):
         return  # it has gone
     finally:
         listener.cancel()
