@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import time
 from typing import Annotated, Any
 
 import msgspec
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 from starlette.websockets import WebSocket
@@ -18,11 +20,15 @@ from edgeflow.web.images import is_image
 from edgeflow.web.mjpeg import Encoder, MjpegResponse, Picture
 from edgeflow.web.problems import Problem, json_response
 from edgeflow.web.stats import send_stats
-from edgeflow.web.streams import Hub, meta_of
+from edgeflow.web.streams import Hub, Stream, meta_of
 
 __all__ = ["flow_routes", "health_routes", "stream_routes"]
 
 TAP_SECONDS = 2.0
+TAP_STEP_SECONDS = 0.1
+"""How soon a tap notices that the server ends."""
+MAX_TAPS = 8
+"""Taps that wait at once; more queue, so that they never take every thread of the server."""
 SNAPSHOT_SECONDS = 2.0
 PREVIEW_CHARACTERS = 2000
 
@@ -109,6 +115,14 @@ def stream_routes(
 ) -> APIRouter:
     """Return what shows frames."""
     router = APIRouter(tags=["streams"])
+    limiter = CapacityLimiter(MAX_TAPS)
+
+    async def tapped(topic: str) -> Frame:
+        """Return the next frame of any topic; 404 when it is unknown, 504 when none comes."""
+        frame = await to_thread.run_sync(_tapped, frames, topic, closing, limiter=limiter)
+        if frame is None:
+            raise Problem(504, f"no frame of {topic!r} came within {TAP_SECONDS} s")
+        return frame
 
     @router.get("/api/status", summary="The newest meta of each stream")
     def status() -> Response:
@@ -139,27 +153,19 @@ def stream_routes(
     @router.get("/snapshot/{topic}", summary="The newest picture of a stream")
     async def snapshot(topic: str, quality: Quality = 90, width: Width = None) -> Response:
         found = hub.find(topic)
-        if found is not None:
-            if not found.count:
-                await found.wait_beyond(0, SNAPSHOT_SECONDS)
-            number, frame = found.newest()
+        if found is None:
+            frame = await tapped(topic)
+            number = frame.sequence
         else:
-            frame = await asyncio.to_thread(_tapped, frames, topic)
-            number = frame.sequence if frame else 0
-        if frame is None:
-            raise Problem(504, f"no frame of {topic!r} came within {SNAPSHOT_SECONDS} s")
+            number, frame = await _newest(found)
         jpeg = await encoder.jpeg(topic, number, frame, Picture(quality, width))
         return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     @router.get("/api/tap/{topic}", summary="The newest frame of any topic, described")
-    def tap(topic: str) -> Response:
+    async def tap(topic: str) -> Response:
         found = hub.find(topic)
         frame = found.newest()[1] if found is not None else None
-        if frame is None:
-            frame = _tapped(frames, topic)
-        if frame is None:
-            raise Problem(504, f"no frame of {topic!r} came within {TAP_SECONDS} s")
-        return json_response(_description(frame))
+        return json_response(_description(frame or await tapped(topic)))
 
     @router.websocket("/ws/stats")
     async def stats(socket: WebSocket) -> None:
@@ -168,13 +174,26 @@ def stream_routes(
     return router
 
 
-def _tapped(frames: FrameSource, topic: str) -> Frame | None:
+async def _newest(stream: Stream) -> tuple[int, Frame]:
+    if not stream.count:
+        await stream.wait_beyond(0, SNAPSHOT_SECONDS)
+    number, frame = stream.newest()
+    if frame is None:
+        raise Problem(504, f"no frame of {stream.topic!r} came within {SNAPSHOT_SECONDS} s")
+    return number, frame
+
+
+def _tapped(frames: FrameSource, topic: str, closing: asyncio.Event) -> Frame | None:
     try:
         tap = frames.tap([topic])
     except ConfigError as error:
         raise Problem(404, error.message, hint=error.hint) from None
+    deadline = time.monotonic() + TAP_SECONDS
     with contextlib.closing(tap):
-        return tap.receive(TAP_SECONDS)
+        frame = None
+        while frame is None and time.monotonic() < deadline and not closing.is_set():
+            frame = tap.receive(TAP_STEP_SECONDS)
+        return frame
 
 
 def _description(frame: Frame) -> dict[str, Any]:
