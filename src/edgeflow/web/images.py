@@ -59,38 +59,26 @@ def encode_jpeg(array: Any, quality: int, width: int | None) -> bytes:
     """
     import cv2
 
-    picture = array if array.ndim == 2 or array.shape[2] != 1 else array[:, :, 0]
+    picture = _displayable(array)
     if width is not None and width < picture.shape[1]:
-        picture = _shrink(picture, width)
-    picture = _displayable(picture)
+        height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"OpenCV cannot encode {array.dtype}{list(array.shape)} as JPEG")
     return bytes(encoded.data)
 
 
-def _shrink(picture: Any, width: int) -> Any:
-    import cv2
-    import numpy as np
-
-    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
-    if picture.dtype.kind == "b":
-        picture = picture.view(np.uint8) * np.uint8(255)
-    elif picture.dtype.kind == "f":
-        picture = picture.astype(np.float32, copy=False)
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-
-
 def _displayable(picture: Any) -> Any:
     """Return uint8 HxW or HxWx3."""
     import numpy as np
 
+    if picture.ndim == 3:
+        picture = picture[:, :, 0] if picture.shape[2] == 1 else picture[:, :, :3]
     if picture.dtype.kind == "b":
         return picture.astype(np.uint8) * np.uint8(255)
     if picture.dtype != np.uint8:
         return _spread(picture)
-    if picture.ndim == 3 and picture.shape[2] == 4:
-        picture = picture[:, :, :3]
     return np.ascontiguousarray(picture)
 
 
@@ -98,11 +86,11 @@ def _spread(values: Any) -> Any:
     """Return a map stretched to 0..255 between its smallest and largest finite value."""
     import numpy as np
 
-    values = values.astype(np.float32)
+    # Halved, so that the distance of the extremes is a number of the same type.
+    values = values.astype(np.float64 if values.dtype.itemsize > 4 else np.float32) * 0.5
     finite = np.isfinite(values)
-    if not finite.any():
+    low = values.min(initial=np.inf, where=finite)
+    high = values.max(initial=-np.inf, where=finite)
+    if not low < high:
         return np.zeros(values.shape, np.uint8)
-    low, high = float(values[finite].min()), float(values[finite].max())
-    scale = 255.0 / (high - low) if high > low else 0.0
-    spread = (np.where(finite, values, low) - low) * scale
-    return spread.astype(np.uint8)
+    return ((np.where(finite, values, low) - low) / (high - low) * 255).astype(np.uint8)
