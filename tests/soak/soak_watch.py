@@ -67,7 +67,10 @@ class Watch:
         self.samples.clear()
 
     def complaints(self) -> list[str]:
-        """Compare the first with the last quarter of the samples of each process."""
+        """Compare the first with the last quarter of the samples of each process.
+
+        Medians: a file that is open at the moment of a sample is no leak.
+        """
         found = []
         for name, samples in self.samples.items():
             quarter = max(1, len(samples) // 4)
@@ -77,7 +80,7 @@ class Watch:
             if abs(after / before - 1) > FLAT:
                 found.append(f"{name}: memory went from {before:.0f} to {after:.0f} bytes")
             for what in ("threads", "descriptors", "segments"):
-                had, has = (max(getattr(s, what) for s in part) for part in (first, last))
+                had, has = (median(getattr(s, what) for s in part) for part in (first, last))
                 if has > had:
                     found.append(f"{name}: {what} went from {had} to {has}")
         return found
@@ -91,9 +94,9 @@ class Watch:
             for part in (samples[:quarter], samples[-quarter:]):
                 sides.append(
                     f"{median(s.memory for s in part) / 1e6:7.1f} MB "
-                    f"{max(s.threads for s in part):3d} threads "
-                    f"{max(s.descriptors for s in part):3d} descriptors "
-                    f"{max(s.segments for s in part):2d} segments"
+                    f"{median(s.threads for s in part):3.0f} threads "
+                    f"{median(s.descriptors for s in part):3.0f} descriptors "
+                    f"{median(s.segments for s in part):2.0f} segments"
                 )
             rows.append(f"{name:10s} {sides[0]}  ->  {sides[1]}")
         return rows

@@ -200,16 +200,17 @@ class Group:
     def _pick(self) -> "Peer | None":
         """Return the member that gets the next frame: least loaded, then longest not served."""
         members, slot = self.members, self.queue[0].content.slot
+        window = 0
         if self.durable:
             window = _WINDOW_ALONE if len(members) == 1 else _WINDOW_SHARED
-            free = [p for p in members if len(p.in_flight) < window and not p.blocked]
-        else:
-            window = 0
-            free = [p for p in members if p.ready and not p.blocked]
-        free = [peer for peer in free if peer.may_lease(slot, window)]
-        if len(free) < 2:
-            return free[0] if free else None
-        return min(free, key=lambda peer: (len(peer.in_flight), peer.turn))
+        best = None
+        for peer in members:
+            takes = len(peer.in_flight) < window if self.durable else peer.ready
+            if not takes or peer.blocked or not peer.may_lease(slot, window):
+                continue
+            if best is None or peer.load < best.load:
+                best = peer
+        return best
 
 
 class Groups:
@@ -232,6 +233,16 @@ class Groups:
 
     def __len__(self) -> int:
         return len(self._by_name)
+
+    @property
+    def is_full(self) -> bool:
+        """True when a DURABLE group takes no more."""
+        return any(group.is_full for group in self._by_name.values())
+
+    @property
+    def is_durable(self) -> bool:
+        """True when there is a DURABLE group."""
+        return any(group.durable for group in self._by_name.values())
 
     def find(self, name: str) -> Group | None:
         """Return the group called ``name``."""

@@ -51,6 +51,11 @@ class Peer:
         """Send WELCOME with the descriptor of the page that holds the newest sequence number."""
         return self._send_descriptor(packets.pack_welcome(), page)
 
+    @property
+    def load(self) -> tuple[int, int]:
+        """Frames on their way to it, then when it was last served; the least gets the next."""
+        return len(self.in_flight), self.turn
+
     def may_lease(self, slot: "Slot | None", window: int) -> bool:
         """False when it holds so many slots that it gets no more until it lets go of some."""
         return slot is None or len(self.leases) <= slot.segment.lease_limit + window

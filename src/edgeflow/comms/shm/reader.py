@@ -173,8 +173,8 @@ class ShmSubscriber(Subscriber):
                 connection.ask(self._calls)
 
     def _fetch(self) -> None:
-        """Read from sockets that have something, one frame at a time unless DURABLE."""
-        readable, parcels = self._readable, self._parcels
+        """Read from sockets that have something, one frame at a time unless DURABLE and fast."""
+        readable, parcels, several = self._readable, self._parcels, self._is_fast
         while readable and not parcels:
             connection = readable.popleft()
             while len(parcels) < _PREFETCH:
@@ -182,7 +182,7 @@ class ShmSubscriber(Subscriber):
                 if parcel is None:
                     break
                 parcels.append(parcel)
-                if not connection.durable:
+                if not (connection.durable and several):
                     break
 
     def _read(self, connection: Connection) -> Parcel | None:

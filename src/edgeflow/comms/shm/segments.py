@@ -72,17 +72,18 @@ class Slot:
 
     Attributes:
         offset: of the slot in its segment.
-        memory: the slot's bytes, writable.
+        memory: the slot's bytes, writable; ``view`` is the same for short writes.
         address: of the first byte in this process.
         holders: who still needs the content; 0 while it is free.
     """
 
-    __slots__ = ("address", "holders", "memory", "offset", "segment")
+    __slots__ = ("address", "holders", "memory", "offset", "segment", "view")
 
     def __init__(self, segment: "Segment", offset: int, memory: Bytes) -> None:
         self.segment = segment
         self.offset = offset
         self.memory = memory
+        self.view = memory.data
         self.address: int = memory.__array_interface__["data"][0]
         self.holders = 0
 

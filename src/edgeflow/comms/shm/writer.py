@@ -161,7 +161,7 @@ class ShmPublisher(Publisher):
         else:
             owner.published = True
             data.flags.writeable = False
-        slot.memory[start - len(header) : start] = np.frombuffer(header, np.uint8)
+        slot.view[start - len(header) : start] = header
         content = Content(size, slot=slot, place=(start - len(header), len(header) + size))
         with self._lock:
             self._reception.drain()
@@ -205,9 +205,9 @@ class ShmPublisher(Publisher):
         """
         deadline = time.monotonic() + timeout
         while True:
-            if not any(group.is_full for group in self._groups):
+            if not self._groups.is_full:
                 slot = self._reserve(need) if need else None
-                if slot or not need or not any(group.durable for group in self._groups):
+                if slot or not need or not self._groups.is_durable:
                     return True, slot
             seconds = deadline - time.monotonic()
             if seconds <= 0:
