@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeflow.errors import StoreError
-from edgeflow.store.base import Event, open_store
+from edgeflow.store import Event, open_store
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),

@@ -6,9 +6,7 @@ from typing import Any
 
 import msgspec
 
-from edgeflow.errors import StoreError, did_you_mean
-
-__all__ = ["Event", "Store", "open_store"]
+__all__ = ["Event", "Store"]
 
 
 class Event(msgspec.Struct, kw_only=True):
@@ -55,21 +53,3 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Write what is pending and close. Idempotent."""
-
-
-def open_store(url: str) -> Store:
-    """Open ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or ``sqlite://:memory:``.
-
-    Raises:
-        StoreError: unknown scheme, or it cannot be opened.
-    """
-    scheme, separator, place = url.partition("://")
-    if not separator or scheme != "sqlite":
-        hint = did_you_mean(scheme, ["sqlite"])
-        raise StoreError(f"no store for {url!r}", hint=f"{hint}; for example sqlite:///flow.db")
-    from edgeflow.store.sqlite import SqliteStore
-
-    path = place if place == ":memory:" else place.removeprefix("/")
-    if not path:
-        raise StoreError(f"{url!r} names no file", hint="for example sqlite:///flow.db")
-    return SqliteStore(path)

@@ -7,7 +7,7 @@ import pytest
 from edgeflow import EdgeApp, Frame
 from edgeflow.nodes import ProducerNode
 from edgeflow.nodes.sinks import JsonLinesSink, RecordingSink, StoreSink, VideoSink
-from edgeflow.store.base import open_store
+from edgeflow.store import open_store
 from edgeflow.store.recording import Recording
 
 

@@ -3,7 +3,7 @@
 from edgeflow.core.frame import Frame
 from edgeflow.errors import ConfigError
 from edgeflow.nodes.sink import SinkNode
-from edgeflow.store.base import Event, Store, open_store
+from edgeflow.store import Event, Store, open_store
 
 __all__ = ["StoreSink"]
 
