@@ -17,8 +17,8 @@ from edgeflow.errors import ConfigError, did_you_mean
 from edgeflow.observe.metrics import CONTENT_TYPE, render
 from edgeflow.observe.tracing import chrome_trace
 from edgeflow.web.images import is_image
-from edgeflow.web.mjpeg import Encoder, MjpegResponse, Picture
-from edgeflow.web.problems import Problem, json_response
+from edgeflow.web.mjpeg import Encoder, MjpegResponse, Picture, no_image
+from edgeflow.web.problems import Problem, json_response, to_json
 from edgeflow.web.stats import send_stats
 from edgeflow.web.streams import Hub, Stream, meta_of
 
@@ -44,7 +44,7 @@ def health_routes(view: FlowView) -> APIRouter:
 
     @router.get("/health", summary="The server answers")
     @router.get("/healthz", summary="The server answers")
-    def health() -> Response:
+    async def health() -> Response:
         return json_response({"status": "ok"})
 
     @router.get("/readyz", summary="Every node runs")
@@ -138,16 +138,11 @@ def stream_routes(
 
     @router.get("/video", summary="Live pictures of the first stream with images (MJPEG)")
     def first_video(quality: Quality = 80, width: Width = None, fps: Rate = None) -> Response:
-        return MjpegResponse(hub, hub.default(), encoder, Picture(quality, width, fps))
+        return MjpegResponse(hub, _shown(hub.default()), encoder, Picture(quality, width, fps))
 
     @router.get("/video/{topic}", summary="Live pictures of a stream (MJPEG)")
     def video(topic: str, quality: Quality = 80, width: Width = None, fps: Rate = None) -> Response:
-        stream = hub.require(topic)
-        frame = stream.newest()[1]
-        if frame is not None and not is_image(frame.data, frame.meta):
-            raise Problem(
-                415, f"frames of {topic!r} are no images", hint=f"see /api/tap/{topic} instead"
-            )
+        stream = _shown(hub.require(topic))
         return MjpegResponse(hub, stream, encoder, Picture(quality, width, fps))
 
     @router.get("/snapshot/{topic}", summary="The newest picture of a stream")
@@ -155,10 +150,10 @@ def stream_routes(
         found = hub.find(topic)
         if found is None:
             frame = await tapped(topic)
-            number = frame.sequence
+            version: object = (frame.epoch, frame.sequence)
         else:
-            number, frame = await _newest(found)
-        jpeg = await encoder.jpeg(topic, number, frame, Picture(quality, width))
+            version, frame = await _newest(found)
+        jpeg = await encoder.jpeg(topic, version, frame, Picture(quality, width))
         return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     @router.get("/api/tap/{topic}", summary="The newest frame of any topic, described")
@@ -172,6 +167,14 @@ def stream_routes(
         await send_stats(socket, view, hub, closing)
 
     return router
+
+
+def _shown(stream: Stream) -> Stream:
+    """Return a stream that shows pictures, or may yet; 415 otherwise."""
+    frame = stream.newest()[1]
+    if frame is not None and not is_image(frame.data, frame.meta):
+        raise no_image(stream.topic)
+    return stream
 
 
 async def _newest(stream: Stream) -> tuple[int, Frame]:
@@ -223,9 +226,8 @@ def _preview(data: Any) -> Any:
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data[:256]).hex(" ")
     if isinstance(data, dict | list):
-        with contextlib.suppress(TypeError):
-            text = msgspec.json.encode(data, enc_hook=repr)
-            if len(text) <= PREVIEW_CHARACTERS:
-                return msgspec.Raw(text)
-            return text[:PREVIEW_CHARACTERS].decode(errors="replace")
+        text = to_json(data)
+        if len(text) <= PREVIEW_CHARACTERS:
+            return msgspec.Raw(text)
+        return text[:PREVIEW_CHARACTERS].decode(errors="replace")
     return (data if isinstance(data, str) else repr(data))[:PREVIEW_CHARACTERS]
