@@ -4,6 +4,7 @@ import httpx
 import pytest
 from web_doors import Silence, client_of, gateway_app, picture, serving, until
 
+from edgeflow import Frame
 from edgeflow.nodes import ConsumerNode
 from edgeflow.nodes.gateway.interfaces.web import WebInterface
 
@@ -64,6 +65,9 @@ def test_a_wrong_method_is_405_and_tells_the_right_one(client: httpx.Client, pat
 def test_values_are_no_pictures(client: httpx.Client):
     for path in ("/video/weather", "/snapshot/weather"):
         assert "/api/tap/weather" in problem(client.get(path), 415)["hint"]
+    with serving() as server, client_of(server) as door:
+        server.publish(Frame(data={"celsius": 21.5}, topic="camera"))
+        assert "/api/tap/camera" in problem(door.get("/video"), 415)["hint"]
 
 
 @pytest.mark.parametrize(

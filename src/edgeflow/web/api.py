@@ -228,6 +228,6 @@ def _preview(data: Any) -> Any:
     if isinstance(data, dict | list):
         text = to_json(data)
         if len(text) <= PREVIEW_CHARACTERS:
-            return msgspec.Raw(text)
+            return msgspec.json.decode(text)
         return text[:PREVIEW_CHARACTERS].decode(errors="replace")
     return (data if isinstance(data, str) else repr(data))[:PREVIEW_CHARACTERS]

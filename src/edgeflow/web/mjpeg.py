@@ -13,7 +13,7 @@ from edgeflow.web.images import encode_jpeg, is_image, jpeg_bytes
 from edgeflow.web.problems import Problem
 from edgeflow.web.streams import Hub, Stream, Viewer
 
-__all__ = ["BOUNDARY", "Encoder", "MjpegResponse", "Picture"]
+__all__ = ["BOUNDARY", "Encoder", "MjpegResponse", "Picture", "no_image"]
 
 BOUNDARY = "frameboundary"
 MAX_PICTURES = 256
@@ -28,16 +28,31 @@ class Picture(NamedTuple):
     fps: float | None = None
 
 
+def no_image(topic: str) -> Problem:
+    """Return the answer for a stream that cannot be shown."""
+    return Problem(415, f"frames of {topic!r} are no images", hint=f"see /api/tap/{topic} instead")
+
+
 class Encoder:
-    """Turns frames into JPEGs on its own threads, once per frame, quality and width."""
+    """Turns frames into JPEGs on its own threads, once per frame, quality and width.
+
+    Attributes:
+        encoded: pictures made so far.
+    """
 
     def __init__(self, threads: int = 2) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="edgeflow-jpeg")
-        self._latest: dict[tuple[str, int, int | None], tuple[int, asyncio.Future[bytes]]] = {}
+        self._latest: dict[tuple[str, int, int | None], tuple[object, asyncio.Future[bytes]]] = {}
         self.encoded = 0
 
-    async def jpeg(self, topic: str, number: int, frame: Frame, picture: Picture) -> bytes:
+    async def jpeg(self, topic: str, version: object, frame: Frame, picture: Picture) -> bytes:
         """Return the frame as JPEG.
+
+        Args:
+            topic: what it is a frame of.
+            version: what tells it from other frames of this topic.
+            frame: the frame.
+            picture: how it is wanted.
 
         Raises:
             Problem: 415, it is not an image.
@@ -46,17 +61,15 @@ class Encoder:
         if ready is not None:
             return ready
         if not is_image(frame.data, frame.meta):
-            raise Problem(
-                415, f"frames of {topic!r} are no images", hint=f"see /api/tap/{topic} instead"
-            )
+            raise no_image(topic)
         key = (topic, picture.quality, picture.width)
         known = self._latest.get(key)
-        if known is None or known[0] != number:
+        if known is None or known[0] != version:
             self.encoded += 1
             job = asyncio.get_running_loop().run_in_executor(
                 self._threads, encode_jpeg, frame.data, picture.quality, picture.width
             )
-            known = self._latest[key] = (number, job)
+            known = self._latest[key] = (version, job)
             if len(self._latest) > MAX_PICTURES:
                 del self._latest[next(iter(self._latest))]
         return await asyncio.shield(known[1])

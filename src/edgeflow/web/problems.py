@@ -1,4 +1,4 @@
-"""Errors of the HTTP API; all have one JSON form."""
+"""Answers of the HTTP API: what is JSON, and the one form of all errors."""
 
 from typing import Any
 
@@ -8,7 +8,10 @@ from starlette.responses import Response
 
 from edgeflow.errors import EdgeFlowError
 
-__all__ = ["Problem", "json_response", "problem_response"]
+__all__ = ["Problem", "json_response", "on_problem", "problem_response", "to_json"]
+
+MAX_LISTED = 1000
+"""Numbers of an array that are listed one by one."""
 
 
 class Problem(EdgeFlowError):  # noqa: N818 - the field's word (RFC 9457)
@@ -19,11 +22,45 @@ class Problem(EdgeFlowError):  # noqa: N818 - the field's word (RFC 9457)
         self.status = status
 
 
+def to_json(value: Any) -> bytes:
+    """Return structs, dicts, lists and whatever users put into them as JSON.
+
+    Numbers of numpy are numbers, small arrays lists; what JSON has no word for is its ``repr``.
+    """
+    try:
+        return msgspec.json.encode(value, enc_hook=_plain)
+    except UnicodeEncodeError:  # text made of bytes that are no UTF-8, such as a file name
+        builtins = msgspec.to_builtins(value, enc_hook=_plain)
+        return msgspec.json.encode(_replaced(builtins), enc_hook=_plain)
+
+
+def _replaced(value: Any) -> Any:
+    """Return builtins with a question mark for each character that is none."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, list | tuple):
+        return [_replaced(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            _replaced(key) if isinstance(key, str) else key: _replaced(item)
+            for key, item in value.items()
+        }
+    return value
+
+
+def _plain(value: Any) -> Any:
+    shape = getattr(value, "shape", None)
+    if shape == ():
+        return value.item()
+    if shape is not None and getattr(value, "size", MAX_LISTED + 1) <= MAX_LISTED:
+        return value.tolist()
+    return repr(value)
+
+
 def json_response(value: Any, status: int = 200) -> Response:
-    """Return ``value`` (structs, dicts, lists) as JSON."""
-    body = msgspec.json.encode(value, enc_hook=repr)
+    """Return ``value`` as the answer."""
     return Response(
-        body, status, media_type="application/json", headers={"cache-control": "no-store"}
+        to_json(value), status, media_type="application/json", headers={"cache-control": "no-store"}
     )
 
 

@@ -3,10 +3,10 @@
 import asyncio
 from typing import Any
 
-import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edgeflow.core.ports import FlowView
+from edgeflow.web.problems import to_json
 from edgeflow.web.streams import Hub
 
 __all__ = ["send_stats"]
@@ -52,5 +52,4 @@ def _message(view: FlowView, hub: Hub, seen: int) -> tuple[str, int]:
         "logs": logs,
         "streams": [stream.status() for stream in hub.streams()],
     }
-    text = msgspec.json.encode(message, enc_hook=repr).decode()
-    return text, logs[-1].number if logs else seen
+    return to_json(message).decode(), logs[-1].number if logs else seen
