@@ -65,6 +65,17 @@ def test_records_of_the_standard_module_are_kept():
     assert line.fields["logger"] == "a.library"
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_file_name_that_is_no_text_is_written_with_escapes(form, monkeypatch, capsys):
+    monkeypatch.setenv("EDGEFLOW_LOG", form)
+    configure_logging()
+    log = structlog.get_logger("anything")
+    (line,) = lines_of(f"reader-{form}", lambda: log.info("caf\udce9", path="caf\udce9.png"))
+    assert (line.event, line.fields) == (r"caf\udce9", {"path": r"caf\udce9.png"})
+    written = capsys.readouterr()
+    assert written.out + written.err
+
+
 def test_records_are_shown_once(capsys):
     with no_other_handler():
         (line,) = lines_of("detector-4", lambda: logging.getLogger("lib").error("lost %s", "it"))

@@ -130,6 +130,9 @@ class _Threshold:
 def _keep(_logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     if not event.get("node") and (node := current_node.get()):
         event["node"] = node
+    for key, value in event.items():
+        if isinstance(value, str):  # file names may hold bytes that no encoding takes
+            event[key] = value.encode(errors="backslashreplace").decode()
     fields = {
         key: _plain(value)
         for key, value in event.items()

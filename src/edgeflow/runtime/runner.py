@@ -210,7 +210,8 @@ class NodeRunner:
     def user_error(self, error: BaseException) -> None:
         """Count and log an exception of user code."""
         self.stats.errors += 1
-        self.stats.last_error = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}"
+        self.stats.last_error = text.encode(errors="backslashreplace").decode()
         self.stats.last_error_time = time.time()
         frames = traceback.extract_tb(error.__traceback__)
         where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
