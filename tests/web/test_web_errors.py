@@ -29,13 +29,14 @@ def client():
 
 def problem(answer: httpx.Response, status: int) -> dict[str, str]:
     assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
-    assert set(body) == {"error"}
-    assert set(body["error"]) == {"code", "message", "hint"}
-    assert body["error"]["code"] == f"EF-HTTP-{status}"
-    assert body["error"]["message"]
-    return body["error"]
+    assert set(body) == {"type", "title", "status", "detail", "code", "hint"}
+    assert (body["type"], body["status"]) == ("about:blank", status)
+    assert body["code"] == f"EF-HTTP-{status}"
+    assert body["title"] == answer.reason_phrase
+    assert body["detail"]
+    return body
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_values_are_no_pictures(client: httpx.Client):
 )
 def test_a_parameter_out_of_range_is_422_and_named(client: httpx.Client, path: str):
     name = path.partition("?")[2].partition("=")[0]
-    assert f"query.{name}" in problem(client.get(path), 422)["message"]
+    assert f"query.{name}" in problem(client.get(path), 422)["detail"]
 
 
 @pytest.mark.parametrize("path", ["/snapshot/silence", "/api/tap/silence"])
@@ -96,7 +97,7 @@ def test_a_topic_that_sends_nothing_is_504(
     client: httpx.Client, path: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("edgeflow.web.api.TAP_SECONDS", 0.2)
-    assert "silence" in problem(client.get(path), 504)["message"]
+    assert "silence" in problem(client.get(path), 504)["detail"]
 
 
 def test_a_failed_node_makes_the_flow_not_ready(client: httpx.Client):

@@ -5,7 +5,7 @@ import logging
 import httpx
 import numpy as np
 import pytest
-from fastapi import Request
+from fastapi import HTTPException, Request
 from fastapi.responses import HTMLResponse
 from web_doors import NoTaps, View, client_of, picture, until
 
@@ -56,6 +56,10 @@ def client():
     def broken():
         raise RuntimeError("the secret is 1234")
 
+    @web.route("/own/refused")
+    def refused():
+        raise HTTPException(499, {"why": "not today"})
+
     @web.route("/own/array")
     def array() -> np.ndarray:
         return np.zeros(3)
@@ -82,7 +86,7 @@ def test_handlers_take_parameters_by_type(client: httpx.Client):
     assert answer.json() == {"hello": "ann", "excited": True}
     wrong = client.get("/own/hello/ann", params={"excited": "often"})
     assert wrong.status_code == 422
-    assert "query.excited" in wrong.json()["error"]["message"]
+    assert "query.excited" in wrong.json()["detail"]
 
 
 def test_results_become_json(client: httpx.Client):
@@ -109,9 +113,16 @@ def test_a_handler_that_fails_is_a_500_of_that_request_only(
         answer = client.get(path)
         until(lambda: any(record.exc_info for record in caplog.records))
     assert answer.status_code == 500
-    assert answer.json()["error"]["code"] == "EF-HTTP-500"
+    assert answer.json()["code"] == "EF-HTTP-500"
     assert "1234" not in answer.text
     assert client.get("/own/text").status_code == 200
+
+
+def test_a_handler_may_refuse_as_in_fastapi(client: httpx.Client):
+    answer = client.get("/own/refused")
+    assert answer.status_code == 499
+    assert (answer.json()["code"], answer.json()["title"]) == ("EF-HTTP-499", "Error")
+    assert "not today" in answer.json()["detail"]
 
 
 def test_another_method_of_a_built_in_path_is_free(client: httpx.Client):
@@ -145,7 +156,7 @@ def test_uploads_are_bounded(monkeypatch: pytest.MonkeyPatch):
         assert client.post("/own/upload", json={"a": "b" * 1000}).json() == 1
         refused = client.post("/own/upload", json={"a": "b" * 2000})
         assert refused.status_code == 413
-        assert "1024 bytes" in refused.json()["error"]["message"]
+        assert "1024 bytes" in refused.json()["detail"]
         endless = client.post("/own/upload", content=(b"x" * 600 for _ in range(3)))
         assert endless.status_code == 413
     web.close()

@@ -120,8 +120,8 @@ def test_all_viewers_taken_is_503_until_one_leaves():
             next(viewer)
             answer = client.get("/video/camera")
             assert answer.status_code == 503
-            assert answer.json()["error"]["code"] == "EF-HTTP-503"
-            assert "max_viewers" in answer.json()["error"]["hint"]
+            assert answer.json()["code"] == "EF-HTTP-503"
+            assert "max_viewers" in answer.json()["hint"]
             assert client.get("/snapshot/camera").status_code == 200
         until(lambda: server.hub.streams()[0].status().viewers == 0)
         with watching(server) as viewer:

@@ -1,6 +1,6 @@
 /** Calls to the server. Addresses are relative, so the page also works under a path prefix. */
 
-/** An error in the form every endpoint answers with. */
+/** An error in the form every endpoint answers with (RFC 9457, with a code and a hint). */
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
@@ -51,9 +51,9 @@ export async function getJson<T>(path: string): Promise<T> {
 
 async function errorOf(response: Response): Promise<ApiError> {
   const body: unknown = await response.json().catch(() => null);
-  const error = (body as { error?: Record<string, unknown> } | null)?.error ?? {};
-  const text = (key: string): string => (typeof error[key] === "string" ? error[key] : "");
-  const message = text("message") || `The server answered ${response.status}`;
+  const problem = (body ?? {}) as Record<string, unknown>;
+  const text = (key: string): string => (typeof problem[key] === "string" ? problem[key] : "");
+  const message = text("detail") || `The server answered ${response.status}`;
   return new ApiError(response.status, text("code"), message, text("hint"));
 }
 

@@ -1,5 +1,6 @@
 """Answers of the HTTP API: what is JSON, and the one form of all errors."""
 
+from http.client import responses
 from typing import Any
 
 import msgspec
@@ -65,9 +66,18 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 
 def problem_response(status: int, message: str, hint: str = "", code: str = "") -> Response:
-    """Return an error in the form all errors have."""
-    error = {"code": code or f"EF-HTTP-{status}", "message": message}
-    return json_response({"error": error | {"hint": hint}}, status)
+    """Return an error in the form all errors have: problem details (RFC 9457), code and hint."""
+    problem = {
+        "type": "about:blank",
+        "title": responses.get(status, "Error"),
+        "status": status,
+        "detail": message,
+        "code": code or f"EF-HTTP-{status}",
+        "hint": hint,
+    }
+    response = json_response(problem, status)
+    response.headers["content-type"] = "application/problem+json"
+    return response
 
 
 async def on_problem(_request: Request, error: Exception) -> Response:
