@@ -298,17 +298,18 @@ class _MemorySubscriber(Subscriber):
         if not delivery.token.queue.durable:
             return
         with self._group.lock:
-            entry = delivery.token
-            if not self._forget(entry):
-                return
-            again = _mark_again(entry)
-            if again is None:
+            if self._forget(delivery.token):
+                self._return([delivery.token])
+
+    def _return(self, entries: Sequence[_Entry]) -> None:
+        """Give entries back, or up when they have had their share. The group's lock is held."""
+        again = [_mark_again(entry) for entry in entries]
+        self._group.give_back([entry for entry in again if entry is not None])
+        for entry, returned in zip(entries, again, strict=True):
+            if returned is None and entry.frame is not None:
                 self._group.release(entry.queue)
-                self.links[delivery.subscription.topic].dropped += 1
-            else:
-                self._group.give_back([again])
-        if again is None:
-            log.error("frame_given_up", topic=delivery.frame.topic, id=delivery.frame.id)
+                self.links[entry.queue.subscription.topic].dropped += 1
+                log.error("frame_given_up", topic=entry.frame.topic, id=entry.frame.id)
 
     def _forget(self, entry: _Entry) -> bool:
         in_flight = self._in_flight
@@ -330,9 +331,8 @@ class _MemorySubscriber(Subscriber):
             return
         self._closed = True
         with self._group.lock:
-            again = [_mark_again(entry) for entry in self._in_flight]
+            self._return(self._in_flight)
             self._in_flight.clear()
-            self._group.give_back([entry for entry in again if entry is not None])
         for queue in self._queues:
             self._broker.leave(queue)
 
