@@ -69,6 +69,7 @@ class _Queue:
             return 1
         elif len(self.waiting) >= self.subscription.capacity:
             self.waiting.popleft().frame = None
+            self.group.forget_dropped()
             displaced = 1
         entry = _Entry(frame, self)
         self.waiting.append(entry)
@@ -87,6 +88,7 @@ class _Group:
         self.queues: dict[str, _Queue] = {}
         self.asleep: deque[object] = deque()
         self.blocked = 0
+        self.dropped = 0
 
     def take(self) -> _Entry | None:
         """Remove the oldest entry. The lock is held."""
@@ -95,7 +97,15 @@ class _Group:
             if entry.frame is not None:
                 entry.queue.waiting.popleft()
                 return entry
+            self.dropped -= 1
         return None
+
+    def forget_dropped(self) -> None:
+        """One more entry of ``order`` was dropped: clear them away when they are most of it."""
+        self.dropped += 1
+        if self.dropped > 32 and self.dropped > len(self.order) // 2:
+            self.order = deque(entry for entry in self.order if entry.frame is not None)
+            self.dropped = 0
 
     def rouse(self, count: int = 1) -> None:
         """Wake as many members as there are frames for, each once. The lock is held."""
