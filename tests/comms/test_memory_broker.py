@@ -48,3 +48,15 @@ def test_dropped_frames_leave_nothing_behind_while_nobody_receives():
     got = [subscriber.receive(0.0).subscription.topic for _ in range(5)]
     assert got == ["realtime"] + ["balanced"] * 4
     assert subscriber.receive(0.0) is None
+
+
+def test_counters_of_listeners_that_left_are_forgotten():
+    broker = MemoryBroker()
+    publisher = broker.publisher("t", [wish(QoS.REALTIME)])
+    for number in range(100):
+        tap = broker.subscriber([wish(QoS.REALTIME, group=f"tap-{number}")])
+        publisher.publish(Frame(data=number))
+        tap.close()
+    publisher.publish(Frame(data="last"))
+    assert set(publisher.links) == {"g"}
+    assert publisher.links["g"].sent == 101

@@ -206,9 +206,12 @@ class _MemoryPublisher(Publisher):
         self.topic = topic
         self.links: dict[str, LinkCounters] = {}
         self._broker = broker
+        self._queues: tuple[_Queue, ...] = ()
 
     def publish(self, frame: Frame, timeout: float = 0.0) -> bool:
         queues = self._broker.route(self.topic)
+        if queues is not self._queues:
+            self._meet(queues)
         size = getattr(frame.data, "nbytes", 0)
         for queue in queues:
             if queue.is_full() and not self._wait_for_room(queue, timeout):
@@ -219,13 +222,17 @@ class _MemoryPublisher(Publisher):
                 displaced = queue.put(frame)
                 if group.asleep:
                     group.rouse()
-            counters = self.links.get(queue.subscription.group)
-            if counters is None:
-                counters = self.links[queue.subscription.group] = LinkCounters()
+            counters = self.links[queue.subscription.group]
             counters.sent += 1
             counters.dropped += displaced
             counters.bytes += size
         return True
+
+    def _meet(self, queues: tuple[_Queue, ...]) -> None:
+        """Count for ``queues`` from now on; others read ``links``, so it is replaced as a whole."""
+        groups = [queue.subscription.group for queue in queues]
+        self.links = {group: self.links.get(group) or LinkCounters() for group in groups}
+        self._queues = queues
 
     def _wait_for_room(self, queue: _Queue, timeout: float) -> bool:
         group = queue.group
