@@ -217,18 +217,27 @@ def _gateway(run: RunningNode) -> None:
 
 
 def _fuse(run: RunningNode) -> None:
-    """Align deliveries by capture time; each is acknowledged once its set is processed."""
+    """Align deliveries by capture time; each is acknowledged once its set is processed.
+
+    What still waits for partners when the node crashes or is told to stop is not acknowledged.
+    """
     node, emitter, stats = cast("FusionNode", run.node), run.emitter, run.stats
     subscriber = run.subscriber
     assert emitter is not None and subscriber is not None  # noqa: S101 - a fusion always has both
     topics = list(subscriber.links)
+    held: dict[int, Delivery] = {}
+
+    def done(delivery: Delivery) -> None:
+        del held[id(delivery)]
+        subscriber.ack(delivery)
+
     aligner: TimeAligner[Delivery] = TimeAligner(
         len(topics),
         node.slop,
         timestamp=lambda delivery: delivery.frame.timestamp,
         patience=max(node.patience, 2 * node.slop),
         partial_after=node.partial_after,
-        on_drop=subscriber.ack,
+        on_drop=done,
     )
     monotonic_ns = run.clock.monotonic_ns
     while not run.stopping.is_set():
@@ -237,22 +246,30 @@ def _fuse(run: RunningNode) -> None:
             sets = aligner.poll(monotonic_ns() / 1e9)
         else:
             stats.frames_in += 1
+            held[id(delivery)] = delivery
             index = topics.index(delivery.subscription.topic)
             sets = aligner.push(index, delivery, monotonic_ns() / 1e9)
         stats.late, stats.unmatched = aligner.late, aligner.unmatched
         for found in sets:
-            _fuse_set(run, found)
-        if run.draining and (delivery is None or run.cut_off):
-            break
-    aligner.flush()
-    stats.unmatched = aligner.unmatched
+            deliveries = [delivery for delivery in found if delivery is not None]
+            try:
+                _fuse_set(run, found, deliveries[0].frame)
+            except (StoppedError, NodeCrashError):
+                _give_back(subscriber, deliveries, held)
+                raise
+            for each in deliveries:
+                done(each)
+        if run.draining and run.cut_off:
+            return
+        if run.draining and delivery is None:
+            aligner.flush()
+            stats.unmatched = aligner.unmatched
+            return
 
 
-def _fuse_set(run: RunningNode, found: list[Delivery | None]) -> None:
-    node, emitter, subscriber = cast("FusionNode", run.node), run.emitter, run.subscriber
-    assert emitter is not None and subscriber is not None  # noqa: S101 - a fusion always has both
-    deliveries = [delivery for delivery in found if delivery is not None]
-    first = deliveries[0].frame
+def _fuse_set(run: RunningNode, found: list[Delivery | None], first: Frame) -> None:
+    node, emitter = cast("FusionNode", run.node), run.emitter
+    assert emitter is not None  # noqa: S101 - a fusion always has one
     entered = run.clock.monotonic_ns()
     try:
         node.frame = first
@@ -264,25 +281,21 @@ def _fuse_set(run: RunningNode, found: list[Delivery | None]) -> None:
             run.stats.frames_out += 1
         run.stats.process.add(left - entered)
     except StoppedError:
-        _give_back(run, deliveries)
         raise
-    except Exception as error:
-        run.user_error(error)
-        if run.spec.on_error is not OnError.SKIP:
-            _give_back(run, deliveries)
-            raise NodeCrashError(error) from error
+    except Exception as error:  # noqa: BLE001 - whatever user code raises is handled
+        _handle(run, error)
     finally:
         node.frame = None
     if not run.has_consumers:
         run.stats.finish(first, Hop(node.name, run.host, entered, run.clock.monotonic_ns()))
-    for delivery in deliveries:
-        subscriber.ack(delivery)
 
 
-def _give_back(run: RunningNode, deliveries: list[Delivery]) -> None:
-    assert run.subscriber is not None  # noqa: S101 - a fusion always has one
-    for delivery in reversed(deliveries):
-        run.subscriber.nack(delivery)
+def _give_back(subscriber: Subscriber, failed: list[Delivery], held: dict[int, Delivery]) -> None:
+    """Refuse everything, so that the set that failed comes first again and alone."""
+    for delivery in failed:
+        del held[id(delivery)]
+    for delivery in [*reversed(held.values()), *reversed(failed)]:
+        subscriber.nack(delivery)
 
 
 LOOPS: dict[Role, Callable[[RunningNode], None]] = {
