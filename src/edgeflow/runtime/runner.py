@@ -260,13 +260,16 @@ class NodeRunner:
             self.state = "failed"
             self.log.error("node_failed", error=self.stats.last_error)
             return True
-        if self.draining:
+        if self.draining and (self.cut_off or not self.finishing):
             self.state = "stopped"
             return True
         self.state = "restarting"
         self.stats.restarts += 1
         self.log.warning("node_restarting", pause_s=pause, restarts=self.stats.restarts)
-        return self.stopping.wait(pause)
+        if self.stopping.wait(pause):
+            self.state = "stopped"
+            return True
+        return False
 
     def _claim_number(self) -> None:
         while self._claims and not self.stopping.is_set():
