@@ -1,6 +1,7 @@
 """The inner loop of each kind of node. No copy of a payload is made here."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
@@ -116,10 +117,23 @@ def _handle(run: RunningNode, error: Exception) -> None:
         raise NodeCrashError(error) from error
 
 
+def _next(run: RunningNode, subscriber: Subscriber, timeout: float) -> Delivery | None:
+    """Receive; at the end only a whole time of silence counts, not a ``wake``."""
+    over = time.monotonic() + DRAIN_SECONDS if run.draining else float("inf")
+    delivery = subscriber.receive(timeout)
+    while delivery is None and run.draining and not run.stopping.is_set():
+        over = min(over, time.monotonic() + DRAIN_SECONDS)
+        left = over - time.monotonic()
+        if left <= 0:
+            break
+        delivery = subscriber.receive(left)
+    return delivery
+
+
 def _receive(run: RunningNode) -> Delivery | None:
     subscriber = run.subscriber
     assert subscriber is not None  # noqa: S101 - whoever receives has one
-    delivery = subscriber.receive(DRAIN_SECONDS if run.draining else RECEIVE_SECONDS)
+    delivery = _next(run, subscriber, DRAIN_SECONDS if run.draining else RECEIVE_SECONDS)
     if delivery is None:
         return None
     run.stats.frames_in += 1
@@ -241,7 +255,7 @@ def _fuse(run: RunningNode) -> None:
     )
     monotonic_ns = run.clock.monotonic_ns
     while not run.stopping.is_set():
-        delivery = subscriber.receive(DRAIN_SECONDS)
+        delivery = _next(run, subscriber, DRAIN_SECONDS)
         if delivery is None:
             sets = aligner.poll(monotonic_ns() / 1e9)
         else:
