@@ -46,6 +46,7 @@ class Sink(SinkNode):
         self.file = open(os.environ["OUT"], "a", buffering=1)
 
     def write(self, frame):
+        time.sleep(float(os.environ.get("SINK_PAUSE", "0")))
         self.file.write(json.dumps([frame.data["n"], frame.redelivered]) + "\\n")
 
 app.link("source").to("step", qos=QoS.DURABLE).to("sink", qos=QoS.DURABLE)
@@ -148,6 +149,21 @@ def test_a_killed_consumer_is_restarted_and_loses_nothing(start, victim):
     again = [n for n, _ in rows if [m for m, _ in rows].count(n) > 1]
     assert all(any(r for m, r in rows if m == n) for n in set(again))
     assert "killed by SIGKILL" in flow.errors
+
+
+def test_a_consumer_killed_after_its_source_has_ended_does_not_keep_the_flow_alive(start):
+    flow = start(COUNT="40", SINK_PAUSE="0.1")
+
+    def state(node):
+        return next(n for n in flow.remote.status().nodes if n.name == node).state
+
+    wait_until(lambda: len(flow.rows()) > 5, 20)
+    wait_until(lambda: state("source") == "finished", 20)
+    wait_until(lambda: state("step") == "finished", 20)
+    os.kill(flow.pid("sink"), signal.SIGKILL)
+    assert flow.end() == 0, flow.errors
+    assert "SIGUSR1" not in flow.errors
+    assert len(flow.rows()) < 45
 
 
 def test_ctrl_c_ends_everything_within_three_seconds(start):

@@ -16,11 +16,14 @@ from edgeflow.runtime.local import LocalRuntime
 from edgeflow.runtime.planes import Planes
 from edgeflow.runtime.signals import stopping_on_signals
 
-__all__ = ["CHILD_FAILED", "CHILD_VARIABLE", "Child", "run_child"]
+__all__ = ["CHILD_FAILED", "CHILD_VARIABLE", "FINISH_SIGNAL", "Child", "run_child"]
 
 CHILD_VARIABLE = "EDGEFLOW_CHILD"
 CHILD_FAILED = 75
 """Exit status of a supervised process whose node was given up (so: do not restart it)."""
+
+FINISH_SIGNAL = signal.SIGUSR1
+"""Tells a supervised process that nothing more will come."""
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -62,7 +65,8 @@ def run_child(graph: Graph, broker: Broker | None, node: str, order: str) -> int
         board=FolderBoard(run_dir / "board"),
     )
     with stopping_on_signals(runtime.stop_requested) as caught:
-        signal.signal(signal.SIGUSR1, lambda *_: runtime.finish_inputs())
+        signal.signal(FINISH_SIGNAL, lambda *_: runtime.finish_inputs())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {FINISH_SIGNAL})
         runtime.start()
         runtime.wait()
         runtime.stop()

@@ -20,7 +20,7 @@ from edgeflow.config import settings
 from edgeflow.core.graph import Graph, NodeSpec, OnError, Role
 from edgeflow.core.status import FlowStatus
 from edgeflow.runtime.board import FolderBoard
-from edgeflow.runtime.child import CHILD_FAILED, CHILD_VARIABLE, Child
+from edgeflow.runtime.child import CHILD_FAILED, CHILD_VARIABLE, FINISH_SIGNAL, Child
 from edgeflow.runtime.monitor import FlowMonitor
 from edgeflow.runtime.reports import NodeReport, decode_report, encode_report
 from edgeflow.runtime.runner import CrashBudget
@@ -157,12 +157,18 @@ class ProcessRuntime:
         words = [*_program(), *self._arguments, "--node", child.spec.name]
         child.restart_at = None
         child.state = "running"
-        child.process = subprocess.Popen(
-            words,
-            env=os.environ | {CHILD_VARIABLE: msgspec.json.encode(order).decode()},
-            process_group=0,  # Ctrl+C is for the supervisor, which passes it on in order
-            stdin=subprocess.DEVNULL,
-        )
+        child.finishing = False
+        # The child inherits the mask: the signal waits until it can take it, instead of killing it.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {FINISH_SIGNAL})
+        try:
+            child.process = subprocess.Popen(
+                words,
+                env=os.environ | {CHILD_VARIABLE: msgspec.json.encode(order).decode()},
+                process_group=0,  # Ctrl+C is for the supervisor, which passes it on in order
+                stdin=subprocess.DEVNULL,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         log.info("process_started", node=child.spec.name, pid=child.process.pid)
 
     def _look_after(self, child: _Supervised) -> None:
@@ -201,7 +207,7 @@ class ProcessRuntime:
             sources = {link.source for link in self.graph.links_into(child.spec.name)}
             if sources and not child.spec.topics_at_runtime and not sources & unfinished:
                 child.finishing = True
-                child.process.send_signal(signal.SIGUSR1)
+                child.process.send_signal(FINISH_SIGNAL)
 
     # --- reports ---------------------------------------------------------------------------
 
