@@ -1,6 +1,7 @@
 """The status of a flow whose nodes were restarted many times."""
 
 import os
+import threading
 import time
 
 from edgeflow.core.graph import Graph, LinkSpec, NodeSpec, Role
@@ -93,3 +94,35 @@ def test_the_crash_budget_backs_off_and_gives_up_and_forgives():
     assert [budget.crash(now) for now in (0.0, 1.0, 2.0)] == [0.1, 0.2, 0.4]
     assert budget.crash(3.0) is None
     assert budget.crash(120.0) == 0.1
+
+
+def test_reports_are_read_by_one_thread_at_a_time():
+    inside, entered, leave = [], threading.Event(), threading.Event()
+
+    def collect():
+        inside.append(1)
+        entered.set()
+        leave.wait(5)
+        inside.append(-1)
+        return [report(1)]
+
+    monitor = FlowMonitor(GRAPH, "processes", collect, max_age=0.0)
+    threads = [
+        threading.Thread(target=monitor.refresh, kwargs={"force": True}),
+        threading.Thread(target=monitor.status),
+    ]
+    for thread in threads:
+        thread.start()
+    assert entered.wait(5)
+    threads[1].join(0.2)
+    leave.set()
+    for thread in threads:
+        thread.join(5)
+    assert inside == [1, -1, 1, -1]
+
+
+def test_what_a_dead_process_had_waiting_does_not_count_as_waiting():
+    dead, successor = report(1, age=20.0), report(2)
+    dead.links[0].depth = 64
+    monitor = FlowMonitor(GRAPH, "processes", lambda: [dead, successor])
+    assert monitor.status().links[0].depth == 0

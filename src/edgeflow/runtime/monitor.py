@@ -132,10 +132,12 @@ class FlowMonitor:
 
     def refresh(self, *, force: bool = False) -> None:
         """Read the reports again, unless they were read a moment ago."""
-        now = time.monotonic()
-        if now - self._read_at < self._max_age and not force:
-            return
-        self._read_at = now
+        with self._lock:
+            if force or time.monotonic() - self._read_at >= self._max_age:
+                self._read()
+
+    def _read(self) -> None:
+        now = self._read_at = time.monotonic()
         for report in self._collect():
             self._reports[report.node, report.replica, report.pid, report.started] = report
             self._take_logs(report)
@@ -191,7 +193,9 @@ class FlowMonitor:
             counts[node.name, "in"] = sum(report.frames_in for report in reports)
             counts[node.name, "out"] = sum(report.frames_out for report in reports)
         for link in self._graph.links:
-            counts[link.source, link.target] = sum(e.received for e in self._arrivals(link))
+            counts[link.source, link.target] = sum(
+                e.received for e in self._arrivals(link, self._of(link.target))
+            )
         return counts
 
     def _rates(self) -> dict[Any, float]:
@@ -257,7 +261,10 @@ class FlowMonitor:
         )
 
     def _link_status(self, link: LinkSpec, rates: Mapping[Any, float]) -> LinkStatus:
-        departures, arrivals = self._departures(link), self._arrivals(link)
+        departures = self._departures(link, self._of(link.source))
+        arrivals = self._arrivals(link, self._of(link.target))
+        alive = self._departures(link, self._latest(link.source))
+        alive += self._arrivals(link, self._latest(link.target))
         latency = self._transit_time(link)
         via = next((end.via for end in departures if end.via), "")
         return LinkStatus(
@@ -272,21 +279,21 @@ class FlowMonitor:
             dropped=sum(end.dropped for end in (*departures, *arrivals)),
             redelivered=sum(end.redelivered for end in arrivals),
             bytes=sum(end.bytes for end in departures),
-            depth=max((end.depth for end in (*departures, *arrivals)), default=0),
+            depth=max((end.depth for end in alive), default=0),
             capacity=self._graph.capacity(link),
             rate=rates.get((link.source, link.target), 0.0),
             latency_p50_ms=latency.quantile_ms(0.5),
             latency_p99_ms=latency.quantile_ms(0.99),
         )
 
-    def _departures(self, link: LinkSpec) -> list[LinkReport]:
+    def _departures(self, link: LinkSpec, reports: Iterable[NodeReport]) -> list[LinkReport]:
         topic = stream_name(link.source, link.codec)
-        ends = [end for report in self._of(link.source) for end in report.links]
+        ends = [end for report in reports for end in report.links]
         return [end for end in ends if end.topic == topic and end.peer == link.target]
 
-    def _arrivals(self, link: LinkSpec) -> list[LinkReport]:
+    def _arrivals(self, link: LinkSpec, reports: Iterable[NodeReport]) -> list[LinkReport]:
         topic = stream_name(link.source, link.codec)
-        ends = [end for report in self._of(link.target) for end in report.links]
+        ends = [end for report in reports for end in report.links]
         return [end for end in ends if end.topic == topic and not end.peer]
 
     def _process_time(self, node: str) -> Histogram:
@@ -297,7 +304,7 @@ class FlowMonitor:
 
     def _transit_time(self, link: LinkSpec) -> Histogram:
         total = Histogram()
-        for end in self._arrivals(link):
+        for end in self._arrivals(link, self._of(link.target)):
             if end.latency:
                 total.merge(Histogram(end.latency, end.latency_ns))
         return total
