@@ -2,6 +2,7 @@ import pytest
 
 from edgeflow.core.checks import check, find_problems
 from edgeflow.core.graph import Graph, LinkSpec, NodeSpec, Role
+from edgeflow.core.qos import QoS
 from edgeflow.errors import GraphError
 
 
@@ -86,3 +87,19 @@ def test_all_problems_are_reported_at_once():
 def test_a_node_that_chooses_topics_itself_needs_no_link():
     nodes = (NodeSpec("a", P, dict), NodeSpec("c", C, dict, topics_at_runtime=True))
     assert find_problems(Graph("g", nodes)) == []
+
+
+@pytest.mark.parametrize("size", [0, -5])
+def test_a_link_holds_at_least_one_frame(size):
+    nodes = graph({"camera": P, "web": G}, []).nodes
+    link = LinkSpec("camera", "web", qos=QoS.BALANCED, queue_size=size, place="main.py:7")
+    (problem,) = find_problems(Graph("g", nodes, (link,)))
+    assert problem.code == "EF-GRAPH-013"
+    assert problem.message == f"main.py:7: link 'camera' -> 'web' has queue_size={size}"
+
+
+def test_a_realtime_link_holds_one_frame_whatever_was_asked():
+    nodes = graph({"camera": P, "web": G}, [], queue_size=9).nodes
+    for qos, capacity in ((QoS.REALTIME, 1), (QoS.BALANCED, 9), (QoS.DURABLE, 9)):
+        link = LinkSpec("camera", "web", qos=qos)
+        assert Graph("g", nodes, (link,)).capacity(link) == capacity

@@ -70,6 +70,14 @@ def _bad_counts(graph: Graph) -> Iterator[EdgeFlowError]:
                 13, f"node {node.name!r} has queue_size={node.queue_size}", "use 1 or more",
                 node.place,
             )  # fmt: skip
+    for link in graph.links:
+        if link.queue_size is not None and link.queue_size < 1:
+            yield _problem(
+                13,
+                f"link {link.source!r} -> {link.target!r} has queue_size={link.queue_size}",
+                "use 1 or more",
+                link.place,
+            )
 
 
 def _unknown_names(graph: Graph) -> Iterator[EdgeFlowError]:

@@ -113,7 +113,12 @@ class Graph:
         return [link for link in self.links if link.source == name]
 
     def capacity(self, link: LinkSpec) -> int:
-        """Frames the link may hold: its own bound, the target's, or the policy's default."""
+        """Frames the link may hold: its own bound, the target's, or the policy's default.
+
+        A REALTIME link holds one whatever they say: the newest.
+        """
+        if link.qos is QoS.REALTIME:
+            return 1
         target = self.node(link.target)
         return (
             link.queue_size or (target.queue_size if target else None) or DEFAULT_CAPACITY[link.qos]
