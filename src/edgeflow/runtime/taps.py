@@ -8,6 +8,7 @@ from edgeflow.core.frame import Frame
 from edgeflow.core.graph import Graph
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError, did_you_mean
+from edgeflow.runtime.planes import stream_name
 
 __all__ = ["BrokerTap", "BrokerTaps"]
 
@@ -49,9 +50,15 @@ class BrokerTaps:
         qos = QoS.REALTIME if latest else QoS.BALANCED
         return BrokerTap(
             self._broker.subscriber(
-                [Subscription(topic, group, qos, TAP_CAPACITY) for topic in topics]
+                [Subscription(self._stream(topic), group, qos, TAP_CAPACITY) for topic in topics]
             )
         )
+
+    def _stream(self, topic: str) -> str:
+        """Return the stream that carries ``topic``: as it is, or else as some link encodes it."""
+        codecs = [link.codec for link in self._graph.links_from(topic) if link.via is None]
+        anybody = any(spec.topics_at_runtime for spec in self._graph.nodes)
+        return topic if anybody or not codecs or "raw" in codecs else stream_name(topic, codecs[0])
 
 
 class BrokerTap:
