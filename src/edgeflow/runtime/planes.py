@@ -106,15 +106,18 @@ class Planes:
     ) -> Subscriber:
         """Return a subscriber on the links into ``node`` and on ``topics``."""
         wishes: dict[str, list[Subscription]] = {}
+        order: list[str] = []
         for link in self.graph.links_into(node):
-            wishes.setdefault(self.plane_of(link), []).append(self.subscription(link, member))
-        linked = {wish.topic for group in wishes.values() for wish in group}
+            wish = self.subscription(link, member)
+            wishes.setdefault(self.plane_of(link), []).append(wish)
+            order.append(wish.topic)
         for topic in topics:
-            if topic not in linked:
+            if topic not in order:
+                order.append(topic)
                 wish = Subscription(topic, node, qos, queue_size or DEFAULT_CAPACITY[qos], member)
                 wishes.setdefault(self.default, []).append(wish)
         subscribers = [self.brokers[plane].subscriber(group) for plane, group in wishes.items()]
-        return subscribers[0] if len(subscribers) == 1 else MergedSubscriber(subscribers)
+        return subscribers[0] if len(subscribers) == 1 else MergedSubscriber(subscribers, order)
 
     def claim_member(self, node: str, timeout: float) -> int | None:
         """Take a number among the processes that run ``node`` on other hosts too."""

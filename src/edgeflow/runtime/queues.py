@@ -12,11 +12,17 @@ __all__ = ["MergedSubscriber"]
 
 
 class MergedSubscriber(Subscriber):
-    """Several subscribers as one; each is read by a thread of its own, one delivery ahead."""
+    """Several subscribers as one; each is read by a thread of its own, one delivery ahead.
 
-    def __init__(self, subscribers: Sequence[Subscriber]) -> None:
+    Args:
+        subscribers: no two of them have a topic in common.
+        topics: order of ``links``; as the subscribers have them if not given.
+    """
+
+    def __init__(self, subscribers: Sequence[Subscriber], topics: Sequence[str] = ()) -> None:
         self._subscribers = list(subscribers)
-        self._ready: queue.Queue[tuple[Subscriber, Delivery] | None] = queue.Queue(
+        self._topics = topics or [topic for s in subscribers for topic in s.links]
+        self._ready: queue.Queue[tuple[Subscriber, Delivery | Exception] | None] = queue.Queue(
             maxsize=max(2, len(self._subscribers))
         )
         self._closing = threading.Event()
@@ -31,20 +37,25 @@ class MergedSubscriber(Subscriber):
     @property
     def links(self) -> dict[str, LinkCounters]:  # type: ignore[override]  # read-only here
         """Counters per topic of all subscribers."""
-        return {topic: c for s in self._subscribers for topic, c in s.links.items()}
+        found = {topic: c for s in self._subscribers for topic, c in s.links.items()}
+        return {topic: found[topic] for topic in self._topics}
 
     def _pump(self, subscriber: Subscriber) -> None:
+        item: Delivery | Exception | None
         while not self._closing.is_set():
-            delivery = subscriber.receive(0.5)
-            while delivery is not None and not self._closing.is_set():
+            try:
+                item = subscriber.receive(0.5)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the node has to know
+                item = error
+            while item is not None and not self._closing.is_set():
                 try:
-                    self._ready.put((subscriber, delivery), timeout=0.2)
+                    self._ready.put((subscriber, item), timeout=0.2)
                     break
                 except queue.Full:
                     continue
 
     def receive(self, timeout: float) -> Delivery | None:
-        """Return the next delivery of any subscriber."""
+        """Return the next delivery of any subscriber, or raise what one of them has raised."""
         deadline = time.monotonic() + timeout
         try:
             item = self._ready.get(timeout=max(0.0, deadline - time.monotonic()))
@@ -53,6 +64,8 @@ class MergedSubscriber(Subscriber):
         if item is None:
             return None
         subscriber, delivery = item
+        if isinstance(delivery, Exception):
+            raise delivery
         self._from[id(delivery)] = subscriber
         return delivery
 
