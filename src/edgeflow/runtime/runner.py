@@ -148,10 +148,12 @@ class NodeRunner:
                 for plane, publisher in route.publishers:
                     publisher.refresh()
                     via = self._planes.via(plane)
-                    links += [(publisher.topic, p, via, c) for p, c in publisher.links.items()]
+                    links += [
+                        (publisher.topic, p, via, c) for p, c in list(publisher.links.items())
+                    ]
         if subscriber is not None:
             subscriber.refresh()
-            links += [(topic, "", "", c) for topic, c in subscriber.links.items()]
+            links += [(topic, "", "", c) for topic, c in list(subscriber.links.items())]
         return NodeReport(
             node=self.spec.name,
             replica=self.replica,
@@ -277,6 +279,8 @@ class NodeRunner:
             if number is not None:
                 self.replica = number
                 self._claims = False
+        if self._claims:
+            raise StoppedError
 
     def _configure(self) -> None:
         self._claim_number()
@@ -296,6 +300,11 @@ class NodeRunner:
                 interface.open(self._context)
 
     def _open_links(self, node: Node) -> None:
+        if isinstance(node.input_topics, str):
+            raise ConfigError(
+                f"node {self.spec.name!r}: input_topics is {node.input_topics!r}, not a list",
+                hint=f"self.input_topics = [{node.input_topics!r}]",
+            )
         topics = (tuple(node.input_topics), node.output_topic, node.qos, node.queue_size)
         if self._topics == topics:
             return
