@@ -119,12 +119,14 @@ def _handle(run: RunningNode, error: Exception) -> None:
 
 def _next(run: RunningNode, subscriber: Subscriber, timeout: float) -> Delivery | None:
     """Receive; at the end only a whole time of silence counts, not a ``wake``."""
-    over = time.monotonic() + DRAIN_SECONDS if run.draining else float("inf")
-    delivery = subscriber.receive(timeout)
-    while delivery is None and run.draining and not run.stopping.is_set():
-        over = min(over, time.monotonic() + DRAIN_SECONDS)
-        left = over - time.monotonic()
-        if left <= 0:
+    begun_draining = run.draining
+    since = time.monotonic() if begun_draining else 0.0
+    delivery = subscriber.receive(DRAIN_SECONDS if begun_draining else timeout)
+    if delivery is not None or not run.draining:
+        return delivery
+    over = (since if begun_draining else time.monotonic()) + DRAIN_SECONDS
+    while delivery is None and (left := over - time.monotonic()) > 0:
+        if run.stopping.is_set():
             break
         delivery = subscriber.receive(left)
     return delivery
@@ -133,7 +135,7 @@ def _next(run: RunningNode, subscriber: Subscriber, timeout: float) -> Delivery 
 def _receive(run: RunningNode) -> Delivery | None:
     subscriber = run.subscriber
     assert subscriber is not None  # noqa: S101 - whoever receives has one
-    delivery = _next(run, subscriber, DRAIN_SECONDS if run.draining else RECEIVE_SECONDS)
+    delivery = _next(run, subscriber, RECEIVE_SECONDS)
     if delivery is None:
         return None
     run.stats.frames_in += 1
