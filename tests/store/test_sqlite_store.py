@@ -99,3 +99,21 @@ def test_a_closed_store_says_so(store):
     store.close()
     with pytest.raises(StoreError, match="closed"):
         store.append([Event(time=1, topic="t")])
+
+
+def test_a_full_disk_is_named_and_survived(tmp_path):
+    store = open_store(f"sqlite:///{tmp_path}/flow.db")
+    store._database.execute("PRAGMA max_page_count = 12")
+    with pytest.raises(StoreError, match="full"):
+        store.append([Event(time=1.0, topic="t", value="x" * 200_000)])
+    store.append([Event(time=2.0, topic="t", value="small")])
+    assert [event.value for event in store.query("t")] == ["small"]
+    store.close()
+
+
+def test_a_number_that_no_column_holds_is_a_clear_error(tmp_path):
+    store = open_store(f"sqlite:///{tmp_path}/flow.db")
+    with pytest.raises(StoreError, match="too large"):
+        store.append([Event(time=1.0, topic="t", value=2**70)])
+    store.append([Event(time=2.0, topic="t", value=1)])
+    store.close()

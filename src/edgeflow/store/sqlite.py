@@ -82,7 +82,7 @@ class SqliteStore(Store):
                     database.execute("ROLLBACK")
                     raise
                 database.execute("COMMIT")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OverflowError) as error:
                 raise StoreError(f"{self._path}: {error}") from error
 
     def query(
