@@ -34,14 +34,8 @@ class _EnvelopeV2(msgspec.Struct):
     info: WireInfo = msgspec.field(name="_ef")
 
 
-class _InfoProbe(msgspec.Struct):
-    info: msgspec.Raw | None = msgspec.field(name="_ef", default=None)
-
-
 _json = msgspec.json.Encoder()
 _meta_decoder = msgspec.json.Decoder(dict[str, Any])
-_info_decoder = msgspec.json.Decoder(WireInfo)
-_probe_decoder = msgspec.json.Decoder(_InfoProbe)
 _envelope_decoder = msgspec.json.Decoder(_EnvelopeV2)
 
 
