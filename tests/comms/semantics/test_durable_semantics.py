@@ -190,6 +190,22 @@ def test_a_frame_is_given_up_even_if_every_attempt_has_a_new_subscriber(flow: Fl
     assert flow.subscriber(durable()).receive(0.3) is None
 
 
+def test_a_frame_refused_after_its_publisher_has_left_comes_again(flow: Flow):
+    source = flow.source("t", durable())
+    subscriber = flow.joined(source, durable())
+    source.send_all(["0", "1"])
+    delivery = next_delivery(subscriber)
+    assert delivery.frame.data == "0"
+    source.publisher.close()
+    for attempt in range(2, 4):
+        subscriber.nack(delivery)
+        delivery = next_delivery(subscriber)
+        assert (delivery.frame.data, delivery.attempt) == ("0", attempt)
+        assert delivery.frame.redelivered
+    subscriber.ack(delivery)
+    assert take(subscriber, 1) == ["1"]
+
+
 def test_acknowledging_twice_frees_one_place(flow: Flow):
     source = flow.source("t", durable(capacity=2))
     subscriber = flow.subscriber(durable(capacity=2))

@@ -1,6 +1,7 @@
 """The reader's end of one publisher."""
 
 import os
+import select
 import socket
 import struct
 from collections import deque
@@ -84,6 +85,15 @@ class Connection:
     def lease_count(self) -> int:
         """Frames of this publisher that somebody still looks at."""
         return self._leases - len(self.released)
+
+    @property
+    def hung_up(self) -> bool:
+        """True when the publisher has left; what it sent before may still be read."""
+        if not self.alive:
+            return True
+        poll = select.poll()
+        poll.register(self.descriptor, 0)
+        return bool(poll.poll(0))  # a hang-up is reported without being asked for
 
     def read(self, buffer: bytearray, view: memoryview) -> Parcel | None:
         """Return the next frame that is still wanted, or None when there is none to read yet.

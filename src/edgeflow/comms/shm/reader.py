@@ -11,7 +11,13 @@ from pathlib import Path
 
 import structlog
 
-from edgeflow.comms.brokers.base import Delivery, LinkCounters, Subscriber, Subscription
+from edgeflow.comms.brokers.base import (
+    MAX_ATTEMPTS,
+    Delivery,
+    LinkCounters,
+    Subscriber,
+    Subscription,
+)
 from edgeflow.comms.shm import packets, places
 from edgeflow.comms.shm.connections import Connection, Parcel
 from edgeflow.errors import FrameDecodeError
@@ -97,10 +103,14 @@ class ShmSubscriber(Subscriber):
 
     def nack(self, delivery: Delivery) -> None:
         """Give a DURABLE frame back, and with it those that would overtake it."""
-        parcel = self._settle(delivery)
+        parcel: Parcel | None = delivery.token
+        delivery.token = None
         if parcel is None:
             return
         connection = parcel.connection
+        if connection.hung_up:
+            self._keep(parcel)
+            return
         self._parcels = deque(p for p in self._parcels if p.connection is not connection)
         connection.refuse(parcel.head.number)
 
@@ -129,6 +139,17 @@ class ShmSubscriber(Subscriber):
         for connection in self._connections.values():
             connection.leave()
         self._connections.clear()
+
+    def _keep(self, parcel: Parcel) -> None:
+        """Deliver a refused frame again whose publisher has left: nobody else has it."""
+        head = parcel.head
+        if head.attempt < MAX_ATTEMPTS:
+            parcel.head = head._replace(attempt=head.attempt + 1)
+            self._parcels.appendleft(parcel)
+            return
+        topic = parcel.connection.subscription.topic
+        self.links[topic].dropped += 1
+        log.error("frame_given_up", topic=topic, sequence=head.sequence, attempts=head.attempt)
 
     def _settle(self, delivery: Delivery) -> Parcel | None:
         parcel: Parcel | None = delivery.token
