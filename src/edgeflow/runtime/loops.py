@@ -172,6 +172,7 @@ def _each_delivery(run: RunningNode, work: Callable[[Frame], None]) -> None:
                 raise NodeCrashError(error) from error
         finally:
             node.frame = None
+        del delivery.frame  # so that the end of a lease is told together with the acknowledgement
         subscriber.ack(delivery)
         if run.draining and run.cut_off:
             return
