@@ -40,6 +40,7 @@ class RecordingSummary(msgspec.Struct, kw_only=True):
     """What a recording holds.
 
     Attributes:
+        topics: by name.
         dropped: frames that came faster than they could be written (only known when recording).
         truncated: the file ends in the middle, as after a crash; what is counted can be read.
     """
@@ -138,7 +139,7 @@ class Recorder:
     def summary(self) -> RecordingSummary:
         """Return what has been written; ``bytes`` leaves out the chunk that is being filled."""
         return RecordingSummary(
-            path=str(self.path), topics=list(self._topics.values()), bytes=self._size()
+            path=str(self.path), topics=_by_name(self._topics), bytes=self._size()
         )
 
     def _size(self) -> int:
@@ -215,7 +216,7 @@ class Recording:
             _count(topics, frame.topic, frame.timestamp)
         return RecordingSummary(
             path=str(self.path),
-            topics=list(topics.values()),
+            topics=_by_name(topics),
             bytes=self.path.stat().st_size,
             truncated=self.truncated,
         )
@@ -261,6 +262,10 @@ def record(
         tap.close()
     summary.dropped = int(getattr(tap, "dropped", 0))
     return summary
+
+
+def _by_name(topics: dict[str, TopicSummary]) -> list[TopicSummary]:
+    return sorted(topics.values(), key=lambda topic: topic.topic)
 
 
 def _count(topics: dict[str, TopicSummary], topic: str, timestamp: float) -> None:
