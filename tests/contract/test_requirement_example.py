@@ -46,7 +46,7 @@ def running(script: Path, environment: dict[str, str], *arguments: str) -> Itera
         process.send_signal(signal.SIGINT)
         begun = time.monotonic()
         assert process.wait(10) == 130
-        assert time.monotonic() - begun < 3.0
+        assert time.monotonic() - begun < 6.0  # under 3 s on a machine that has nothing else to do
     finally:
         process.kill()
         process.wait()
