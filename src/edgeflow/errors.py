@@ -10,9 +10,17 @@
     ├── CommsError             moving frames failed
     │   ├── FrameDecodeError   bytes from outside are not a valid frame
     │   ├── FrameTooLargeError a frame or message exceeds the configured bound
+    │   ├── ProtocolError      bytes from outside are not a valid message of a wire protocol
     │   └── UnreachableError   a server or peer does not answer
     ├── EngineError            a model cannot be loaded, or not run on what it was given
+    │   ├── UnknownModelError  no model of that name, or it cannot be loaded
+    │   ├── TensorError        names, dtypes or shapes do not fit the model
+    │   ├── OverloadedError    the model's queue is full
+    │   ├── DeadlineError      the answer would come too late
+    │   └── CancelledError     whoever asked has left
     ├── StoreError             a database or recording cannot be read or written
+    ├── PipelineError          a stage, agent or connector failed on a message
+    │   └── ActionError        a command to the outside failed
     ├── AssetError             a model or clip cannot be fetched or verified
     └── MissingExtraError      an optional dependency is not installed
 """
@@ -21,9 +29,12 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 __all__ = [
+    "ActionError",
     "AssetError",
+    "CancelledError",
     "CommsError",
     "ConfigError",
+    "DeadlineError",
     "EdgeFlowError",
     "EngineError",
     "FrameDecodeError",
@@ -31,8 +42,13 @@ __all__ = [
     "GraphError",
     "MissingExtraError",
     "NodeError",
+    "OverloadedError",
     "PayloadError",
+    "PipelineError",
+    "ProtocolError",
     "StoreError",
+    "TensorError",
+    "UnknownModelError",
     "UnreachableError",
     "describe",
     "did_you_mean",
@@ -111,6 +127,12 @@ class FrameTooLargeError(CommsError):
     code = "EF-COMMS-003"
 
 
+class ProtocolError(CommsError):
+    """Bytes from outside are not a valid message of a wire protocol."""
+
+    code = "EF-COMMS-005"
+
+
 class UnreachableError(CommsError):
     """A server or peer does not answer."""
 
@@ -124,10 +146,52 @@ class EngineError(EdgeFlowError):
     code = "EF-ENGINE-001"
 
 
+class UnknownModelError(EngineError):
+    """There is no model of that name, or it cannot be loaded."""
+
+    code = "EF-ENGINE-002"
+
+
+class TensorError(EngineError):
+    """Names, dtypes or shapes do not fit the model."""
+
+    code = "EF-ENGINE-003"
+
+
+class OverloadedError(EngineError):
+    """The model's queue is full, or its circuit breaker is open: try again later."""
+
+    code = "EF-ENGINE-004"
+
+
+class DeadlineError(EngineError):
+    """The answer would come too late; nothing was computed, or its result was thrown away."""
+
+    code = "EF-ENGINE-005"
+
+
+class CancelledError(EngineError):
+    """Whoever asked has left, or the server ends."""
+
+    code = "EF-ENGINE-006"
+
+
 class StoreError(EdgeFlowError):
     """A database or recording cannot be read or written."""
 
     code = "EF-STORE-001"
+
+
+class PipelineError(EdgeFlowError):
+    """A stage, agent or connector failed on a message."""
+
+    code = "EF-PIPELINE-001"
+
+
+class ActionError(PipelineError):
+    """A command to the outside failed for good."""
+
+    code = "EF-PIPELINE-002"
 
 
 class AssetError(EdgeFlowError):

@@ -5,9 +5,16 @@ from typing import Any, Protocol
 
 from edgeflow.core.frame import Frame
 from edgeflow.core.histogram import Histogram
-from edgeflow.core.status import FlowStatus, LogLine, PathLatency, TraceRecord
+from edgeflow.core.status import (
+    Activity,
+    FlowStatus,
+    LogLine,
+    ModelStatus,
+    PathLatency,
+    TraceRecord,
+)
 
-__all__ = ["FlowView", "FrameSource", "FrameTap"]
+__all__ = ["ActivityView", "FlowView", "FrameSource", "FrameTap", "ModelView"]
 
 
 class FlowView(Protocol):
@@ -67,4 +74,20 @@ class FrameSource(Protocol):
         Raises:
             ConfigError: a topic does not exist.
         """
+        ...
+
+
+class ModelView(Protocol):
+    """Reads the models that a flow uses."""
+
+    def models(self) -> list[ModelStatus]:
+        """Return every model as it is now."""
+        ...
+
+
+class ActivityView(Protocol):
+    """Reads what happened: alerts, actions and their results."""
+
+    def activities(self, after: int = 0, limit: int = 200) -> list[Activity]:
+        """Return what has a number above ``after``, oldest first; the newest ``limit`` of them."""
         ...

@@ -5,9 +5,11 @@ from typing import Any
 import msgspec
 
 __all__ = [
+    "Activity",
     "FlowStatus",
     "LinkStatus",
     "LogLine",
+    "ModelStatus",
     "NodeStatus",
     "PathLatency",
     "Segment",
@@ -145,3 +147,74 @@ class TraceRecord(msgspec.Struct, kw_only=True):
     id: int
     timestamp: float
     hops: list[tuple[str, str, int, int]]
+
+
+class ModelStatus(msgspec.Struct, kw_only=True):
+    """One model of an inference service.
+
+    Attributes:
+        state: ``ready``, ``loading``, ``unloaded``, ``failed``, or ``unreachable`` (remote).
+        version: the one that answers; ``versions``: all there are, oldest first.
+        device: where it runs; ``engine``: what runs it (``onnx``, ``torch``, ``remote``...).
+        pinned: never unloaded, and part of readiness.
+        instances: calls that may run at once; ``queue_depth`` of ``queue_capacity`` wait.
+        requests, errors, rejected, late, cancelled: totals since the start.
+        rate: answers per second over the last seconds.
+        p50_ms, p99_ms: from request to answer; ``compute_p50_ms``: inside the engine.
+        breaker: ``closed``, ``open`` or ``half-open`` where a circuit breaker guards it.
+    """
+
+    name: str
+    state: str = "unloaded"
+    version: str = ""
+    versions: list[str] = []
+    device: str = ""
+    engine: str = ""
+    pinned: bool = False
+    instances: int = 1
+    queue_depth: int = 0
+    queue_capacity: int = 0
+    requests: int = 0
+    errors: int = 0
+    rejected: int = 0
+    late: int = 0
+    cancelled: int = 0
+    rate: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    compute_p50_ms: float = 0.0
+    breaker: str = ""
+    inputs: list[str] = []
+    outputs: list[str] = []
+    last_error: str | None = None
+
+
+class Activity(msgspec.Struct, kw_only=True):
+    """One thing that happened and that a person may want to know: an alert, an action, a trip.
+
+    Attributes:
+        number: grows by one with each, from 1.
+        time: seconds since the Unix epoch.
+        kind: ``alert`` (an agent fired), ``action`` (a dispatcher was called), ``throttle``,
+            ``breaker``, ``dropped``, ``reload``, ``model``.
+        level: ``info``, ``warning`` or ``error``.
+        text: one line for people.
+        pipeline, agent, dispatcher, target, sensor: whose it is, where it applies.
+        ok: outcome of an action; None while there is none, or where it does not apply.
+        latency_ms: from the sensor's own time to the end of the action.
+        detail: JSON-like particulars (detections, value, threshold, error, attempts).
+    """
+
+    number: int = 0
+    time: float = 0.0
+    kind: str
+    level: str = "info"
+    text: str
+    pipeline: str = ""
+    agent: str = ""
+    dispatcher: str = ""
+    target: str = ""
+    sensor: str = ""
+    ok: bool | None = None
+    latency_ms: float | None = None
+    detail: dict[str, Any] = {}

@@ -1,0 +1,1 @@
+"""MQTT: one client interface, and a broker that needs no installation."""

@@ -1,0 +1,1 @@
+"""Models called over a wire."""

@@ -1,0 +1,1 @@
+"""Who is computed when: queues, priorities, deadlines, batches."""

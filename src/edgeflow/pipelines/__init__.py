@@ -1,0 +1,1 @@
+"""YAML pipelines: from connectors through stages and models to agents and actions."""

@@ -1,0 +1,12 @@
+"""From the outside world to messages. ``BUILT_IN`` says which module has which type."""
+
+BUILT_IN = {
+    "ble": "edgeflow.pipelines.connectors.ble:BleConnector",
+    "camera": "edgeflow.pipelines.connectors.camera:CameraConnector",
+    "flow": "edgeflow.pipelines.connectors.flow:FlowConnector",
+    "http": "edgeflow.pipelines.connectors.http:HttpConnector",
+    "inference": "edgeflow.pipelines.connectors.upstream:UpstreamConnector",
+    "modbus": "edgeflow.pipelines.connectors.modbus:ModbusConnector",
+    "mqtt": "edgeflow.pipelines.connectors.mqtt:MqttConnector",
+    "serial": "edgeflow.pipelines.connectors.serial:SerialConnector",
+}

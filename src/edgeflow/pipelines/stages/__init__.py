@@ -1,0 +1,1 @@
+"""Functions around a model: decode, preprocess, postprocess."""
