@@ -10,7 +10,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgeflow.errors import EngineError, did_you_mean
+from edgeflow.errors import TensorError, did_you_mean
 
 __all__ = ["Engine", "EngineSpec", "TensorSpec", "Tensors"]
 
@@ -57,11 +57,15 @@ class Engine(ABC):
         name: for messages.
         spec: the tensors it takes and gives.
         device: where it really runs, for people (``cpu``, ``cuda``...).
+        kind: what runs it, for people (``onnx``, ``torch``...).
+        platform: the same, as clients of the Open Inference Protocol know it.
     """
 
     name: str
     spec: EngineSpec
     device: str = "cpu"
+    kind: str = "custom"
+    platform: str = "custom"
 
     def infer(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
         """Run the model once.
@@ -73,10 +77,10 @@ class Engine(ABC):
             Every output of ``spec`` by name.
 
         Raises:
-            EngineError: the inputs do not match ``spec``, the engine is closed, or the model
-                failed on them.
+            TensorError: the inputs do not match ``spec``.
+            EngineError: the engine is closed, or the model failed on them.
         """
-        self._check(inputs)
+        self.check(inputs)
         return self._run(inputs)
 
     def warm_up(self, example: Tensors | None = None) -> float:
@@ -105,17 +109,22 @@ class Engine(ABC):
     def _run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
         """Run the model on inputs that match ``spec``."""
 
-    def _check(self, inputs: Tensors) -> None:
+    def check(self, inputs: Tensors) -> None:
+        """Compare inputs with ``spec``.
+
+        Raises:
+            TensorError: they do not match; the message has what came, the hint what is taken.
+        """
         known = [tensor.name for tensor in self.spec.inputs]
         for name in inputs:
             if name not in known:
-                raise EngineError(f"{self.name}: no input {name!r}", hint=did_you_mean(name, known))
+                raise TensorError(f"{self.name}: no input {name!r}", hint=did_you_mean(name, known))
         for tensor in self.spec.inputs:
             value = inputs.get(tensor.name)
             if value is None:
-                raise EngineError(f"{self.name}: input {tensor.name!r} is missing")
+                raise TensorError(f"{self.name}: input {tensor.name!r} is missing")
             if value.dtype != tensor.dtype or not tensor.accepts(value.shape):
-                raise EngineError(
+                raise TensorError(
                     f"{self.name}: input {tensor.name!r} got {value.dtype}{list(value.shape)}",
                     hint=f"the model takes {tensor}",
                 )

@@ -58,6 +58,9 @@ class OnnxEngine(Engine):
         EngineError: the file is missing or not a model that can run.
     """
 
+    kind = "onnx"
+    platform = "onnxruntime_onnx"
+
     def __init__(
         self, model: Path | str, *, device: Device = "auto", threads: int = 1, dynamic: bool = False
     ) -> None:
