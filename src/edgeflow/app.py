@@ -141,9 +141,14 @@ class EdgeApp:
             f"no node {name!r}", hint=did_you_mean(name, [node.name for node in self._nodes])
         )
 
-    def link(self, source: "str | type[Node]") -> "Linker":
-        """Start a chain of links at a node: ``app.link("camera").to("filter").to("gateway")``."""
-        return Linker(self, self._name_of(source))
+    def link(self, source: "str | type[Node]", output: str | None = None) -> "Linker":
+        """Start a chain of links at a node: ``app.link("camera").to("filter").to("gateway")``.
+
+        Args:
+            source: name or class of a node.
+            output: take only what it returns as ``Output(output, ...)``; everything if None.
+        """
+        return Linker(self, self._name_of(source), output)
 
     def _name_of(self, node: "str | type[Node]") -> str:
         if isinstance(node, str):
@@ -217,9 +222,10 @@ class EdgeApp:
 class Linker:
     """A node in a chain of links."""
 
-    def __init__(self, app: EdgeApp, source: str) -> None:
+    def __init__(self, app: EdgeApp, source: str, output: str | None = None) -> None:
         self._app = app
         self._source = source
+        self._output = output
 
     def to(
         self,
@@ -257,6 +263,7 @@ class Linker:
                 queue_size=queue_size,
                 via=via,
                 place=_caller(),
+                output=self._output,
             )
         )
         return Linker(self._app, name)

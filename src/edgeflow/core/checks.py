@@ -115,7 +115,7 @@ def _wrong_roles(graph: Graph) -> Iterator[EdgeFlowError]:
 def _duplicate_links(graph: Graph) -> Iterator[EdgeFlowError]:
     seen: set[tuple[str, str]] = set()
     for link in graph.links:
-        pair = (link.source, link.target)
+        pair = (link.topic, link.target)
         if pair in seen:
             yield _problem(
                 5, f"link {link.source!r} -> {link.target!r} is declared twice", "remove one",

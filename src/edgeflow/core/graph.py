@@ -75,6 +75,7 @@ class LinkSpec:
         channel: name the target sees instead of the source's (a web channel).
         queue_size: bound in frames; None for the target's, else the policy's default.
         via: transport forced for this link (``memory``, ``shm``, ``tcp``, ``broker``), or None.
+        output: the source's output whose frames the link carries; None for every frame.
     """
 
     source: str
@@ -85,6 +86,12 @@ class LinkSpec:
     queue_size: int | None = None
     via: str | None = None
     place: str = ""
+    output: str | None = None
+
+    @property
+    def topic(self) -> str:
+        """What travels along the link: the source's name, or ``source/output``."""
+        return self.source if self.output is None else f"{self.source}/{self.output}"
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def _link_json(graph: Graph, link: LinkSpec) -> dict[str, Any]:
     return {
         "source": link.source,
         "target": link.target,
-        "topic": link.source,
+        "topic": link.topic,
+        "output": link.output,
         "channel": link.channel,
         "qos": link.qos.value,
         "codec": link.codec,

@@ -8,10 +8,19 @@ if TYPE_CHECKING:
     from edgeflow.nodes.consumer import ConsumerNode
     from edgeflow.nodes.fusion import FusionNode
     from edgeflow.nodes.gateway.node import GatewayNode
+    from edgeflow.nodes.output import Output
     from edgeflow.nodes.producer import ProducerNode
     from edgeflow.nodes.sink import SinkNode
 
-__all__ = ["ConsumerNode", "FusionNode", "GatewayNode", "Node", "ProducerNode", "SinkNode"]
+__all__ = [
+    "ConsumerNode",
+    "FusionNode",
+    "GatewayNode",
+    "Node",
+    "Output",
+    "ProducerNode",
+    "SinkNode",
+]
 
 _HOMES = {
     "Node": "base",
@@ -20,6 +29,7 @@ _HOMES = {
     "FusionNode": "fusion",
     "SinkNode": "sink",
     "GatewayNode": "gateway.node",
+    "Output": "output",
 }
 
 

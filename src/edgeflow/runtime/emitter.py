@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgeflow.core.frame import Frame, Hop
-from edgeflow.errors import PayloadError
+from edgeflow.errors import NodeError, PayloadError, did_you_mean
+from edgeflow.nodes.output import Output
 from edgeflow.runtime.planes import Route
 
 __all__ = ["Emitter", "StoppedError", "results"]
@@ -53,6 +54,7 @@ class Emitter:
         self.epoch = time.time_ns()
         self.next_id = max((p.next_id() for p in self.publishers), default=0)
         self._sequence = 0
+        self._outputs = frozenset(route.output for route in routes if route.output is not None)
         self._cancelled = cancelled
 
     def allocate(self, shape: tuple[int, ...], dtype: Any) -> "np.ndarray[Any, Any]":
@@ -64,8 +66,9 @@ class Emitter:
     def produced(self, value: Any, timestamp: float, hop: Hop) -> None:
         """Publish what ``produce`` returned."""
         meta: dict[str, Any] = {}
+        value, output = self._unwrap(value)
         if isinstance(value, Frame):
-            self._publish(self._complete(value, timestamp), hop)
+            self._publish(self._complete(value, timestamp), hop, output)
             return
         if type(value) is tuple:
             value, meta = _data_and_meta(value)
@@ -80,7 +83,7 @@ class Emitter:
             meta=meta,
             trace=(hop,),
         )
-        self._send(frame)
+        self._send(frame, output)
         self.next_id += 1
 
     def _complete(self, frame: Frame, timestamp: float) -> Frame:
@@ -95,6 +98,7 @@ class Emitter:
     def processed(self, value: Any, origin: Frame, hop: Hop) -> None:
         """Publish one result of ``process`` that was made from ``origin``."""
         meta = origin.meta
+        value, output = self._unwrap(value)
         if isinstance(value, Frame):
             base = value.replace(
                 id=value.id or origin.id,
@@ -104,7 +108,7 @@ class Emitter:
                 trace=value.trace or origin.trace,
                 redelivered=value.redelivered or origin.redelivered,
             )
-            self._publish(base, hop)
+            self._publish(base, hop, output)
             return
         if type(value) is tuple:
             value, extra = _data_and_meta(value)
@@ -121,10 +125,22 @@ class Emitter:
                 meta=meta,
                 trace=(*origin.trace, hop),
                 redelivered=origin.redelivered,
-            )
+            ),
+            output,
         )
 
-    def _publish(self, frame: Frame, hop: Hop) -> None:
+    def _unwrap(self, value: Any) -> tuple[Any, str | None]:
+        """Return what is to be sent, and the output it is for."""
+        if not isinstance(value, Output):
+            return value, None
+        if self._outputs and value.name not in self._outputs:
+            raise NodeError(
+                f"node {self.node!r} has no link with output={value.name!r}",
+                hint=did_you_mean(value.name, sorted(self._outputs)),
+            )
+        return value.value, value.name
+
+    def _publish(self, frame: Frame, hop: Hop, output: str | None) -> None:
         self._send(
             frame.replace(
                 data=_sealed(frame.data),
@@ -132,11 +148,14 @@ class Emitter:
                 sequence=self._sequence,
                 epoch=self.epoch,
                 trace=(*frame.trace, hop),
-            )
+            ),
+            output,
         )
 
-    def _send(self, frame: Frame) -> None:
+    def _send(self, frame: Frame, output: str | None) -> None:
         for route in self.routes:
+            if route.output is not None and route.output != output:
+                continue
             if route.topic != frame.topic:
                 frame = frame.replace(topic=route.topic)
             for _, publisher in route.publishers:

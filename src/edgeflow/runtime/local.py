@@ -81,7 +81,7 @@ class LocalRuntime:
         context = None
         if spec.role is Role.GATEWAY:
             links = self.graph.links_into(spec.name)
-            channels = tuple(link.channel or link.source for link in links)
+            channels = tuple(link.channel or link.topic for link in links)
             context = GatewayContext(self.graph.name, spec.name, channels, self.view, self.frames)
         gate = self._all_ready if spec.role is Role.PRODUCER and self._only is None else None
         return NodeRunner(spec, self._planes, replica=replica, context=context, start_after=gate)

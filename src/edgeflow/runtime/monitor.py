@@ -270,7 +270,7 @@ class FlowMonitor:
         return LinkStatus(
             source=link.source,
             target=link.target,
-            topic=link.channel or link.source,
+            topic=link.channel or link.topic,
             qos=link.qos.value,
             via=via,
             codec=link.codec,
@@ -287,12 +287,12 @@ class FlowMonitor:
         )
 
     def _departures(self, link: LinkSpec, reports: Iterable[NodeReport]) -> list[LinkReport]:
-        topic = stream_name(link.source, link.codec)
+        topic = stream_name(link.topic, link.codec)
         ends = [end for report in reports for end in report.links]
         return [end for end in ends if end.topic == topic and end.peer == link.target]
 
     def _arrivals(self, link: LinkSpec, reports: Iterable[NodeReport]) -> list[LinkReport]:
-        topic = stream_name(link.source, link.codec)
+        topic = stream_name(link.topic, link.codec)
         ends = [end for report in reports for end in report.links]
         return [end for end in ends if end.topic == topic and not end.peer]
 

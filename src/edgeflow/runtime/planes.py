@@ -23,10 +23,17 @@ def stream_name(topic: str, codec: str) -> str:
 
 @dataclass(slots=True)
 class Route:
-    """Where a node sends one topic."""
+    """Where a node sends one topic.
+
+    Attributes:
+        topic: its name.
+        publishers: by plane.
+        output: the output whose frames go here; None for all frames.
+    """
 
     topic: str
     publishers: list[tuple[str, Publisher]] = field(default_factory=list)
+    output: str | None = None
 
 
 @dataclass
@@ -72,7 +79,7 @@ class Planes:
     def subscription(self, link: LinkSpec, member: str) -> Subscription:
         """Return what the target of ``link`` subscribes to."""
         return Subscription(
-            topic=stream_name(link.source, link.codec),
+            topic=stream_name(link.topic, link.codec),
             group=link.target,
             qos=link.qos,
             capacity=self.graph.capacity(link),
@@ -82,24 +89,32 @@ class Planes:
     def routes(self, node: str, output_topic: str | None) -> list[Route]:
         """Return publishers for a node: its own topic along its links, and ``output_topic``.
 
-        Its topic is on the default plane too where some node may ask for it without a link.
+        Its topic is on the default plane too where some node may ask for it without a link. Each
+        output that a link names is a topic of its own.
         """
         links = self.graph.links_from(node)
+        outputs = dict.fromkeys(link.output for link in links if link.output is not None)
+        routes = [self._route(node, None)]
+        routes += [self._route(f"{node}/{output}", output) for output in outputs]
+        if output_topic and output_topic != node:
+            extra = self.brokers[self.default].publisher(output_topic)
+            routes.append(Route(output_topic, [(self.default, extra)]))
+        return routes
+
+    def _route(self, topic: str, output: str | None) -> Route:
+        links = [link for link in self.graph.links if link.topic == topic]
         groups: dict[tuple[str, str], list[Subscription]] = {}
         for link in links:
             key = (self.plane_of(link), link.codec)
             groups.setdefault(key, []).append(self.subscription(link, "0"))
         if not links or any(spec.topics_at_runtime for spec in self.graph.nodes):
             groups.setdefault((self.default, "raw"), [])
-        route = Route(node)
+        route = Route(topic, output=output)
         for (plane, codec), wishes in groups.items():
-            publisher = self.brokers[plane].publisher(stream_name(node, codec), wishes, codec=codec)
+            stream = stream_name(topic, codec)
+            publisher = self.brokers[plane].publisher(stream, wishes, codec=codec)
             route.publishers.append((plane, publisher))
-        routes = [route] if route.publishers else []
-        if output_topic and output_topic != node:
-            extra = self.brokers[self.default].publisher(output_topic)
-            routes.append(Route(output_topic, [(self.default, extra)]))
-        return routes
+        return route
 
     def subscriber(
         self, node: str, member: str, topics: Sequence[str], qos: QoS, queue_size: int | None

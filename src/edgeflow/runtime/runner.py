@@ -95,7 +95,7 @@ class NodeRunner:
         self.log = structlog.get_logger("edgeflow.node").bind(node=spec.name)
         self.has_consumers = bool(planes.graph.links_from(spec.name))
         self.channels = {
-            link.source: link.channel for link in planes.graph.links_into(spec.name) if link.channel
+            link.topic: link.channel for link in planes.graph.links_into(spec.name) if link.channel
         }
         self._planes = planes
         self._context = context

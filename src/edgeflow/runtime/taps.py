@@ -34,6 +34,7 @@ class BrokerTaps:
     def topics(self) -> list[str]:
         """Return the topics that can be tapped."""
         declared = [node.name for node in self._graph.nodes if not node.role.is_end]
+        declared += dict.fromkeys(link.topic for link in self._graph.links if link.output)
         return declared + [name for name in self._extra_topics() if name not in declared]
 
     def tap(self, topics: Sequence[str], *, latest: bool = True) -> "BrokerTap":
@@ -56,7 +57,9 @@ class BrokerTaps:
 
     def _stream(self, topic: str) -> str:
         """Return the stream that carries ``topic``: as it is, or else as some link encodes it."""
-        codecs = [link.codec for link in self._graph.links_from(topic) if link.via is None]
+        codecs = [
+            link.codec for link in self._graph.links if link.topic == topic and link.via is None
+        ]
         anybody = any(spec.topics_at_runtime for spec in self._graph.nodes)
         return topic if anybody or not codecs or "raw" in codecs else stream_name(topic, codecs[0])
 
