@@ -2,15 +2,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import structlog
 
 from edgeflow.assets import pull
-from edgeflow.errors import EngineError, MissingExtraError
+from edgeflow.errors import ConfigError, EngineError, MissingExtraError
 from edgeflow.inference.engines import Engine
 from edgeflow.inference.engines.onnx import OnnxEngine
+from edgeflow.inference.engines.onnx_providers import PROVIDERS, Choice, ask, device_of
 
 
 def sample(name: str) -> Path:
@@ -125,3 +127,63 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"edgeflow\[onnx\]"):
         OnnxEngine("any.onnx")
+
+
+def test_strict_fails_instead_of_falling_back() -> None:
+    with pytest.raises(EngineError, match="runs on cpu, not on openvino") as caught:
+        OnnxEngine(sample("mul_1.onnx"), device="openvino", strict=True)
+    assert "OpenVINOExecutionProvider" in caught.value.hint
+    with OnnxEngine(sample("mul_1.onnx"), device="cpu", strict=True) as engine:
+        assert engine.providers == ("cpu",)
+
+
+def test_a_device_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"no device 'cudda'.*did you mean 'cuda'"):
+        OnnxEngine(sample("mul_1.onnx"), device="cudda")
+
+
+ALL = list(PROVIDERS.values())
+
+
+def asked(device: str, available: list[str] = ALL, *, dynamic: bool = False, **wish: Any) -> Any:
+    listed = ask(Choice(device, **wish), available, dynamic=dynamic)
+    return {device_of(provider): options for provider, options in listed}
+
+
+def test_the_best_provider_that_is_there_comes_first(tmp_path: Path) -> None:
+    wish = {"cache": tmp_path}
+    assert list(asked("auto", **wish)) == ["tensorrt", "cuda", "openvino", "cpu"]
+    assert list(asked("auto", dynamic=True)) == ["cuda", "openvino", "cpu"]
+    assert list(asked("auto", ["CPUExecutionProvider"])) == ["cpu"]
+    assert list(asked("tensorrt", **wish)) == ["tensorrt", "cuda", "cpu"]
+    assert list(asked("cuda:1")) == ["cuda", "cpu"]
+    assert asked("cuda:1")["cuda"] == {"device_id": "1"}
+    assert asked("openvino:GPU", threads=3)["openvino"] == {
+        "device_type": "GPU",
+        "num_of_threads": "3",
+    }
+
+
+def test_tensorrt_keeps_what_it_builds_and_is_told_the_shapes(tmp_path: Path) -> None:
+    folder = tmp_path / "engines"
+    shapes = {"min": [1, 3], "opt": [4, 3], "max": [8, 3]}
+    options = asked(
+        "tensorrt",
+        cache=folder,
+        fp16=True,
+        profile={"x": shapes, "y": shapes},
+        options={"trt_builder_optimization_level": 5},
+    )["tensorrt"]
+    assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == str(folder)
+    assert options["trt_fp16_enable"] == "True"
+    assert options["trt_profile_min_shapes"] == "x:1x3,y:1x3"
+    assert options["trt_profile_max_shapes"] == "x:8x3,y:8x3"
+    assert options["trt_builder_optimization_level"] == "5"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(ConfigError, match="input 'x' has no shape 'opt'"):
+        asked("tensorrt", cache=folder, profile={"x": {"min": [1]}})
+
+
+def test_options_of_a_provider_that_is_not_there_reach_no_other() -> None:
+    only_cpu = asked("cuda", ["CPUExecutionProvider"], options={"cudnn_conv_algo_search": "x"})
+    assert only_cpu == {"cpu": {}}
