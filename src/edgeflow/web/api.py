@@ -9,20 +9,18 @@ import msgspec
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Query
 from starlette.responses import Response
-from starlette.websockets import WebSocket
 
 from edgeflow.core.frame import Frame
-from edgeflow.core.ports import FlowView, FrameSource
+from edgeflow.core.ports import ActivityView, FlowView, FrameSource, ModelView
 from edgeflow.errors import ConfigError, did_you_mean
 from edgeflow.observe.metrics import CONTENT_TYPE, render
 from edgeflow.observe.tracing import chrome_trace
 from edgeflow.web.images import is_image
 from edgeflow.web.mjpeg import Encoder, MjpegResponse, Picture, no_image
 from edgeflow.web.problems import Problem, json_response, to_json
-from edgeflow.web.stats import send_stats
 from edgeflow.web.streams import Hub, Stream, meta_of
 
-__all__ = ["flow_routes", "health_routes", "stream_routes"]
+__all__ = ["activity_routes", "flow_routes", "health_routes", "stream_routes"]
 
 TAP_SECONDS = 2.0
 TAP_STEP_SECONDS = 0.1
@@ -36,6 +34,7 @@ Quality = Annotated[int, Query(ge=1, le=100)]
 Width = Annotated[int | None, Query(ge=16, le=7680)]
 Rate = Annotated[float | None, Query(gt=0, le=240)]
 Limit = Annotated[int, Query(ge=1, le=2000)]
+Overlay = Annotated[bool, Query(description="draw detections and zones")]
 
 
 def health_routes(view: FlowView) -> APIRouter:
@@ -110,8 +109,23 @@ def flow_routes(view: FlowView) -> APIRouter:
     return router
 
 
+def activity_routes(models: ModelView | None, activity: ActivityView | None) -> APIRouter:
+    """Return what the models do, and what happened."""
+    router = APIRouter(prefix="/api", tags=["decisions"])
+
+    @router.get("/models", summary="All models with versions, queues and latency")
+    def all_models() -> Response:
+        return json_response(models.models() if models is not None else [])
+
+    @router.get("/activity", summary="Alerts, actions and their results, numbered above `after`")
+    def happened(after: Annotated[int, Query(ge=0)] = 0, limit: Limit = 200) -> Response:
+        return json_response(activity.activities(after, limit) if activity is not None else [])
+
+    return router
+
+
 def stream_routes(
-    view: FlowView, frames: FrameSource, hub: Hub, encoder: Encoder, closing: asyncio.Event
+    frames: FrameSource, hub: Hub, encoder: Encoder, closing: asyncio.Event
 ) -> APIRouter:
     """Return what shows frames."""
     router = APIRouter(tags=["streams"])
@@ -137,23 +151,34 @@ def stream_routes(
         return json_response([stream.status() for stream in hub.streams()])
 
     @router.get("/video", summary="Live pictures of the first stream with images (MJPEG)")
-    def first_video(quality: Quality = 80, width: Width = None, fps: Rate = None) -> Response:
-        return MjpegResponse(hub, _shown(hub.default()), encoder, Picture(quality, width, fps))
+    def first_video(
+        quality: Quality = 80, width: Width = None, fps: Rate = None, overlay: Overlay = True
+    ) -> Response:
+        picture = Picture(quality, width, fps, overlay)
+        return MjpegResponse(hub, _shown(hub.default()), encoder, picture)
 
     @router.get("/video/{topic}", summary="Live pictures of a stream (MJPEG)")
-    def video(topic: str, quality: Quality = 80, width: Width = None, fps: Rate = None) -> Response:
+    def video(
+        topic: str,
+        quality: Quality = 80,
+        width: Width = None,
+        fps: Rate = None,
+        overlay: Overlay = True,
+    ) -> Response:
         stream = _shown(hub.require(topic))
-        return MjpegResponse(hub, stream, encoder, Picture(quality, width, fps))
+        return MjpegResponse(hub, stream, encoder, Picture(quality, width, fps, overlay))
 
     @router.get("/snapshot/{topic}", summary="The newest picture of a stream")
-    async def snapshot(topic: str, quality: Quality = 90, width: Width = None) -> Response:
+    async def snapshot(
+        topic: str, quality: Quality = 90, width: Width = None, overlay: Overlay = True
+    ) -> Response:
         found = hub.find(topic)
         if found is None:
             frame = await tapped(topic)
             version: object = (frame.epoch, frame.sequence)
         else:
             version, frame = await _newest(found)
-        jpeg = await encoder.jpeg(topic, version, frame, Picture(quality, width))
+        jpeg = await encoder.jpeg(topic, version, frame, Picture(quality, width, None, overlay))
         return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     @router.get("/api/tap/{topic}", summary="The newest frame of any topic, described")
@@ -161,10 +186,6 @@ def stream_routes(
         found = hub.find(topic)
         frame = found.newest()[1] if found is not None else None
         return json_response(_description(frame or await tapped(topic)))
-
-    @router.websocket("/ws/stats")
-    async def stats(socket: WebSocket) -> None:
-        await send_stats(socket, view, hub, closing)
 
     return router
 

@@ -14,13 +14,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from edgeflow.config import settings
-from edgeflow.core.ports import FlowView, FrameSource
+from edgeflow.core.ports import ActivityView, FlowView, FrameSource, ModelView
 from edgeflow.errors import EdgeFlowError
 from edgeflow.web.access import Access, AccessRules
-from edgeflow.web.api import flow_routes, health_routes, stream_routes
+from edgeflow.web.api import activity_routes, flow_routes, health_routes, stream_routes
 from edgeflow.web.mjpeg import Encoder
 from edgeflow.web.own_routes import BodyLimit, CustomRoute, add_own_routes
 from edgeflow.web.problems import on_problem, problem_response
+from edgeflow.web.stats import Feed, stats_routes
 from edgeflow.web.streams import Hub
 
 __all__ = ["build", "declare"]
@@ -42,10 +43,20 @@ def build(
     rules: AccessRules,
     closing: asyncio.Event,
     routes: Sequence[CustomRoute] = (),
+    models: ModelView | None = None,
+    activity: ActivityView | None = None,
 ) -> ASGIApp:
     """Return the ASGI application of one gateway, access rules and all."""
     app = declare(
-        app_name, view=view, frames=frames, hub=hub, encoder=encoder, closing=closing, routes=routes
+        app_name,
+        view=view,
+        frames=frames,
+        hub=hub,
+        encoder=encoder,
+        closing=closing,
+        routes=routes,
+        models=models,
+        activity=activity,
     )
     return Access(BodyLimit(app, settings.MAX_FRAME_BYTES), rules)
 
@@ -59,6 +70,8 @@ def declare(
     encoder: Encoder,
     closing: asyncio.Event,
     routes: Sequence[CustomRoute] = (),
+    models: ModelView | None = None,
+    activity: ActivityView | None = None,
 ) -> FastAPI:
     """Return every route of one gateway.
 
@@ -73,7 +86,9 @@ def declare(
     )
     app.include_router(health_routes(view))
     app.include_router(flow_routes(view))
-    app.include_router(stream_routes(view, frames, hub, encoder, closing))
+    app.include_router(activity_routes(models, activity))
+    app.include_router(stream_routes(frames, hub, encoder, closing))
+    app.include_router(stats_routes(lambda: Feed(view, hub, models, activity), closing))
     _add_pages(app)
     add_own_routes(app, routes)
     app.add_exception_handler(EdgeFlowError, on_problem)

@@ -4,7 +4,10 @@ OpenCV's own thread pool is process-wide and belongs to the app, so its size is 
 ``imencode`` uses one thread, and the encoder bounds how many run at once.
 """
 
+from collections.abc import Mapping
 from typing import Any
+
+from edgeflow.web.overlay import draw
 
 __all__ = ["JPEG_MAGIC", "encode_jpeg", "is_image", "jpeg_bytes"]
 
@@ -46,27 +49,50 @@ def is_image(data: Any, meta: dict[str, Any]) -> bool:
     return is_map and channels == 1 and min(shape[:2]) >= MIN_MAP_SIDE
 
 
-def encode_jpeg(array: Any, quality: int, width: int | None) -> bytes:
-    """Return an array that ``is_image`` accepts as JPEG.
+def encode_jpeg(
+    array: Any, quality: int, width: int | None, overlay: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return an array that ``is_image`` accepts, or JPEG bytes, as JPEG.
 
     Args:
         array: the picture; not changed.
         quality: 1 to 100.
         width: pixels to shrink to, keeping the aspect ratio; never enlarges.
+        overlay: meta whose detections and zones are drawn over a copy; None for none.
 
     Raises:
         ValueError: OpenCV cannot encode it.
     """
     import cv2
 
-    picture = _displayable(array)
-    if width is not None and width < picture.shape[1]:
-        height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    picture = _displayable(_decoded(array) if isinstance(array, bytes) else array)
+    full = picture.shape[1]
+    if width is not None and width < full:
+        height = max(1, round(picture.shape[0] * width / full))
         picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    if overlay is not None:
+        picture = _coloured_copy(picture)
+        draw(picture, overlay, scale=picture.shape[1] / full)
     done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError(f"OpenCV cannot encode {array.dtype}{list(array.shape)} as JPEG")
     return bytes(encoded.data)
+
+
+def _decoded(jpeg: bytes) -> Any:
+    import cv2
+    import numpy as np
+
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError("the JPEG is damaged")
+    return picture
+
+
+def _coloured_copy(picture: Any) -> Any:
+    import cv2
+
+    return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR) if picture.ndim == 2 else picture.copy()
 
 
 def _displayable(picture: Any) -> Any:

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from edgeflow.core.frame import Frame
 from edgeflow.web.images import encode_jpeg, is_image, jpeg_bytes
+from edgeflow.web.overlay import has_overlay
 from edgeflow.web.problems import Problem
 from edgeflow.web.streams import Hub, Stream, Viewer
 
@@ -21,11 +22,12 @@ MAX_PICTURES = 256
 
 
 class Picture(NamedTuple):
-    """How a viewer wants the pictures: JPEG quality, largest width, largest rate."""
+    """How a viewer wants the pictures: JPEG quality, largest width, largest rate, with boxes."""
 
     quality: int = 80
     width: int | None = None
     fps: float | None = None
+    overlay: bool = True
 
 
 def no_image(topic: str) -> Problem:
@@ -42,7 +44,9 @@ class Encoder:
 
     def __init__(self, threads: int = 2) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="edgeflow-jpeg")
-        self._latest: dict[tuple[str, int, int | None], tuple[object, asyncio.Future[bytes]]] = {}
+        self._latest: dict[
+            tuple[str, int, int | None, bool], tuple[object, asyncio.Future[bytes]]
+        ] = {}
         self.encoded = 0
 
     async def jpeg(self, topic: str, version: object, frame: Frame, picture: Picture) -> bytes:
@@ -57,17 +61,19 @@ class Encoder:
         Raises:
             Problem: 415, it is not an image.
         """
+        overlay = frame.meta if picture.overlay and has_overlay(frame.meta) else None
         ready = jpeg_bytes(frame.data, frame.meta)
-        if ready is not None:
+        if ready is not None and overlay is None:
             return ready
         if not is_image(frame.data, frame.meta):
             raise no_image(topic)
-        key = (topic, picture.quality, picture.width)
+        key = (topic, picture.quality, picture.width, overlay is not None)
         known = self._latest.get(key)
         if known is None or known[0] != version:
             self.encoded += 1
+            source = frame.data if ready is None else ready
             job = asyncio.get_running_loop().run_in_executor(
-                self._threads, encode_jpeg, frame.data, picture.quality, picture.width
+                self._threads, encode_jpeg, source, picture.quality, picture.width, overlay
             )
             known = self._latest[key] = (version, job)
             if len(self._latest) > MAX_PICTURES:

@@ -12,7 +12,7 @@ import structlog
 import uvicorn
 
 from edgeflow.core.frame import Frame
-from edgeflow.core.ports import FlowView, FrameSource
+from edgeflow.core.ports import ActivityView, FlowView, FrameSource, ModelView
 from edgeflow.errors import ConfigError
 from edgeflow.web.access import AccessRules
 from edgeflow.web.application import build
@@ -44,6 +44,8 @@ class WebServer:
         view, frames: the running flow.
         routes: the user's own routes.
         max_viewers: open video responses at most.
+        models: the models that the flow uses, if any.
+        activity: what happened, if that is kept.
 
     Raises:
         ConfigError: it cannot listen there.
@@ -60,6 +62,8 @@ class WebServer:
         frames: FrameSource,
         routes: Sequence[CustomRoute] = (),
         max_viewers: int = 64,
+        models: ModelView | None = None,
+        activity: ActivityView | None = None,
     ) -> None:
         self.hub = Hub(channels, max_viewers=max_viewers)
         self.encoder = Encoder()
@@ -75,6 +79,8 @@ class WebServer:
             rules=self.rules,
             closing=self._closing,
             routes=routes,
+            models=models,
+            activity=activity,
         )
         config = uvicorn.Config(
             application,

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgeflow.config import settings
 from edgeflow.core.frame import Frame
+from edgeflow.core.ports import ActivityView, ModelView
 from edgeflow.errors import ConfigError
 from edgeflow.nodes.gateway.interfaces.base import GatewayContext, Interface
+from edgeflow.observe.activity import activities
 
 if TYPE_CHECKING:
     from edgeflow.web.server import WebServer
@@ -23,12 +25,24 @@ class WebInterface(Interface):
         port: port to listen on; 0 takes a free one, which ``port`` then tells.
         host: address to bind; default ``EDGEFLOW_BIND`` (loopback). Wider needs a token.
         max_viewers: open video responses at most.
+        models: the models to show, if the flow uses some.
+        activity: alerts and actions to show; those of this process if not given.
     """
 
-    def __init__(self, port: int = 8000, host: str | None = None, *, max_viewers: int = 64) -> None:
+    def __init__(
+        self,
+        port: int = 8000,
+        host: str | None = None,
+        *,
+        max_viewers: int = 64,
+        models: ModelView | None = None,
+        activity: ActivityView = activities,
+    ) -> None:
         self.port = port
         self.host = host
         self._max_viewers = max_viewers
+        self._models = models
+        self._activity = activity
         self._routes: list[tuple[str, Callable[..., Any], tuple[str, ...]]] = []
         self._server: WebServer | None = None
 
@@ -68,6 +82,8 @@ class WebInterface(Interface):
             frames=context.frames,
             routes=[CustomRoute(*route) for route in self._routes],
             max_viewers=self._max_viewers,
+            models=self._models,
+            activity=self._activity,
         )
         self.port = self._server.port
 

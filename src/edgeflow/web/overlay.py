@@ -1,0 +1,123 @@
+"""What a frame's meta says about its picture, drawn over a copy of it for viewers only.
+
+``meta["detections"]``: dicts with ``label``, ``confidence`` and ``bbox`` (x1, y1, x2, y2 in pixels
+of the frame). ``meta["zones"]``: dicts with ``name`` and ``polygon`` (points x, y from 0 to 1),
+and ``active`` when something is in it. Whatever does not look like that is left out.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["draw", "has_overlay"]
+
+MAX_DRAWN = 200
+"""Boxes and zones drawn at most; more would hide the picture."""
+MAX_POINTS = 256
+ZONE_COLOUR = (235, 190, 80)
+ACTIVE_COLOUR = (60, 120, 255)
+ZONE_INK = 0.22
+"""Share of the zone's colour inside it."""
+
+# Blue, green, red; far enough apart to be told from each other on video.
+PALETTE = (
+    (80, 220, 80), (60, 170, 255), (255, 140, 90), (200, 90, 230),
+    (90, 220, 230), (140, 120, 255), (230, 200, 60), (120, 200, 160),
+)  # fmt: skip
+
+Image = npt.NDArray[np.uint8]
+
+
+def has_overlay(meta: Mapping[str, Any]) -> bool:
+    """Tell whether there is anything to draw."""
+    return bool(meta.get("detections") or meta.get("zones"))
+
+
+def draw(image: Image, meta: Mapping[str, Any], scale: float = 1.0) -> None:
+    """Draw zones, then boxes with labels, in place.
+
+    Args:
+        image: uint8 (height, width, 3), BGR, writable.
+        meta: of the frame.
+        scale: pixels of ``image`` per pixel of the frame.
+    """
+    thickness = max(1, round(max(image.shape[:2]) / 420))
+    for name, points, active in _zones(meta.get("zones"), image):
+        _draw_zone(image, name, points, active, thickness)
+    for label, confidence, box in _boxes(meta.get("detections"), scale):
+        _draw_box(image, label, confidence, box, thickness)
+
+
+def _zones(zones: Any, image: Image) -> Iterator[tuple[str, npt.NDArray[np.int32], bool]]:
+    height, width = image.shape[:2]
+    for zone in _dicts(zones):
+        try:
+            points = np.array(zone["polygon"], float).reshape(-1, 2)
+        except (KeyError, TypeError, ValueError):
+            continue
+        if 3 <= len(points) <= MAX_POINTS and np.isfinite(points).all():
+            pixels = (points.clip(0, 1) * (width - 1, height - 1)).round().astype(np.int32)
+            yield str(zone.get("name", "")), pixels, bool(zone.get("active"))
+
+
+def _boxes(detections: Any, scale: float) -> Iterator[tuple[str, float, tuple[int, int, int, int]]]:
+    for found in _dicts(detections):
+        try:
+            corners = [float(value) * scale for value in found["bbox"]]
+            confidence = float(found.get("confidence", 1.0))
+        except (KeyError, TypeError, ValueError):
+            continue
+        if len(corners) == 4 and all(math.isfinite(c) and abs(c) < 1e6 for c in corners):
+            left, top, right, bottom = (round(corner) for corner in corners)
+            yield str(found.get("label", "")), confidence, (left, top, right, bottom)
+
+
+def _dicts(values: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(values, list | tuple):
+        yield from (value for value in values[:MAX_DRAWN] if isinstance(value, Mapping))
+
+
+def _draw_zone(
+    image: Image, name: str, points: npt.NDArray[np.int32], active: bool, thickness: int
+) -> None:
+    import cv2
+
+    colour = ACTIVE_COLOUR if active else ZONE_COLOUR
+    left, top, width, height = cv2.boundingRect(points)
+    inside = image[top : top + height, left : left + width]
+    tinted = inside.copy()
+    cv2.fillPoly(tinted, [points - (left, top)], colour)
+    cv2.addWeighted(tinted, ZONE_INK, inside, 1 - ZONE_INK, 0, dst=inside)
+    cv2.polylines(image, [points], True, colour, thickness, cv2.LINE_AA)
+    if name:
+        _write(image, name, (left + 2 * thickness, top + height - 3 * thickness), colour, thickness)
+
+
+def _draw_box(
+    image: Image, label: str, confidence: float, box: tuple[int, int, int, int], thickness: int
+) -> None:
+    import cv2
+
+    colour = PALETTE[crc32(label.encode()) % len(PALETTE)]
+    left, top, right, bottom = box
+    cv2.rectangle(image, (left, top), (right, bottom), colour, thickness, cv2.LINE_AA)
+    text = f"{label} {confidence:.2f}" if label else f"{confidence:.2f}"
+    above = top - 2 * thickness
+    baseline = above if above > 12 * thickness else top + 12 * thickness
+    _write(image, text, (max(0, left), baseline), colour, thickness)
+
+
+def _write(
+    image: Image, text: str, origin: tuple[int, int], colour: tuple[int, int, int], thickness: int
+) -> None:
+    import cv2
+
+    scale = max(0.36, max(image.shape[:2]) / 1300)
+    shown = text[:60].encode("ascii", "replace").decode()
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    for ink, width in (((0, 0, 0), thickness + 2), (colour, thickness)):
+        cv2.putText(image, shown, origin, font, scale, ink, width, cv2.LINE_AA)
