@@ -162,7 +162,52 @@ export function message(logs) {
     stream("climate", { kind: "data", shape: null, fps: 0, age_s: 95, stalled: true }),
     stream("vitals", { kind: "data", shape: null, fps: 2, age_s: 0.3 }),
   ];
-  return { status: flow, paths, logs, streams };
+  return { status: flow, paths, logs, streams, models: models(t), activity: happened(t) };
+}
+
+function models(t) {
+  const model = (name, more) => ({
+    name, state: "ready", version: "1", versions: ["1"], device: "cpu", engine: "onnx", pinned: false,
+    instances: 1, queue_depth: 0, queue_capacity: 64, requests: Math.round((t - started) * 11), errors: 0,
+    rejected: 0, late: 0, cancelled: 0, rate: 0, p50_ms: 0, p99_ms: 0, compute_p50_ms: 0, breaker: "",
+    inputs: [], outputs: [], last_error: null, ...more,
+  });
+  return [
+    model("yolov5n_coco", {
+      version: "3", versions: ["1", "2", "3"], pinned: true, instances: 2, device: "cuda", queue_depth: Math.round(wave(t, 9, 0, 30)),
+      rate: wave(t, 9, 24, 31), p50_ms: 24.1, p99_ms: 41.8, compute_p50_ms: 21.6, late: 4,
+      inputs: ["images: float16[1, 3, 640, 640]"], outputs: ["output: float32[1, 3549, 85]"],
+    }),
+    model("mobilenet_v2_cls", { rate: 998, p50_ms: 0.31, p99_ms: 2.2, compute_p50_ms: 0.01, requests: 1_204_551, inputs: ["input: float32[?, 3]"], outputs: ["logits: float32[?, 3]"] }),
+    model("door_state", { state: "failed", version: "7", versions: ["6", "7"], errors: 3, last_error: "models/door_state/7/model.onnx: cannot be loaded as an ONNX model: protobuf parsing failed" }),
+    model("remote_reid", { state: "unreachable", engine: "remote", device: "10.0.0.7:8008", breaker: "open", rejected: 512, last_error: "10.0.0.7:8008 does not answer" }),
+  ];
+}
+
+const entries = [];
+let nextAct = 0;
+function happened(t) {
+  const entry = (time, more) => {
+    entries.push({ number: entries.length + 1, time, kind: "alert", level: "info", text: "", pipeline: "", agent: "", dispatcher: "", target: "", sensor: "", ok: null, latency_ms: null, detail: {}, ...more });
+  };
+  if (entries.length === 0) nextAct = t - 590;
+  while (nextAct < t) {
+    const pick = Math.random();
+    const door = { pipeline: "frontdoor-vision", agent: "frontdoor_guard", sensor: "sensors/floor1/cam1/frame" };
+    const air = { pipeline: "env-quality", agent: "air_quality_alert", sensor: "sensors/floor1/lab/env" };
+    if (pick < 0.45) {
+      entry(nextAct, { ...door, text: "person in zone frontdoor for 1.2 s", detail: { zone: "frontdoor", count: 1, detections: [{ label: "person", confidence: 0.81, bbox: [212, 96, 330, 440] }] } });
+      entry(nextAct + 0.02, { ...door, kind: "action", text: "published to actuators/frontdoor", dispatcher: "mqtt_actuators", target: "actuators/frontdoor", ok: true, latency_ms: wave(nextAct, 50, 31, 48) });
+    } else if (pick < 0.85) {
+      const co2 = Math.round(wave(nextAct, 60, 790, 940));
+      entry(nextAct, { ...air, level: "warning", text: `co2_ppm ${co2} is above 800`, detail: { metric: "co2_ppm", value: co2, threshold: 800 } });
+      entry(nextAct + 0.004, { ...air, kind: "action", text: "logged", dispatcher: "log", ok: true, latency_ms: 4.2 });
+    } else if (pick < 0.95) {
+      entry(nextAct, { ...air, kind: "action", level: "error", text: "webhook https://hooks.example/air: 503 after 4 attempts", dispatcher: "teams", target: "https://hooks.example/air", ok: false, latency_ms: 5210 });
+    } else entry(nextAct, { kind: "reload", text: "pipelines.yaml was read again: 2 pipelines, 3 agents" });
+    nextAct += 4 + Math.random() * 14;
+  }
+  return entries.slice(-200);
 }
 
 let number = 0;

@@ -5,18 +5,22 @@ import { useEffect } from "preact/hooks";
 
 import { ago } from "./state/format";
 import { route, routeTo, VIEWS, type View } from "./state/route";
-import { connection, lostFor, status, updatedAt } from "./state/store";
+import { connection, decides, lostFor, status, updatedAt } from "./state/store";
 import { Head } from "./ui/head";
 import { Icon } from "./ui/icons";
 import { Empty } from "./ui/parts";
 import { TokenPrompt } from "./ui/token";
+import { ActivityView } from "./views/activity";
 import { Latency } from "./views/latency";
 import { Live } from "./views/live";
 import { Logs } from "./views/logs";
+import { Models } from "./views/models";
 import { Topology } from "./views/topology";
 
 const PAGES: Record<View, () => JSX.Element> = {
   live: Live,
+  activity: ActivityView,
+  models: Models,
   topology: Topology,
   latency: Latency,
   logs: Logs,
@@ -24,6 +28,8 @@ const PAGES: Record<View, () => JSX.Element> = {
 
 const TITLES: Record<View, string> = {
   live: "Live",
+  activity: "Activity",
+  models: "Models",
   topology: "Topology",
   latency: "Latency",
   logs: "Logs",
@@ -68,7 +74,7 @@ function Body({ view, retry }: { view: View; retry: () => void }): JSX.Element {
 function Nav({ view }: { view: View }): JSX.Element {
   return (
     <nav class="nav" aria-label="Views">
-      {VIEWS.map((each) => (
+      {shownViews().map((each) => (
         <a key={each} href={routeTo(each)} aria-current={each === view ? "page" : undefined}>
           <Icon name={each} />
           {TITLES[each]}
@@ -76,6 +82,12 @@ function Nav({ view }: { view: View }): JSX.Element {
       ))}
     </nav>
   );
+}
+
+/** Activity and models only where a flow has some; a view that is open stays in the list. */
+function shownViews(): readonly View[] {
+  const own = route.value.view;
+  return VIEWS.filter((each) => decides.value || each === own || (each !== "activity" && each !== "models"));
 }
 
 function LostBanner({ retry }: { retry: () => void }): JSX.Element | null {
@@ -91,13 +103,13 @@ function LostBanner({ retry }: { retry: () => void }): JSX.Element | null {
   );
 }
 
-/** Keys 1 to 4 switch between the views, unless something is being typed. */
+/** The number keys switch between the views, unless something is being typed. */
 function useViewKeys(): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const typing = event.target instanceof HTMLElement && event.target.closest("input,select,textarea");
       if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-      const view = VIEWS[Number(event.key) - 1];
+      const view = shownViews()[Number(event.key) - 1];
       if (view) location.hash = routeTo(view);
     };
     addEventListener("keydown", onKey);

@@ -10,6 +10,8 @@ import { followTheme } from "./state/theme";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/live.css";
+import "./styles/activity.css";
+import "./styles/models.css";
 import "./styles/topology.css";
 import "./styles/latency.css";
 import "./styles/logs.css";

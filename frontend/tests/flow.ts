@@ -1,6 +1,6 @@
 /** Small statuses for the tests. */
 
-import type { FlowStatus, LinkStatus, LogLine, NodeStatus, PathLatency, StatsMessage, StreamStatus } from "../src/state/types";
+import type { Activity, FlowStatus, LinkStatus, LogLine, NodeStatus, PathLatency, StatsMessage, StreamStatus } from "../src/state/types";
 
 export function node(name: string, more: Partial<NodeStatus> = {}): NodeStatus {
   return {
@@ -69,5 +69,12 @@ export function path(segments: PathLatency["segments"], bottleneck: string): Pat
 }
 
 export function message(more: Partial<StatsMessage> = {}): StatsMessage {
-  return { status: flow(), paths: [], logs: [], streams: [], ...more };
+  return { status: flow(), paths: [], logs: [], streams: [], models: [], activity: [], ...more };
+}
+
+export function entry(number: number, more: Partial<Activity> = {}): Activity {
+  return {
+    number, time: number, kind: "alert", level: "info", text: "", pipeline: "", agent: "",
+    dispatcher: "", target: "", sensor: "", ok: null, latency_ms: null, detail: {}, ...more,
+  };
 }

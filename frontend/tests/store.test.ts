@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { parseRoute, routeTo } from "../src/state/route";
-import { appendLines, filterLines, NO_FILTER } from "../src/state/logs";
+import { filterLines, NO_FILTER } from "../src/state/logs";
+import { append } from "../src/state/numbered";
 import { Series } from "../src/state/history";
 import { apply, logs, merge, nodeHistory, status } from "../src/state/store";
 import { flow, line, message, node } from "./flow";
@@ -37,11 +38,11 @@ describe("store", () => {
 
 describe("log lines", () => {
   it("are bounded, in order, each once; earlier ones go in front", () => {
-    const known = appendLines([], [line(5), line(6)]);
-    expect(appendLines(known, [line(3), line(5), line(7)]).map((each) => each.number)).toEqual([3, 5, 6, 7]);
-    expect(appendLines([line(1), line(9)], [line(4)]).map((each) => each.number)).toEqual([1, 4, 9]);
-    expect(appendLines(known, [line(7), line(8)], 3).map((each) => each.number)).toEqual([6, 7, 8]);
-    expect(appendLines(known, [line(6)])).toBe(known);
+    const known = append([], [line(5), line(6)], 100);
+    expect(append(known, [line(3), line(5), line(7)], 100).map((each) => each.number)).toEqual([3, 5, 6, 7]);
+    expect(append([line(1), line(9)], [line(4)], 100).map((each) => each.number)).toEqual([1, 4, 9]);
+    expect(append(known, [line(7), line(8)], 3).map((each) => each.number)).toEqual([6, 7, 8]);
+    expect(append(known, [line(6)], 100)).toBe(known);
   });
 
   it("are filtered by words, level and node", () => {

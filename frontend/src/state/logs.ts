@@ -1,4 +1,4 @@
-/** A bounded list of log lines and the filter over it. */
+/** The filter over log lines. */
 
 import { fieldsText } from "./format";
 import type { LogLine } from "./types";
@@ -12,22 +12,6 @@ export function levelRank(level: string): number {
   const rank = LEVELS.indexOf(level as (typeof LEVELS)[number]);
   if (rank >= 0) return rank;
   return level === "critical" ? 3 : 1;
-}
-
-/** Merge new lines by their number, skip those known, keep the newest `capacity`. */
-export function appendLines(
-  known: readonly LogLine[],
-  fresh: readonly LogLine[],
-  capacity = LOG_CAPACITY,
-): readonly LogLine[] {
-  const newest = known[known.length - 1]?.number ?? -Infinity;
-  if (fresh.every((line) => line.number > newest)) {
-    return fresh.length === 0 ? known : [...known, ...fresh].slice(-capacity);
-  }
-  const numbers = new Set(known.map((line) => line.number));
-  const missing = fresh.filter((line) => !numbers.has(line.number));
-  if (missing.length === 0) return known;
-  return [...known, ...missing].sort((a, b) => a.number - b.number).slice(-capacity);
 }
 
 export interface LogFilter {

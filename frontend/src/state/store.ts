@@ -2,15 +2,19 @@
 
 import { batch, computed, effect, signal } from "@preact/signals";
 
+import { ACTIVITY_CAPACITY } from "./activity";
 import { allowed, getJson, socketAddress } from "./api";
 import { Connection, type ConnectionState, type Socket } from "./connection";
 import { type Health, health as healthOf, totals as totalsOf, type Totals } from "./health";
 import { History } from "./history";
-import { appendLines, LOG_CAPACITY } from "./logs";
+import { LOG_CAPACITY } from "./logs";
+import { append } from "./numbered";
 import type {
+  Activity,
   FlowGraph,
   FlowStatus,
   LogLine,
+  ModelStatus,
   PathLatency,
   StatsMessage,
   StreamStatus,
@@ -21,6 +25,8 @@ export const status = signal<FlowStatus | null>(null);
 export const streams = signal<readonly StreamStatus[]>([]);
 export const paths = signal<readonly PathLatency[]>([]);
 export const logs = signal<readonly LogLine[]>([]);
+export const models = signal<readonly ModelStatus[]>([]);
+export const activity = signal<readonly Activity[]>([]);
 export const graph = signal<FlowGraph | null>(null);
 /** Local time of the last message, in milliseconds; 0 before the first. */
 export const updatedAt = signal(0);
@@ -32,6 +38,8 @@ export const health = computed<Health | null>(() =>
 export const totals = computed<Totals | null>(() =>
   status.value ? totalsOf(status.value, streams.value) : null,
 );
+/** True for a flow with models or agents. */
+export const decides = computed(() => models.value.length > 0 || activity.value.length > 0);
 /** Names and kinds only: changes when a stream appears, not with every figure. */
 export const streamKeys = computed(() =>
   streams.value.map((stream) => `${stream.kind}:${stream.topic}`).join("\n"),
@@ -51,6 +59,7 @@ export function apply(message: StatsMessage): void {
       started = flow.started;
       nodeHistory.clear();
       logs.value = [];
+      activity.value = [];
       graphWanted = true;
     }
     for (const node of flow.nodes) {
@@ -61,7 +70,9 @@ export function apply(message: StatsMessage): void {
     status.value = flow;
     streams.value = message.streams;
     paths.value = message.paths;
-    logs.value = appendLines(logs.value, message.logs);
+    logs.value = append(logs.value, message.logs, LOG_CAPACITY);
+    models.value = message.models;
+    activity.value = append(activity.value, message.activity, ACTIVITY_CAPACITY);
     updatedAt.value = Date.now();
   });
   if (graphWanted) void loadGraph();
@@ -76,7 +87,7 @@ async function loadGraph(): Promise<void> {
     ]);
     batch(() => {
       graph.value = declared;
-      logs.value = appendLines(logs.value, Array.isArray(earlier) ? earlier : earlier.logs);
+      logs.value = append(logs.value, Array.isArray(earlier) ? earlier : earlier.logs, LOG_CAPACITY);
     });
   } catch {
     graphWanted = true;
@@ -86,7 +97,11 @@ async function loadGraph(): Promise<void> {
 /** Merge what arrived since the last paint, so a burst or a hidden tab costs one update. */
 export function merge(pending: StatsMessage | null, next: StatsMessage): StatsMessage {
   if (!pending || pending.status.started !== next.status.started) return next;
-  return { ...next, logs: [...pending.logs, ...next.logs].slice(-LOG_CAPACITY) };
+  return {
+    ...next,
+    logs: [...pending.logs, ...next.logs].slice(-LOG_CAPACITY),
+    activity: [...pending.activity, ...next.activity].slice(-ACTIVITY_CAPACITY),
+  };
 }
 
 /** Connect and keep the signals current; returns the connection for retries and for stopping. */

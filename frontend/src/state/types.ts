@@ -102,12 +102,58 @@ export interface StreamStatus {
   stalled: boolean;
 }
 
+/** One model; `breaker` is empty where no circuit breaker guards it. */
+export interface ModelStatus {
+  name: string;
+  state: string;
+  version: string;
+  versions: string[];
+  device: string;
+  engine: string;
+  pinned: boolean;
+  instances: number;
+  queue_depth: number;
+  queue_capacity: number;
+  requests: number;
+  errors: number;
+  rejected: number;
+  late: number;
+  cancelled: number;
+  rate: number;
+  p50_ms: number;
+  p99_ms: number;
+  compute_p50_ms: number;
+  breaker: string;
+  inputs: string[];
+  outputs: string[];
+  last_error: string | null;
+}
+
+/** Something that happened: an alert, an action with its result, a trip. */
+export interface Activity {
+  number: number;
+  time: number;
+  kind: string;
+  level: string;
+  text: string;
+  pipeline: string;
+  agent: string;
+  dispatcher: string;
+  target: string;
+  sensor: string;
+  ok: boolean | null;
+  latency_ms: number | null;
+  detail: Record<string, unknown>;
+}
+
 /** One message of `/ws/stats`. */
 export interface StatsMessage {
   status: FlowStatus;
   paths: PathLatency[];
   logs: LogLine[];
   streams: StreamStatus[];
+  models: ModelStatus[];
+  activity: Activity[];
 }
 
 export interface GraphNode {
@@ -123,6 +169,7 @@ export interface GraphLink {
   source: string;
   target: string;
   topic: string;
+  output?: string | null;
   qos: string;
   codec: string;
   via: string | null;

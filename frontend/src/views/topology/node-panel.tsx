@@ -6,7 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 
 import { getJson } from "../../state/api";
 import { ago, clock, count, fieldText, millis, rate } from "../../state/format";
-import { appendLines } from "../../state/logs";
+import { append } from "../../state/numbered";
 import { graph, logs, nodeHistory, status } from "../../state/store";
 import type { LogLine, NodeStatus } from "../../state/types";
 import { Chart } from "../../ui/chart";
@@ -103,7 +103,7 @@ function NodeLogs({ name }: { name: string }): JSX.Element {
   const [lines, setLines] = useState<readonly LogLine[]>([]);
   const [open, setOpen] = useState<LogLine | null>(null);
   const own = useComputed(() => logs.value.filter((line) => line.node === name));
-  const add = (fresh: readonly LogLine[]): void => setLines((known) => appendLines(known, fresh, 500));
+  const add = (fresh: readonly LogLine[]): void => setLines((known) => append(known, fresh, 500));
   useEffect(() => {
     getJson<LogLine[] | { logs: LogLine[] }>(`api/logs?node=${encodeURIComponent(name)}&limit=100`)
       .then((answer) => add(Array.isArray(answer) ? answer : answer.logs))
