@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import structlog
 from pydantic import BaseModel, ConfigDict
 
+from edgeflow.core.qos import QoS
 from edgeflow.pipelines.message import EdgeMessage
 
 __all__ = ["BaseConnector", "ConnectorOptions", "RouteOptions"]
@@ -60,13 +61,17 @@ class BaseConnector(ABC):
     Attributes:
         Options: model of its keys in the YAML.
         uses_topics: takes ``topics:`` (a list of ``RouteOptions``, or of a subclass); ``routes``.
+        delivery: how messages go to pipelines that do not say so themselves; an option ``qos`` of
+            1 or more, on a route or on the connector, makes it DURABLE.
         state: ``connecting``, ``connected``, ``waiting`` (to try again), ``ended`` or ``failed``.
         last_error: why it is not connected.
+        dropped: messages lost before anybody took them, because newer ones came.
     """
 
     Options: ClassVar[type[ConnectorOptions]] = ConnectorOptions
     Route: ClassVar[type[RouteOptions]] = RouteOptions
     uses_topics: ClassVar[bool] = False
+    delivery: ClassVar[QoS] = QoS.BALANCED
 
     def __init__(self, name: str, options: Any, routes: tuple[RouteOptions, ...] = ()) -> None:
         self.name = name
@@ -74,6 +79,7 @@ class BaseConnector(ABC):
         self.routes = routes
         self.state = "connecting"
         self.last_error: str | None = None
+        self.dropped = 0
         self.log: Any = structlog.get_logger("edgeflow.connector").bind(connector=name)
 
     async def start(self) -> None:
