@@ -16,10 +16,13 @@ class ProducerNode(Node):
 
     Attributes:
         fps: calls of ``produce`` per second, without drift; None for as fast as the links accept.
+        received_ns: monotonic time at which what ``produce`` returns came in; set it there when
+            waiting for input is not to count as time spent on the frame.
     """
 
     role: ClassVar[Role] = Role.PRODUCER
     fps: float | None = 30
+    received_ns: int | None = None
 
     def produce(self) -> Any:
         """Return an ndarray, bytes, str, dict, ``(data, meta)`` or ``Frame``; None for nothing."""

@@ -108,12 +108,15 @@ class LocalRuntime:
 
     def wait(self) -> None:
         """Return when the flow is over: told to stop, or everything that could end has ended."""
-        while not self.stop_requested.wait(0.1):
-            self._finish_consumers()
-            if all(runner.ended.is_set() for runner in self.runners):
-                return
-            if self._only is None and self._only_failed_left():
-                return
+        while not self.stop_requested.wait(0.1) and not self.is_over():
+            pass
+
+    def is_over(self) -> bool:
+        """Let nodes without sources end; True when everything that could end has ended."""
+        self._finish_consumers()
+        if all(runner.ended.is_set() for runner in self.runners):
+            return True
+        return self._only is None and self._only_failed_left()
 
     def _finish_consumers(self) -> None:
         """Drain each node whose sources have all ended; a gateway serves on until it is told."""

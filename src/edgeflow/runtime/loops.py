@@ -80,8 +80,9 @@ def _produce(run: RunningNode) -> None:
             value = node.produce()
             if value is not None:
                 left = monotonic_ns()
-                add(left - entered)
-                emitter.produced(value, timestamp, Hop(node.name, run.host, entered, left))
+                begun = min(node.received_ns or entered, left)
+                add(left - begun)
+                emitter.produced(value, timestamp, Hop(node.name, run.host, begun, left))
                 stats.frames_out += 1
         except StoppedError:
             raise

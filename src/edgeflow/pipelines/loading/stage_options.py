@@ -1,0 +1,77 @@
+"""Checks the options of a stage in the YAML against the function's signature."""
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from edgeflow.pipelines.loading.validation import check_value, hint_for
+
+__all__ = ["Finding", "check_options"]
+
+Finding = tuple[str | None, str, str]
+"""The option (None for the function itself), what is wrong with it, and what to do."""
+
+
+def check_options(
+    function: Callable[..., Any], options: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Return the options as the function's annotations want them, and what is wrong.
+
+    A stage takes two positional arguments; its options are its keyword-only parameters.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return dict(options), []
+    findings = list(_positional(function, signature))
+    known = {
+        name: parameter
+        for name, parameter in signature.parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    hints = _hints(function)
+    checked: dict[str, Any] = {}
+    for name, value in options.items():
+        if name in known and name in hints:
+            checked[name], problem = check_value(hints[name], value)
+            if problem:
+                findings.append((name, problem, ""))
+        elif name in known or takes_any:
+            checked[name] = value
+        else:
+            findings.append((name, "the stage has no such option", _options_hint(name, known)))
+    for name, parameter in known.items():
+        if parameter.default is parameter.empty and name not in options:
+            findings.append((None, f"the option {name!r} is missing", f"add '{name}: ...'"))
+    return checked, findings
+
+
+def _positional(function: Callable[..., Any], signature: inspect.Signature) -> Iterator[Finding]:
+    plain = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    required = [parameter for parameter in plain if parameter.default is parameter.empty]
+    takes_more = any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
+    if len(required) > 2 or (len(plain) < 2 and not takes_more):
+        name = getattr(function, "__name__", "the function")
+        yield (
+            None,
+            f"{name}{signature} does not take two arguments",
+            "preprocess(message, payload, *, options...) or "
+            "postprocess(response, message, *, options...)",
+        )
+
+
+def _options_hint(name: str, known: Mapping[str, Any]) -> str:
+    return hint_for(name, sorted(known)) if known else "it has no options"
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception:  # noqa: BLE001 - annotations may name anything
+        return {}

@@ -1,0 +1,1 @@
+"""Connectors, pipelines, agents and actions as nodes of the graph."""

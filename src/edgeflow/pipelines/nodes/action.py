@@ -1,0 +1,96 @@
+"""A dispatcher as a sink: carries commands out and tells how that went."""
+
+import time
+
+import structlog
+
+from edgeflow.core.frame import Frame
+from edgeflow.nodes.sink import SinkNode
+from edgeflow.pipelines.declaration import ActionPlan
+from edgeflow.pipelines.envelopes import ActionFrame
+from edgeflow.pipelines.message import ActionResult
+from edgeflow.pipelines.session import Session
+
+__all__ = ["ActionNode"]
+
+START_SECONDS = 30.0
+DISPATCH_SECONDS = 120.0
+STOP_SECONDS = 1.0
+
+
+class ActionNode(SinkNode):
+    """Carries out one action at a time.
+
+    Attributes:
+        plan: the action.
+        session: what the flow shares.
+    """
+
+    plan: ActionPlan
+    session: Session
+
+    def configure(self) -> None:
+        """Start the dispatcher."""
+        session, plan = self.session, self.plan
+        self._dispatcher = plan.kind(plan.name, plan.options)
+        metrics = session.metrics
+        self._outcomes = {
+            ok: metrics.actions.labels(plan.name, "ok" if ok else "failed") for ok in (True, False)
+        }
+        self._seconds = metrics.action_seconds.labels(plan.name)
+        self._latency = metrics.action_latency.labels(plan.name)
+        self._audit = structlog.get_logger("edgeflow.audit").bind(dispatcher=plan.name)
+        session.loop.run(self._dispatcher.start(), START_SECONDS)
+
+    def write(self, frame: Frame) -> None:
+        """Carry out the action of a frame."""
+        assert isinstance(frame, ActionFrame)  # noqa: S101 - only agents lead here
+        started = time.perf_counter()
+        result = self._dispatch(frame)
+        self._seconds.observe(time.perf_counter() - started)
+        latency_ms = self.session.age(frame.message) * 1e3
+        self._latency.observe(latency_ms)
+        self._outcomes[result.ok].inc()
+        self._tell(frame, result, latency_ms)
+        if frame.receipt is not None:
+            frame.receipt.done()
+
+    def teardown(self) -> None:
+        """Stop the dispatcher."""
+        dispatcher = getattr(self, "_dispatcher", None)
+        if dispatcher is not None:
+            self.session.loop.run(dispatcher.stop(), STOP_SECONDS)
+
+    def _dispatch(self, frame: ActionFrame) -> ActionResult:
+        work = self._dispatcher.dispatch(frame.action, agent=frame.agent, pipeline=frame.pipeline)
+        try:
+            result = self.session.loop.run(work, DISPATCH_SECONDS)
+        except Exception as error:  # noqa: BLE001 - a result like any other
+            target = frame.action.target or ""
+            return ActionResult(ok=False, detail=f"{type(error).__name__}: {error}", target=target)
+        return result if isinstance(result, ActionResult) else ActionResult(ok=True)
+
+    def _tell(self, frame: ActionFrame, result: ActionResult, latency_ms: float) -> None:
+        said = result.detail or ("done" if result.ok else "failed")
+        self._audit.log(
+            10 if result.ok else 30,
+            "action_done" if result.ok else "action_failed",
+            agent=frame.agent,
+            pipeline=frame.pipeline,
+            target=result.target,
+            attempts=result.attempts,
+            detail=said,
+        )
+        self.session.tell(
+            "action",
+            f"{self.plan.name}: {said}",
+            level="info" if result.ok else "error",
+            pipeline=frame.pipeline,
+            agent=frame.agent,
+            dispatcher=self.plan.name,
+            target=result.target or frame.action.target or "",
+            sensor=frame.message.sensor_id,
+            ok=result.ok,
+            latency_ms=round(latency_ms, 3),
+            detail={"attempts": result.attempts},
+        )

@@ -1,0 +1,153 @@
+"""The one event loop thread of a flow, and bounded ways into it."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Generic, TypeVar
+
+from edgeflow.errors import PipelineError
+
+__all__ = ["EventLoopThread", "Inbox"]
+
+T = TypeVar("T")
+
+CLOSE_SECONDS = 1.5
+
+
+class EventLoopThread:
+    """An event loop in a thread of its own, for everything async of one flow.
+
+    Args:
+        name: of the thread.
+    """
+
+    def __init__(self, name: str = "edgeflow-loop") -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop; other threads use ``call_soon_threadsafe`` only."""
+        return self._loop
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
+        """Run ``work`` on the loop; callable from any other thread.
+
+        Raises:
+            PipelineError: the loop has ended.
+        """
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise PipelineError("the event loop of the flow has ended") from None
+
+    def run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
+        """Run ``work`` on the loop and wait; it is cancelled after ``timeout`` seconds.
+
+        Raises:
+            TimeoutError: it took too long.
+            PipelineError: the loop has ended.
+        """
+        future = self.spawn(work)
+        try:
+            return future.result(timeout)
+        except concurrent.futures.CancelledError:
+            raise PipelineError("the event loop of the flow has ended") from None
+        except TimeoutError:
+            if future.cancel():
+                raise TimeoutError(f"no answer within {timeout:g} s") from None
+            raise
+
+    def close(self) -> bool:
+        """Cancel what still runs, end the thread; return whether it ended. Idempotent."""
+        if self._thread.ident is None:  # never started
+            self._loop.close()
+            return True
+        with contextlib.suppress(RuntimeError):  # closed already
+            self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CLOSE_SECONDS + 0.5)
+        return not self._thread.is_alive()
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        with contextlib.suppress(RuntimeError):
+            if tasks:
+                self._loop.run_until_complete(asyncio.wait(tasks, timeout=CLOSE_SECONDS))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+
+class Inbox(Generic[T]):
+    """A bounded queue from the event loop to a thread.
+
+    Args:
+        loop: where ``put`` is awaited.
+        capacity: items held; then ``put`` waits.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, capacity: int = 16) -> None:
+        self._loop = loop
+        self._capacity = capacity
+        self._items: deque[T] = deque()
+        self._filled = threading.Condition()
+        self._room = asyncio.Event()
+        self._waiting = False
+        self._closed = False
+
+    async def put(self, item: T) -> None:
+        """Add an item once there is room."""
+        while not self._offer(item):
+            await self._room.wait()
+
+    def get(self, timeout: float) -> T | None:
+        """Return the next item, or None after ``timeout`` seconds or once closed and empty."""
+        with self._filled:
+            if not self._items and not self._closed:
+                self._filled.wait(timeout)
+            if not self._items:
+                return None
+            item = self._items.popleft()
+            if self._waiting and len(self._items) <= self._capacity // 2:
+                self._waiting = False
+                with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
+                    self._loop.call_soon_threadsafe(self._room.set)
+        return item
+
+    def close(self) -> None:
+        """Let ``get`` return at once when nothing is left. Any thread may call it."""
+        with self._filled:
+            self._closed = True
+            self._filled.notify_all()
+
+    @property
+    def drained(self) -> bool:
+        """True once closed and empty."""
+        with self._filled:
+            return self._closed and not self._items
+
+    def _offer(self, item: T) -> bool:
+        with self._filled:
+            if len(self._items) >= self._capacity:
+                self._room.clear()
+                self._waiting = True
+                return False
+            self._items.append(item)
+            self._filled.notify()
+        return True

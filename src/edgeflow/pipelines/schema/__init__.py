@@ -1,0 +1,1 @@
+"""The models that a ``pipelines.yaml`` is checked against."""
