@@ -1,1 +1,1 @@
-"""Models on disk: versions, hot reload, rollback."""
+"""Models on disk: names, versions, metadata, and what has changed."""

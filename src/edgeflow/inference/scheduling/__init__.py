@@ -1,1 +1,1 @@
-"""Who is computed when: queues, priorities, deadlines, batches."""
+"""Who is computed when: queues, priorities, deadlines, batches, and the cores they share."""

@@ -1,0 +1,368 @@
+"""One model of a service: which versions are loaded, what waits for one, and how it went."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from edgeflow.core.status import Activity, ModelStatus
+from edgeflow.errors import (
+    CancelledError,
+    EdgeFlowError,
+    EngineError,
+    OverloadedError,
+    UnknownModelError,
+    did_you_mean,
+)
+from edgeflow.inference.binding import Binding
+from edgeflow.inference.engines.base import Engine
+from edgeflow.inference.engines.open import open_engine
+from edgeflow.inference.repository.files import ModelFiles, VersionFile
+from edgeflow.inference.scheduling.counters import Counters, add_totals
+from edgeflow.inference.scheduling.job import Job
+from edgeflow.inference.scheduling.lane import Lane, LaneOptions
+from edgeflow.inference.scheduling.workers import Crew
+from edgeflow.inference.service import ModelInfo
+from edgeflow.observe.activity import activities
+
+__all__ = ["Hosted", "Loaded"]
+
+log = structlog.get_logger(__name__)
+
+TRIED = 3
+"""Versions tried, newest first, until one can be loaded."""
+
+RETRY_S = 5.0
+"""How long a version that could not be loaded is not tried again by itself."""
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A version that can answer."""
+
+    file: VersionFile
+    lane: Lane
+    binding: Binding
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Failure:
+    file: VersionFile
+    at: float
+    error: EdgeFlowError
+
+
+class Hosted:
+    """One model.
+
+    Args:
+        files: as it lies on disk.
+        crew: who computes on the cores.
+        now: monotonic seconds.
+    """
+
+    def __init__(
+        self, files: ModelFiles, crew: Crew, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.files = files
+        self.counters: dict[str, Counters] = {}
+        self.last_error: str | None = None
+        self._crew = crew
+        self._now = now
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._loaded: dict[str, Loaded] = {}
+        self._active: Loaded | None = None
+        self._waiting: dict[str | None, list[Job]] = {}
+        self._failures: dict[str, _Failure] = {}
+        self._opening = False
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """How requests call it."""
+        return self.files.name
+
+    def loaded(self, version: str | None = None) -> Loaded | None:
+        """Return a version that can answer at once, without a name the active one."""
+        return self._active if version is None else self._loaded.get(version)
+
+    def submit(self, job: Job) -> bool:
+        """Queue a job or answer it; False when its version must be loaded first."""
+        version = job.request.version
+        while (loaded := self.loaded(version)) is not None:
+            try:
+                job.inputs = loaded.binding.inputs(job.request.inputs)
+                job.outputs = loaded.binding.outputs(job.request.outputs)
+            except EdgeFlowError as error:
+                self._counters(loaded.file.version).count_error()
+                job.done(error)
+                return True
+            if loaded.lane.submit(job):
+                return True
+        return False
+
+    def park(self, job: Job) -> bool:
+        """Let a job wait until its version is loaded; True when somebody must load it now."""
+        with self._lock:
+            parked = sum(map(len, self._waiting.values()))
+            room = parked < self.files.settings.queue.capacity and not self._closed
+            first = room and job.request.version not in self._waiting
+            if room:
+                job.holder = self
+                self._waiting.setdefault(job.request.version, []).append(job)
+        if not room:
+            self._counters("").count_rejected()
+            job.done(OverloadedError(f"model {self.name!r}: {parked} requests wait for it to load"))
+        return first
+
+    def withdraw(self, job: Job) -> bool:
+        """Take out a job that waits for its version; False when it waits no more."""
+        with self._lock:
+            waiting = self._waiting.get(job.request.version, [])
+            found = job in waiting
+            if found:
+                waiting.remove(job)
+        if found:
+            self._counters("").count_cancelled()
+        return found
+
+    def load_for_waiting(self, version: str | None) -> None:
+        """Load a version and hand it the jobs that wait for it, or tell them why not."""
+        failure: EdgeFlowError | None = None
+        try:
+            self.load(version)
+        except EdgeFlowError as error:
+            failure = error
+        with self._lock:
+            jobs = self._waiting.pop(version, [])
+        for job in jobs:
+            job.holder = None
+            if failure is not None:
+                self._counters(version or "").count_error()
+                job.done(failure)
+            elif not self.submit(job):
+                job.done(CancelledError(f"model {self.name!r} was unloaded"))
+
+    def load(self, version: str | None = None, *, again: bool = False) -> Loaded:
+        """Load a version and wait for it; without a name the newest one that can be loaded.
+
+        Args:
+            version: which one.
+            again: load it anew although it is loaded, or although it failed a moment ago.
+
+        Raises:
+            UnknownModelError: there is none, or it cannot be loaded.
+        """
+        with self._turn:
+            failure: EdgeFlowError | None = None
+            for file in self._candidates(version):
+                loaded = self._loaded.get(file.version)
+                if loaded is None or loaded.file != file or again:
+                    try:
+                        loaded = self._open(file, again=again)
+                    except EdgeFlowError as error:
+                        failure = failure or error
+                        continue
+                self._install(loaded, active=version is None or file == self.files.find())
+                return loaded
+        if failure is None:
+            raise self._no_version(version)
+        raise UnknownModelError(
+            f"model {self.name!r} cannot be loaded: {failure.message}", hint=failure.hint
+        ) from failure
+
+    def unload(self) -> None:
+        """Let go of every version; requests under way are answered first."""
+        with self._lock:
+            loaded, self._loaded, self._active = list(self._loaded.values()), {}, None
+        for each in loaded:
+            each.lane.retire()
+
+    def close(self) -> None:
+        """Answer what waits with ``CancelledError`` and let go of everything."""
+        with self._lock:
+            self._closed = True
+            loaded, self._loaded, self._active = list(self._loaded.values()), {}, None
+            jobs = [job for waiting in self._waiting.values() for job in waiting]
+            self._waiting = {}
+        for each in loaded:
+            each.lane.abort()
+        for job in jobs:
+            self._counters("").count_cancelled()
+            job.done(CancelledError(f"model {self.name!r}: the server ends"))
+
+    def info(self, loaded: Loaded) -> ModelInfo:
+        """Describe a version that is loaded."""
+        engine, lane = loaded.lane.engine, loaded.lane
+        return ModelInfo(
+            name=self.name,
+            version=loaded.file.version,
+            versions=tuple(each.version for each in self.files.versions),
+            platform=engine.platform,
+            spec=engine.spec,
+            max_batch=lane.max_batch if lane.max_batch > 1 else 0,
+            labels=loaded.labels,
+        )
+
+    def status(self) -> ModelStatus:
+        """Tell how it is now."""
+        active, settings = self._active, self.files.settings
+        chosen = self.files.find()
+        version = active.file.version if active else chosen.version if chosen else ""
+        status = ModelStatus(
+            name=self.name,
+            state=self._state(),
+            version=version,
+            versions=[each.version for each in self.files.versions],
+            pinned=settings.pinned,
+            queue_capacity=settings.queue.capacity,
+            last_error=self.files.problem or self.last_error,
+        )
+        if active is not None:
+            engine, lane = active.lane.engine, active.lane
+            status.device, status.engine = engine.device, engine.kind
+            status.instances, status.queue_depth = lane.options.instances, lane.depth
+            status.inputs = [str(tensor) for tensor in engine.spec.inputs]
+            status.outputs = [str(tensor) for tensor in engine.spec.outputs]
+        add_totals(status, list(self.counters.values()))
+        return status
+
+    def _state(self) -> str:
+        if self._active is not None:
+            return "ready"
+        if self._opening or self._waiting:
+            return "loading"
+        return "failed" if self._failures else "unloaded"
+
+    def _candidates(self, version: str | None) -> list[VersionFile]:
+        """Return what to try, best first."""
+        file = self.files.find(version)
+        if file is None:
+            return []
+        if version is not None or self.files.settings.version is not None:
+            return [file]
+        return list(reversed(self.files.versions))[:TRIED]
+
+    def _no_version(self, version: str | None) -> UnknownModelError:
+        wanted = version or self.files.settings.version
+        if wanted is None:
+            return UnknownModelError(f"model {self.name!r} has no versions")
+        known = [each.version for each in self.files.versions]
+        return UnknownModelError(
+            f"model {self.name!r} has no version {wanted!r}", hint=did_you_mean(wanted, known)
+        )
+
+    def _open(self, file: VersionFile, *, again: bool) -> Loaded:
+        failed = self._failures.get(file.version)
+        if (
+            failed is not None
+            and failed.file == file
+            and not again
+            and self._now() - failed.at < RETRY_S
+        ):
+            raise failed.error
+        self._opening = True
+        try:
+            loaded = self._open_engine(file)
+        except EdgeFlowError as error:
+            self._note_failure(file, error)
+            raise
+        finally:
+            self._opening = False
+        self._failures.pop(file.version, None)
+        return loaded
+
+    def _open_engine(self, file: VersionFile) -> Loaded:
+        settings = file.settings
+        engine = open_engine(
+            file.path, device=settings.device, threads=settings.threads, **settings.options
+        )
+        if settings.warm_up:
+            _warm_up(engine)
+        options = LaneOptions(
+            instances=settings.instances or max(1, self._crew.slots // settings.threads),
+            threads=settings.threads,
+            capacity=settings.queue.capacity,
+            policy=settings.queue.policy,
+            max_batch=settings.batching.max_batch,
+            max_delay_s=settings.batching.max_delay_ms / 1e3,
+        )
+        lane = Lane(
+            self.name,
+            file.version,
+            engine,
+            self._crew,
+            options,
+            counters=self._counters(file.version),
+            now=self._now,
+        )
+        return Loaded(file, lane, Binding(self.name, engine.spec))
+
+    def _install(self, fresh: Loaded, *, active: bool) -> None:
+        """Let a version answer from now on, and retire what it takes the place of."""
+        with self._lock:
+            closed = self._closed
+            before = self._active
+            old = [self._loaded.get(fresh.file.version)]
+            if not closed:
+                self._loaded[fresh.file.version] = fresh
+                if active:
+                    self._active = fresh
+                    if before is not None and before.file.version != fresh.file.version:
+                        self._loaded.pop(before.file.version, None)
+                        old.append(before)
+        if closed:
+            fresh.lane.retire()
+            raise UnknownModelError(f"model {self.name!r}: the server ends")
+        for each in old:
+            if each is not None and each is not fresh:
+                each.lane.retire()
+        if active and before is not fresh:
+            self._note_switch(before, fresh)
+
+    def _note_switch(self, before: Loaded | None, fresh: Loaded) -> None:
+        self.last_error = None
+        version, old = fresh.file.version, before.file.version if before else ""
+        log.info("model_ready", model=self.name, version=version, before=old)
+        activities.add(
+            Activity(
+                kind="model",
+                text=f"model {self.name} answers with version {version}",
+                detail={"model": self.name, "version": version, "before": old},
+            )
+        )
+
+    def _note_failure(self, file: VersionFile, error: EdgeFlowError) -> None:
+        self._failures[file.version] = _Failure(file, self._now(), error)
+        self.last_error = f"version {file.version}: {error}"
+        log.error("model_not_loaded", model=self.name, version=file.version, error=str(error))
+        activities.add(
+            Activity(
+                kind="model",
+                level="error",
+                ok=False,
+                text=f"model {self.name}: version {file.version} cannot be loaded",
+                detail={"model": self.name, "version": file.version, "error": str(error)},
+            )
+        )
+
+    def _counters(self, version: str) -> Counters:
+        counters = self.counters.get(version)
+        if counters is None:
+            counters = self.counters.setdefault(version, Counters(self._now))
+        return counters
+
+
+def _warm_up(engine: Engine) -> None:
+    """Run once on zeros; a model whose axes are free may rightly refuse sizes of 1."""
+    try:
+        engine.warm_up()
+    except EngineError as error:
+        sizes = [size for tensor in engine.spec.inputs for size in tensor.shape[1:]]
+        if None not in sizes:
+            raise
+        log.info("warm_up_skipped", model=engine.name, error=str(error))
