@@ -120,9 +120,10 @@ class Parts:
                 continue
             try:
                 options = _PIPELINE.validate_python(entry)
-            except ValidationError:
-                continue  # the whole document was checked before
-            plans.append(self._pipeline(path, options))
+            except ValidationError:  # said when the whole document was checked
+                self._check_stages(entry, path)
+            else:
+                plans.append(self._pipeline(path, options))
         return plans
 
     # --- connectors ------------------------------------------------------------------------
@@ -211,6 +212,14 @@ class Parts:
             self._stage(use.preprocess, (*path, "preprocess")) or before,
             self._stage(use.postprocess, (*path, "postprocess")) or after,
         )
+
+    def _check_stages(self, entry: dict[str, Any], path: KeyPath) -> None:
+        """Find what is wrong with the stages of a pipeline that has other mistakes too."""
+        for key in ("preprocess", "postprocess", "aggregate"):
+            value = entry.get(key)
+            raw = {"use": value} if isinstance(value, str) else value
+            if isinstance(raw, dict) and isinstance(raw.get("use"), str):
+                self._stage(StageUse.model_validate(raw), (*path, key))
 
     def _stage(self, use: StageUse | None, path: KeyPath) -> Stage | None:
         if use is None:

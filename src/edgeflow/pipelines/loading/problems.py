@@ -40,6 +40,7 @@ class Problems:
         self.warnings: list[ConfigError] = []
         self._at: dict[int, tuple[int, int]] = {}
         self._seen: set[tuple[tuple[int, int], str]] = set()
+        self._missing: set[tuple[int, int]] = set()
 
     def add(
         self, code: str, path: "KeyPath", message: str, hint: str = "", *, key: bool = False
@@ -50,9 +51,11 @@ class Problems:
 
     def add_at(self, at: tuple[int, int], code: str, message: str, hint: str = "") -> None:
         """Add an error at a line and column."""
-        if len(self.errors) >= MAX_PROBLEMS or (at, message) in self._seen:
+        if len(self.errors) >= MAX_PROBLEMS or (at, message) in self._seen or at in self._missing:
             return
         self._seen.add((at, message))
+        if code == "EF-CONFIG-017":  # a value that is not there cannot be wrong as well
+            self._missing.add(at)
         error = ConfigError(f"{self._place(at)}: {message}", hint=hint, code=code)
         self._at[id(error)] = at
         self.errors.append(error)

@@ -68,15 +68,15 @@ def _check_dispatchers(
     raw: dict[str, Any], problems: Problems, agents: Sequence[AgentPlan]
 ) -> None:
     known = [*sections(raw, "actions")]
-    used = set()
-    for agent in agents:
-        path: KeyPath = ("agents", agent.name)
-        for name in agent.dispatchers:
-            used.add(name)
-            if name not in known and name != DEFAULT_DISPATCHER:
-                place = _place_of(raw["agents"][agent.name] or {}, "dispatcher", name, path)
-                hint = hint_for(name, known)
-                problems.add(_CODE, place, f"there is no action {name!r}", hint)
+    named = {agent.name: {*agent.dispatchers} for agent in agents}
+    for agent_name, entry in sections(raw, "agents").items():
+        path: KeyPath = ("agents", agent_name)
+        names = named.setdefault(agent_name, set())
+        names.update(name for _, name in names_of(entry.get("dispatcher"), path))
+        for name in sorted(names - {*known, DEFAULT_DISPATCHER}):
+            place = _place_of(entry, "dispatcher", name, path)
+            problems.add(_CODE, place, f"there is no action {name!r}", hint_for(name, known))
+    used = {name for names in named.values() for name in names}
     for name in known:
         if name not in used:
             problems.warn(("actions", name), f"no agent names the action {name!r}")

@@ -12,6 +12,7 @@ import importlib.util
 import pkgutil
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -139,15 +140,27 @@ class Resolver:
         return f"known: {', '.join(names)}; or put a module into {self.plugins.folder.name}/"
 
     def _stage_names(self) -> Iterator[str]:
-        for module in self.plugins.names():
-            yield from _functions(module, self._guarded(self.plugins.load, module))
+        for module, loaded in self._own_modules():
+            yield from _functions(module, loaded)
         for info in pkgutil.iter_modules(stages.__path__):
             if info.name != "base":
-                loaded = self._guarded(importlib.import_module, f"{_STAGES}.{info.name}")
-                yield from _functions(info.name, loaded)
+                with suppress(EdgeFlowError):
+                    built_in = self._guarded(importlib.import_module, f"{_STAGES}.{info.name}")
+                    yield from _functions(info.name, built_in)
+
+    def _own_modules(self) -> Iterator[tuple[str, ModuleType]]:
+        for module in self.plugins.names():
+            with suppress(EdgeFlowError):  # only names are wanted here
+                yield module, self._guarded(self.plugins.load, module)
 
     def _types(self, section: str, name: str) -> str:
-        known = sorted(KINDS[section][0])
+        known, base = sorted(KINDS[section][0]), KINDS[section][1]
+        known += [
+            f"{module}.{member}"
+            for module, loaded in self._own_modules()
+            for member, value in vars(loaded).items()
+            if isinstance(value, type) and issubclass(value, base) and value is not base
+        ]
         close = get_close_matches(name, known, n=1, cutoff=0.6)
         if close:
             return f"did you mean {close[0]!r}?"

@@ -6,11 +6,19 @@ from pathlib import Path
 
 from edgeflow.errors import ConfigError
 
-__all__ = ["MissingValueError", "interpolate"]
+__all__ = ["Interpolated", "MissingValueError", "interpolate"]
 
 MAX_SECRET_BYTES = 64 * 1024
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Interpolated(str):
+    """A text of which part came from outside; messages show ``source`` instead of it."""
+
+    __slots__ = ("source",)
+
+    source: str
 
 
 class MissingValueError(ConfigError):
@@ -19,7 +27,7 @@ class MissingValueError(ConfigError):
     code = "EF-CONFIG-017"
 
 
-def interpolate(text: str, *, folder: Path, environment: Mapping[str, str]) -> str:
+def interpolate(text: str, *, folder: Path, environment: Mapping[str, str]) -> Interpolated:
     """Replace every reference in ``text``; ``$${`` stands for ``${`` itself.
 
     The result is always text (where a number is wanted, text that is one will do), and what was
@@ -52,7 +60,9 @@ def interpolate(text: str, *, folder: Path, environment: Mapping[str, str]) -> s
             return default
         raise _missing(name)
 
-    return _REFERENCE.sub(replace, text)
+    made = Interpolated(_REFERENCE.sub(replace, text))
+    made.source = text
+    return made
 
 
 def _variable(name: str, environment: Mapping[str, str]) -> str | None:

@@ -105,6 +105,8 @@ def read_tree(
 def _yaml_hint(what: str) -> str:
     if "found character '\\t'" in what or "that cannot start any token" in what:
         return "indent with spaces, and quote text that begins with a special character"
+    if "flow mapping" in what or "flow sequence" in what:
+        return "inside { } and [ ], quote text such as '${NAME}'"
     if "mapping values are not allowed" in what:
         return "quote text that contains ': '"
     return "check indentation, colons and quotes just before this place"

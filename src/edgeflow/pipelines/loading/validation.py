@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from edgeflow.pipelines.loading.problems import Problems
+from edgeflow.pipelines.loading.secrets import Interpolated
 from edgeflow.pipelines.loading.tree import KeyPath
 
 __all__ = ["check_value", "hint_for", "validate"]
@@ -99,6 +100,8 @@ def _words(finding: Any, value: Any) -> tuple[str, str]:
     """Return message and hint for a value that does not fit."""
     kind, said = finding["type"], str(finding["msg"])
     context = finding.get("ctx", {})
+    if isinstance(value, Interpolated):
+        return f"{value.source} {said.removeprefix('Input ')}", ""
     if kind in ("enum", "literal_error"):
         return f"{value!r} is not {context['expected']}", _close_to(value, context["expected"])
     if kind == "string_type" and isinstance(value, bool | int | float):

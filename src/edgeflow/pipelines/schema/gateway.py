@@ -11,8 +11,8 @@ class BreakerOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     failures: int = Field(default=5, ge=1, le=1000, description="Failures in a row that open it.")
-    reset_s: float = Field(
-        default=2.0, gt=0, le=3600, description="Seconds after which one request tries again."
+    rest_s: float = Field(
+        default=2.0, gt=0, le=3600, description="Seconds until one request tries again, at first."
     )
 
 
