@@ -39,7 +39,7 @@ class Talkative(View):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("edgeflow.web.server.UNREAD_SECONDS", 2.0)
+    monkeypatch.setattr("edgeflow.comms.listening.UNREAD_SECONDS", 2.0)
     monkeypatch.setattr("edgeflow.web.stats.PERIOD_SECONDS", 0.02)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import structlog
 import uvicorn
 
+from edgeflow.comms.listening import listen
 from edgeflow.core.frame import Frame
 from edgeflow.core.ports import ActivityView, FlowView, FrameSource, ModelView
 from edgeflow.errors import ConfigError
@@ -24,12 +24,10 @@ __all__ = ["WebServer"]
 
 START_SECONDS = 10.0
 LINGER_SECONDS = 0.3
-UNREAD_SECONDS = 10.0
-"""A client that takes nothing of what was sent for this long is cut off."""
-VANISHED_SECONDS = 30.0
-"""A client that was silent for this long is asked whether it is still there."""
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest WebSocket message taken; none is expected."""
+
+_OTHER_PORT = "another app may run there: set GATEWAY_HTTP_PORT or WebInterface(port=...)"
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +91,7 @@ class WebServer:
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
-        self._socket = _listen(host, port)
+        self._socket = listen(host, port, server="the dashboard", hint=_OTHER_PORT)
         self.port = int(self._socket.getsockname()[1])
         self._thread = threading.Thread(target=self._run, name="edgeflow-web", daemon=True)
         self._thread.start()
@@ -149,30 +147,3 @@ class WebServer:
                 return False
             time.sleep(0.005)
         return True
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if not 0 <= port <= 65535:  # the socket module would leave a half-made socket behind
-        raise ConfigError(f"the dashboard cannot listen on {host}:{port}: no such port")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        server = socket.create_server((host, port), family=family, backlog=128)
-    except OSError as error:
-        reason = (error.strerror or str(error)).partition(" (")[0]
-        raise ConfigError(
-            f"the dashboard cannot listen on {host}:{port}: {reason}",
-            hint="another app may run there: set GATEWAY_HTTP_PORT or WebInterface(port=...)",
-        ) from error
-    _prepare(server)
-    return server
-
-
-def _prepare(server: socket.socket) -> None:
-    """Set what every connection inherits."""
-    # Without it a body waits 40 ms for the acknowledgement of its head.
-    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # The event loop would wait for ever to hand over what a client does not read.
-    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_SECONDS * 1000))
-    # A client that has vanished is noticed also while there is nothing to send to it.
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, int(VANISHED_SECONDS))
