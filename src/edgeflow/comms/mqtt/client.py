@@ -1,0 +1,395 @@
+"""The one MQTT client interface: keeps itself connected, loses nothing it has taken."""
+
+import asyncio
+import random
+import secrets
+import ssl
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from edgeflow.comms.mqtt.messages import Entry, Inbox, Incoming, MqttCounters
+from edgeflow.comms.mqtt.options import MqttOptions
+from edgeflow.comms.mqtt.sender import Sender
+from edgeflow.comms.mqtt.session import Session
+from edgeflow.comms.mqtt.tls import client_context
+from edgeflow.comms.mqtt.topics import check_filter, check_topic
+from edgeflow.errors import (
+    ConfigError,
+    EdgeFlowError,
+    FrameTooLargeError,
+    ProtocolError,
+    UnreachableError,
+)
+
+__all__ = ["MqttClient"]
+
+_STABLE = 2.0  # seconds a connection lives before the next pause is the shortest again
+_HEADROOM = 32  # bytes of a PUBLISH besides topic and payload, at most
+
+
+class MqttClient:
+    """A client of one broker. All of it runs on one event loop.
+
+    It connects and reconnects by itself, with exponential back-off and jitter, and subscribes anew
+    on every connection. A full inbox is left in the socket: the broker waits, and so do
+    confirmations of what this client publishes; give a slow reader a client of its own.
+
+    Args:
+        options: broker, credentials, bounds.
+        name: of this client in logs.
+
+    Attributes:
+        state: ``connecting``, ``connected``, ``waiting`` (to try again) or ``stopped``.
+        last_error: why it is not connected, or deaf for a topic.
+        session_present: the broker still knew the session at the last connection.
+        counters: what it has done.
+    """
+
+    def __init__(self, options: MqttOptions, *, name: str = "") -> None:
+        self.options = options
+        self.client_id = options.client_id or f"edgeflow-{secrets.token_hex(6)}"
+        self.state = "stopped"
+        self.last_error: str | None = None
+        self.session_present = False
+        self.counters = MqttCounters()
+        self._log: Any = structlog.get_logger("edgeflow.mqtt").bind(client=name or self.client_id)
+        self._inbox = Inbox(options.inbox, options.inbox_bytes, self._read_on)
+        self._sender = Sender(options, self.counters, lambda: self.is_connected)
+        self._wanted: dict[str, int] = {}
+        self._asked: dict[int, tuple[str, asyncio.Future[None]]] = {}
+        self._connection = 0
+        self._since = 0.0
+        self._connected = asyncio.Event()
+        self._session = Session(options, self.client_id, self)
+        self._context: ssl.SSLContext | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._lease: Any = None
+
+    # Beginning and end
+
+    async def start(self) -> None:
+        """Begin to connect; do not wait for a broker that is away.
+
+        Raises:
+            ConfigError: a TLS file cannot be read, or the embedded broker cannot run so.
+            MissingExtraError: paho-mqtt, or for ``embedded`` nats-server, is not installed.
+        """
+        options = self.options
+        self._context = client_context(options.tls) if options.tls else None
+        if options.is_embedded:
+            from edgeflow.comms.mqtt.embedded import BrokerSettings, acquire
+
+            wanted = BrokerSettings.read(options.embedded, options.username, options.password)
+            self._lease = await asyncio.to_thread(acquire, wanted)
+        self.state = "connecting"
+        self._task = asyncio.create_task(self._keep_connected(), name=f"mqtt {self.client_id}")
+
+    async def stop(self, drain: float = 1.0) -> None:
+        """Say goodbye and close, after up to ``drain`` seconds for the outbox. Idempotent."""
+        if self._task is None:
+            return
+        if self.is_connected:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._sender.outbox.empty.wait(), drain)
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        self._task = None
+        await self._session.leave()
+        self._disconnected()
+        self.state = "stopped"
+        if left := self._sender.outbox.give_up():
+            self._log.warning("mqtt_outbox_abandoned", messages=left)
+        if self._lease is not None:
+            await asyncio.to_thread(self._lease.release)
+            self._lease = None
+
+    async def __aenter__(self) -> "MqttClient":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def is_connected(self) -> bool:
+        """True between a broker's welcome and the end of that connection."""
+        return self._connected.is_set()
+
+    @property
+    def outbox(self) -> int:
+        """Messages at QoS 1 and 2 that are not confirmed yet."""
+        return len(self._sender.outbox)
+
+    @property
+    def inbox(self) -> int:
+        """Messages that wait for their reader."""
+        return len(self._inbox)
+
+    async def wait_connected(self, timeout: float = 10.0) -> None:
+        """Wait for a connection.
+
+        Raises:
+            UnreachableError: there is none after ``timeout`` seconds; says why.
+        """
+        try:
+            await asyncio.wait_for(self._connected.wait(), timeout)
+        except TimeoutError:
+            raise UnreachableError(
+                f"no connection to the MQTT broker {self.options.address} within {timeout:g} s"
+                + (f": {self.last_error}" if self.last_error else "")
+            ) from None
+
+    # Receiving
+
+    async def subscribe(self, pattern: str, qos: int = 0, timeout: float = 10.0) -> None:
+        """Subscribe, now and on every later connection; waits for the broker if it is connected.
+
+        Raises:
+            ConfigError: the filter or the QoS is wrong.
+            ProtocolError: the broker refused.
+        """
+        check_filter(pattern)
+        _check_qos(qos)
+        self._wanted[pattern] = qos
+        if self.is_connected:
+            try:
+                await asyncio.wait_for(self._ask(pattern, qos), timeout)
+            except TimeoutError:
+                raise UnreachableError(
+                    f"the MQTT broker did not answer the subscription to {pattern!r}"
+                ) from None
+
+    def unsubscribe(self, pattern: str) -> None:
+        """Give a subscription up."""
+        if self._wanted.pop(pattern, None) is not None and self.is_connected:
+            self._session.unsubscribe(pattern)
+
+    async def messages(self) -> AsyncIterator[Incoming]:
+        """Yield messages for ever. Unless ``manual_ack``, each is acknowledged when the next one
+        is asked for.
+        """
+        while True:
+            message = await self._inbox.get()
+            yield message
+            if not self.options.manual_ack:
+                self.acknowledge(message)
+
+    def acknowledge(self, message: Incoming) -> None:
+        """Everything that follows from a message is done: the broker may forget it."""
+        if not message.mid:
+            return
+        if message.connection != self._connection or not self.is_connected:
+            self.counters.stale += 1
+            return
+        self._session.ack(message.mid, message.qos)
+        self.counters.acknowledged += 1
+
+    # Sending
+
+    async def publish(
+        self,
+        topic: str,
+        payload: bytes | str = b"",
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        timeout: float = 10.0,
+        user: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Publish, and at QoS 1 and 2 wait until the broker has confirmed.
+
+        Args:
+            topic: without wildcards.
+            payload: text is sent as UTF-8.
+            qos: 0, 1 or 2.
+            retain: the broker keeps it for those who subscribe later.
+            timeout: seconds to wait.
+            user: user properties; they travel with MQTT 5 only.
+
+        Raises:
+            ConfigError: the topic or QoS is wrong.
+            FrameTooLargeError: the broker has said that it takes no message of this size.
+            UnreachableError: there is no connection (QoS 0), or no confirmation within
+                ``timeout`` seconds (QoS 1 and 2: the message stays in the outbox).
+            ProtocolError: the broker refused the message.
+            CommsError: the outbox is full.
+        """
+        check_topic(topic)
+        _check_qos(qos)
+        data = payload.encode() if isinstance(payload, str) else bytes(payload)
+        self._check_size(topic, data)
+        try:
+            async with asyncio.timeout(timeout):
+                if qos == 0:
+                    await self._publish_now(topic, data, retain, tuple(user))
+                else:
+                    entry = self._admit(topic, data, qos, retain, tuple(user))
+                    await asyncio.shield(entry.outcome)
+        except TimeoutError:
+            later = "it stays in the outbox" if qos else "it was not sent"
+            raise UnreachableError(
+                f"the MQTT broker {self.options.address} did not take a message to {topic!r} "
+                f"within {timeout:g} s; {later}"
+            ) from None
+
+    def _check_size(self, topic: str, data: bytes) -> None:
+        limit = self._session.max_packet
+        if len(topic) + len(data) + _HEADROOM > limit:
+            raise FrameTooLargeError(
+                f"a message of {len(data)} bytes to {topic!r} is more than the broker takes",
+                hint=f"it takes packets of up to {limit} bytes",
+            )
+
+    async def _publish_now(self, topic: str, data: bytes, retain: bool, user: Any) -> None:
+        if self.is_connected:
+            await self._session.writable()
+        if not self.is_connected:
+            self.counters.dropped += 1
+            raise UnreachableError(
+                f"no connection to the MQTT broker {self.options.address} for a message at QoS 0"
+                + (f": {self.last_error}" if self.last_error else ""),
+                hint="messages at QoS 1 wait for the broker",
+            )
+        self._session.publish(topic, data, 0, retain, user)
+        self.counters.published += 1
+
+    def _admit(self, topic: str, data: bytes, qos: int, retain: bool, user: Any) -> Entry:
+        if self._task is None:
+            raise UnreachableError("this MQTT client was not started")
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = Entry(topic, data, qos, retain, user, outcome)
+        self._sender.admit(self._session, entry, self.last_error)
+        return entry
+
+    # Connections
+
+    async def _keep_connected(self) -> None:
+        bound = self.options.backoff
+        while True:
+            self.state = "connecting"
+            try:
+                await self._one_connection()
+            except EdgeFlowError as error:
+                self.last_error = str(error)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next attempt may work
+                self.last_error = repr(error)
+            if time.monotonic() - self._since > _STABLE and self.is_connected:
+                bound = self.options.backoff
+            was_connected = self.is_connected
+            self._disconnected()
+            if was_connected:
+                self._sender.lost(self._session)
+            self.state = "waiting"
+            pause = bound * (0.5 + 0.5 * random.random())  # noqa: S311 - spreads clients out
+            self._log.warning("mqtt_disconnected", error=self.last_error, retry_s=round(pause, 2))
+            await asyncio.sleep(pause)
+            bound = min(2 * bound, self.options.backoff_cap)
+
+    async def _one_connection(self) -> None:
+        host, port = self.options.host, self.options.port
+        if self._lease is not None:
+            host, port = self._lease.host, self._lease.port
+        self.session_present = await self._session.connect(host, port, self._context)
+        self._connection += 1
+        self._since = time.monotonic()
+        self.counters.connects += 1
+        self.state, self.last_error = "connected", None
+        self._connected.set()
+        self._log.info("mqtt_connected", broker=self.options.address)
+        for pattern, qos in self._wanted.items():
+            self._ask(pattern, qos)
+        self._sender.connected(self._session)
+        try:
+            await self._session.until_lost()
+        except EdgeFlowError:
+            self._session.drop()
+            raise
+
+    def _disconnected(self) -> None:
+        self._connected.clear()
+        for _, answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(UnreachableError("the connection broke"))
+                answer.exception()
+        self._asked.clear()
+
+    def _ask(self, pattern: str, qos: int) -> "asyncio.Future[None]":
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked[self._session.subscribe(pattern, qos)] = (pattern, answer)
+        return answer
+
+    def _read_on(self) -> None:
+        self._session.resume()
+
+    # What the session tells
+
+    def message_came(self, message: Any) -> None:
+        """Take a message in; a full inbox stops the reading."""
+        try:
+            topic = str(message.topic)
+        except UnicodeDecodeError:
+            self._pass_over(message)
+            return
+        found = getattr(message.properties, "UserProperty", ())
+        self.counters.received += 1
+        self.counters.received_bytes += len(message.payload)
+        self.counters.duplicates += message.dup
+        full = self._inbox.put(
+            Incoming(
+                topic=topic,
+                payload=bytes(message.payload),
+                qos=message.qos,
+                retain=bool(message.retain),
+                duplicate=bool(message.dup),
+                user=tuple(found),
+                connection=self._connection + (not self.is_connected),
+                mid=message.mid if message.qos else 0,
+            )
+        )
+        if full:
+            self._session.pause()
+
+    def _pass_over(self, message: Any) -> None:
+        self.counters.malformed += 1
+        if message.qos:
+            self._session.ack(message.mid, message.qos)
+
+    def oversized_came(self, topic: bytes, size: int) -> None:
+        """Count a message that was too long to hold; it was acknowledged as malformed."""
+        self.counters.oversized += 1
+        self.counters.malformed -= 1
+        self._log.warning(
+            "mqtt_message_oversized",
+            topic=topic[:200].decode(errors="replace"),
+            bytes=size,
+            limit=self.options.max_packet,
+        )
+
+    def published(self, mid: int, problem: str | None) -> None:
+        """Settle a message that the broker confirmed or refused."""
+        self._sender.published(self._session, mid, problem)
+
+    def subscribed(self, mid: int, problem: str | None) -> None:
+        """Settle a subscription."""
+        pattern, answer = self._asked.pop(mid, ("", None))
+        if answer is None:
+            return
+        if problem is None:
+            if not answer.done():
+                answer.set_result(None)
+            return
+        self.last_error = f"the broker refused the subscription to {pattern!r}: {problem}"
+        self._log.error("mqtt_subscription_refused", filter=pattern, reason=problem)
+        if not answer.done():
+            answer.set_exception(ProtocolError(self.last_error))
+            answer.exception()
+
+
+def _check_qos(qos: int) -> None:
+    if qos not in (0, 1, 2):
+        raise ConfigError(f"MQTT QoS {qos!r} is unknown", hint="0, 1 or 2")

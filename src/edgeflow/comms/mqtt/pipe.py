@@ -1,0 +1,158 @@
+"""One connection: an asyncio transport that paho takes for its socket.
+
+Everything runs on the event loop.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from edgeflow.comms.mqtt.cutter import Cutter
+from edgeflow.errors import ProtocolError
+
+__all__ = ["Pipe"]
+
+
+class Pipe(asyncio.Protocol):
+    """Bytes of one connection.
+
+    Args:
+        cutter: of this connection alone.
+        readable: whole packets wait for ``recv``, or ``send`` takes bytes again.
+        lost: the connection is gone, and why; called once.
+    """
+
+    def __init__(
+        self, cutter: Cutter, readable: Callable[[], None], lost: Callable[[Exception | None], None]
+    ) -> None:
+        self._cutter = cutter
+        self._readable = readable
+        self._lost: Callable[[Exception | None], None] | None = lost
+        self._transport: asyncio.Transport | None = None
+        self._whole = bytearray()
+        self._read = 0
+        self._corked: list[bytes] | None = None
+        self._loop = asyncio.get_running_loop()
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.last_received = self._loop.time()
+        self.is_paused = False
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in, and tell when there are whole packets."""
+        self.last_received = self._loop.time()
+        try:
+            self._whole += self._cutter.feed(data)
+        except ProtocolError as error:
+            self.end(error)
+            return
+        if self.has_packets and not self.is_paused:
+            self._readable()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self.end(exc)
+
+    def pause_writing(self) -> None:
+        """Take nothing: the peer does not read."""
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        """Take bytes again."""
+        self.writable.set()
+        self._readable()
+
+    # What the session calls
+
+    @property
+    def has_packets(self) -> bool:
+        """True while ``recv`` has bytes."""
+        return self._read < len(self._whole)
+
+    @property
+    def is_open(self) -> bool:
+        """True until the end."""
+        return self._lost is not None
+
+    def pause(self) -> None:
+        """Leave what comes in the kernel's buffers: the peer has to wait."""
+        if not self.is_paused and self._transport is not None:
+            self.is_paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self.is_paused and self._transport is not None and self.is_open:
+            self.is_paused = False
+            self.last_received = self._loop.time()
+            self._transport.resume_reading()
+            if self.has_packets:
+                self._readable()
+
+    def cork(self) -> None:
+        """Hold what is sent until ``uncork``, so that it leaves in one piece."""
+        self._corked = []
+
+    def uncork(self) -> None:
+        """Send what was held."""
+        held, self._corked = self._corked, None
+        if held and self._transport is not None and self.is_open:
+            self._transport.write(b"".join(held))
+
+    def end(self, error: Exception | None = None, *, flush: bool = False) -> None:
+        """Close, and tell why; ``flush`` sends first what was written."""
+        lost, self._lost = self._lost, None
+        self.writable.set()
+        if self._transport is not None:
+            if flush:
+                self._transport.close()
+            else:
+                self._transport.abort()
+        if lost is not None:
+            lost(error)
+
+    # What paho calls
+
+    def recv(self, size: int) -> bytes:
+        """Return up to ``size`` bytes of whole packets."""
+        if not self.has_packets or self.is_paused:
+            raise BlockingIOError
+        data = bytes(self._whole[self._read : self._read + size])
+        self._read += len(data)
+        if self._read == len(self._whole):
+            self._whole, self._read = bytearray(), 0
+        return data
+
+    def send(self, data: bytes | bytearray) -> int:
+        """Take all of ``data``."""
+        if not self.is_open or self._transport is None:
+            raise ConnectionError("the connection is closed")
+        if not self.writable.is_set():
+            raise BlockingIOError
+        if self._corked is not None:
+            self._corked.append(bytes(data))
+        else:
+            self._transport.write(bytes(data))
+        return len(data)
+
+    def close(self) -> None:
+        """Close; what was written is sent first, and ``lost`` is told a moment later."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def fileno(self) -> int:
+        """Paho registers no descriptor of ours anywhere."""
+        return -1
+
+    def pending(self) -> int:
+        """Bytes that could be read without waiting."""
+        return len(self._whole) - self._read
+
+    def setblocking(self, flag: bool) -> None:
+        """Never block, whatever ``flag`` says."""
