@@ -1,9 +1,7 @@
 """LiteRT (TensorFlow Lite) models, on the CPU, an Edge TPU or through any other delegate."""
 
 import ctypes
-import queue
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import structlog
 
 from edgeflow.errors import ConfigError, EngineError, MissingExtraError
 from edgeflow.inference.engines.base import Engine, EngineSpec, Tensors, TensorSpec
+from edgeflow.inference.engines.places import Places
 
 __all__ = ["EDGE_TPU", "LiteRtEngine"]
 
@@ -22,8 +21,6 @@ EDGE_TPU = "libedgetpu.so.1"
 """The library of Coral's delegate."""
 
 _KINDS = "biuf"
-_WAIT = 30.0
-"""Seconds that a call waits for an interpreter, at most."""
 
 
 class LiteRtEngine(Engine):
@@ -81,52 +78,26 @@ class LiteRtEngine(Engine):
         self._delegates = self._load_delegate(delegate, options, strict)
         where = "edgetpu" if kind == "edgetpu" else "delegate"
         self.device = where if self._delegates else "cpu"
-        self._closed = False
         first = _Interpreter(self._new(path))
         self._inputs, self._outputs = _details(first.inner)
         self.spec = EngineSpec(
             inputs=tuple(self._tensor(name, each) for name, each in self._inputs.items()),
             outputs=tuple(self._tensor(name, each) for name, each in self._outputs.items()),
         )
-        places = 1 if self.device == "edgetpu" else max(1, parallel)
-        self._idle: queue.LifoQueue[_Interpreter | None] = queue.LifoQueue(places)
-        for _ in range(places - 1):
-            self._idle.put(None)
-        self._idle.put(first)
+        count = 1 if self.device == "edgetpu" else max(1, parallel)
+        self._places = Places(self.name, first, lambda: _Interpreter(self._new(self.name)), count)
         log.info("model_loaded", model=self.name, device=self.device, threads=threads)
 
     def close(self) -> None:
         """Let go of the model; calls that are running finish. Idempotent."""
-        self._closed = True
-        idle = []
-        with suppress(queue.Empty):
-            while True:
-                idle.append(self._idle.get_nowait())
-        for _ in idle:
-            self._idle.put(None)
+        self._places.close()
 
     def _run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
-        with self._borrowed() as interpreter:
+        with self._places.borrow() as interpreter:
             try:
                 return interpreter.run(inputs, self._inputs, self._outputs)
             except (RuntimeError, ValueError) as error:
                 raise EngineError(f"{self.name}: {_first_line(error)}") from error
-
-    @contextmanager
-    def _borrowed(self) -> "Iterator[_Interpreter]":
-        """Lend an interpreter; a place that has none yet makes it first."""
-        try:
-            interpreter = self._idle.get(timeout=_WAIT)
-        except queue.Empty:
-            raise EngineError(f"{self.name}: no interpreter was free for {_WAIT:g} s") from None
-        try:
-            if self._closed:
-                raise EngineError(f"{self.name}: the engine is closed")
-            if interpreter is None:
-                interpreter = _Interpreter(self._new(self.name))
-            yield interpreter
-        finally:
-            self._idle.put(None if self._closed else interpreter)
 
     def _new(self, where: Path | str) -> Any:
         try:

@@ -112,8 +112,9 @@ def _tensorrt_options(choice: Choice) -> dict[str, str]:
         "trt_engine_cache_path": str(folder),
         "trt_timing_cache_enable": "True",
         "trt_timing_cache_path": str(folder),
-        "trt_fp16_enable": str(choice.fp16),
     }
+    if choice.fp16:  # TensorRT 11 knows no such option: its precision is the model's own
+        options["trt_fp16_enable"] = "True"
     for edge in ("min", "opt", "max") if choice.profile else ():
         options[f"trt_profile_{edge}_shapes"] = ",".join(
             f"{name}:{_sizes(name, shapes, edge)}" for name, shapes in choice.profile.items()
