@@ -1,11 +1,16 @@
 """For tests of the tensor protocol: a real small service, and a client written from its page."""
 
+import contextlib
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +28,7 @@ from edgeflow.inference.engines.base import EngineSpec, TensorSpec
 from edgeflow.inference.requests import InferRequest, InferResponse
 from edgeflow.inference.service import InferenceService, ModelInfo
 
-__all__ = ["NumpyService", "PublicClient", "spec_of"]
+__all__ = ["NumpyService", "PublicClient", "ServerProcess", "VersionOneServer", "spec_of"]
 
 
 def spec_of(inputs: str, outputs: str) -> EngineSpec:
@@ -199,3 +204,92 @@ class PublicClient:
 
     def __exit__(self, *_: object) -> None:
         self.socket.close()
+
+
+class VersionOneServer:
+    """Behaves as the public server: version 1 only, one connection at a time, no word on errors.
+
+    Its one model doubles a vector of float32.
+    """
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._peer: socket.socket | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._peer, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with self._peer, contextlib.suppress(OSError, ConnectionError):
+                while self._serve(self._peer):
+                    pass
+
+    def _serve(self, peer: socket.socket) -> bool:
+        frame = self._exactly(peer, struct.unpack("<I", self._exactly(peer, 4))[0])
+        if frame[:6] != b"TRT\x01\x01\x00":
+            return False
+        name_len, count = struct.unpack_from("<II", frame, 8)
+        if frame[20 : 20 + name_len] != b"double" or count != 1:
+            peer.sendall(struct.pack("<IIII", 12, 0, 2 if count == 1 else 4, 0))
+            return True
+        at = 20 + name_len
+        size = struct.unpack_from("<I", frame, at + 2 + 4 * frame[at + 1])[0]
+        values = np.frombuffer(frame[len(frame) - size :], np.float32) * 2
+        head = struct.pack("<IIIII", 16 + size, 0, 0, 1, size)
+        peer.sendall(head + values.astype(np.float32).tobytes())
+        return True
+
+    @staticmethod
+    def _exactly(peer: socket.socket, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            piece = peer.recv(count - len(data))
+            if not piece:
+                raise ConnectionError
+            data += piece
+        return data
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        if self._peer is not None:
+            with contextlib.suppress(OSError):
+                self._peer.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
+
+
+class ServerProcess:
+    """A tensor server in a process of its own: models ``double`` (after ``delay``), ``other``."""
+
+    def __init__(self, port: int = 0, delay: float = 0.0) -> None:
+        script = Path(__file__).with_name("tensor_server_process.py")
+        self.process = subprocess.Popen(
+            [sys.executable, script, str(port), str(delay)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+
+    def kill9(self) -> None:
+        """Kill it without warning."""
+        self.process.kill()
+        self.process.wait(10)
+        for pipe in (self.process.stdin, self.process.stdout):
+            pipe.close()
+
+    def pause(self) -> None:
+        """Make it hang."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)

@@ -245,11 +245,20 @@ class Connection(asyncio.BufferedProtocol):
             call.done(error)
             return
         call.model, call.kind = request.model, request.kind
+        if request.kind is v2.Kind.CANCEL:
+            self._cancel(call)
+            return
         if request.kind is not v2.Kind.INFER:
             self._desk.inquire(call, request)
             return
         client = f"{self.host}/{request.client}" if request.client else self.address
         self._desk.submit(call, infer_request_v2(request, client))
+
+    def _cancel(self, request: Call) -> None:
+        self.flight.discard(request)
+        for call in tuple(self.flight):
+            if call.protocol == 2 and call.request_id == request.request_id:
+                call.cancel()
 
     def _give_up(self, start: Buffer, error: ProtocolError, held: int = 0) -> None:
         """Answer what cannot be read in the version that it seems to be, then close."""

@@ -232,6 +232,8 @@ class Desk:
         if not call.connection.is_open:
             self.cancelled += 1
             return
+        if call.kind is not v2.Kind.INFER:
+            return
         status = call.status
         if status is Status.OK:
             self.succeeded += 1

@@ -55,7 +55,7 @@ _MAX_U16: Final = 0xFFFF
 
 
 class Kind(IntEnum):
-    """What a request asks for."""
+    """What a request asks for. CANCEL withdraws the one of the same id, and has no answer."""
 
     INFER = 0
     DESCRIBE = 1
@@ -63,6 +63,7 @@ class Kind(IntEnum):
     PING = 3
     LOAD = 4
     UNLOAD = 5
+    CANCEL = 6
 
 
 @dataclass(slots=True)
@@ -144,7 +145,7 @@ def decode_request(frame: Buffer, limits: Limits) -> Request:
     _check_head(frame)
     _, _, kind, request_id, deadline_ms, priority, *sizes = _REQUEST.unpack_from(frame)
     model, version, client, count, wanted, offset = sizes
-    if kind > Kind.UNLOAD:
+    if kind > Kind.CANCEL:
         raise ProtocolError(f"there is no kind {kind} of request")
     reader = _Reader(frame, _REQUEST.size, offset, limits)
     request = Request(request_id, kind=Kind(kind), deadline_ms=deadline_ms, priority=priority)
@@ -196,7 +197,7 @@ def decode_response(frame: Buffer, limits: Limits) -> Response:
     _check_head(frame)
     _, _, status, kind, request_id, queue_us, compute_us, *sizes = _RESPONSE.unpack_from(frame)
     batch, model, version, count, offset, text = sizes
-    if kind > Kind.UNLOAD:
+    if kind > Kind.CANCEL:
         raise ProtocolError(f"there is no kind {kind} of answer")
     reader = _Reader(frame, _RESPONSE.size, offset, limits)
     response = Response(request_id, status, Kind(kind), queue_us=queue_us, compute_us=compute_us)
