@@ -79,9 +79,9 @@ def test_an_action_is_a_signed_request() -> None:
 
 def test_pictures_are_sent_as_they_are_and_a_target_overrides() -> None:
     async def run() -> None:
-        async with endpoint() as (door, url):
-            async with acting(WebhookDispatcher, url="http://127.0.0.1:1/x", method="PUT") as hook:
-                result = await dispatch(hook, action(b"\xff\xd8\xff", target=f"{url}/hook"))
+        elsewhere = {"url": "http://127.0.0.1:1/x", "method": "PUT"}
+        async with endpoint() as (door, url), acting(WebhookDispatcher, **elsewhere) as hook:
+            result = await dispatch(hook, action(b"\xff\xd8\xff", target=f"{url}/hook"))
         assert result.ok
         assert door.requests[0][1] == b"\xff\xd8\xff"
         assert door.requests[0][0]["content-type"] == "image/jpeg"
@@ -240,9 +240,8 @@ def test_names_and_headers_cannot_inject_headers() -> None:
         act(WebhookDispatcher, headers={"x": "é"})
 
     async def run() -> None:
-        async with endpoint() as (door, url):
-            async with acting(WebhookDispatcher, url=f"{url}/hook") as hook:
-                result = await hook.dispatch(action(), agent="a\r\nX-Evil: 1", pipeline="Tür")
+        async with endpoint() as (door, url), acting(WebhookDispatcher, url=f"{url}/hook") as hook:
+            result = await hook.dispatch(action(), agent="a\r\nX-Evil: 1", pipeline="Tür")
         assert result.ok
         assert "x-evil" not in door.requests[0][0]
 
