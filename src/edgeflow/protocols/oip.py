@@ -104,6 +104,10 @@ class OipRequest:
         """Names asked for, or None for all."""
         return [wanted.name for wanted in self.outputs] or None
 
+    def in_binary(self, output: str) -> bool:
+        """Return whether an output is to be sent as binary data."""
+        return next((each.binary for each in self.outputs if each.name == output), self.binary)
+
     def take_schedule(self, parameters: dict[str, Any]) -> None:
         """Read ``priority`` and ``timeout`` out of the request's parameters.
 

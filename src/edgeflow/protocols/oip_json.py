@@ -134,13 +134,12 @@ def encode_response(
     Raises:
         ProtocolError: an output's element type has no name in the protocol.
     """
-    forms = {wanted.name: wanted.binary for wanted in request.outputs}
     tensors: list[dict[str, Any]] = []
     parts: list[Buffer] = [b""]
     for name, array in outputs.items():
         datatype = datatype_of(array.dtype)
         tensor: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(array.shape)}
-        if forms.get(name, request.binary):
+        if request.in_binary(name):
             little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
             tensor["parameters"] = {"binary_data_size": little.nbytes}
             parts.append(little.reshape(-1).view(np.uint8).data)
