@@ -1,0 +1,337 @@
+"""The blocking client: one connection, the shortest way to an answer."""
+
+import contextlib
+import select
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Self, TypeVar
+
+from edgeflow.errors import DeadlineError, EdgeFlowError, ProtocolError, UnreachableError
+from edgeflow.inference.client.backoff import Retry
+from edgeflow.inference.client.messages import (
+    CLIENT_LIMITS,
+    encode,
+    infer_response_v1,
+    infer_response_v2,
+    protocol_of,
+)
+from edgeflow.inference.descriptions import read_info
+from edgeflow.inference.engines.base import EngineSpec
+from edgeflow.inference.requests import InferRequest, InferResponse
+from edgeflow.inference.service import ModelInfo
+from edgeflow.protocols.tensor import v2
+from edgeflow.protocols.tensor.receive import Receiver
+from edgeflow.protocols.tensor.wire import Buffer, Status, error_of
+
+__all__ = ["TensorClient"]
+
+_MAX_PARTS = 512
+_T = TypeVar("_T")
+
+
+class TensorClient:
+    """Asks one tensor server over one connection, opened when it is first needed.
+
+    Calls from several threads take turns; ``RemoteService`` runs many at once.
+
+    Args:
+        host, port: of the server.
+        timeout: seconds for one call, retries included, unless its request has a deadline.
+        protocol: 1 or 2; None asks the server, and takes 1 if it does not know 2.
+        declared: the tensors of the models, for version 1.
+        retry: how often, and after which waits, a call is repeated on a fresh socket.
+        tls: speak TLS.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8008,
+        *,
+        timeout: float = 3.0,
+        protocol: int | None = None,
+        declared: dict[str, EngineSpec] | None = None,
+        retry: Retry | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.protocol = protocol
+        self._fixed = protocol
+        self._address = (host, port)
+        self._timeout = timeout
+        self._declared = declared or {}
+        self._retry = retry or Retry()
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._receiver = Receiver(CLIENT_LIMITS.frame_bytes)
+        self._frames: deque[memoryview] = deque()
+        self._number = 0
+
+    def infer(self, request: InferRequest) -> InferResponse:
+        """Run one request.
+
+        Raises:
+            UnreachableError: the server cannot be reached, or hung up.
+            DeadlineError: no answer in time.
+            EngineError: what the server says went wrong.
+            ProtocolError: either side could not read the other.
+        """
+        limit = request.deadline or time.monotonic() + self._timeout
+        with self._lock:
+            return self._repeat(lambda: self._infer(request, limit), limit)
+
+    def stream(
+        self, requests: Iterable[InferRequest], window: int = 32
+    ) -> Iterator[InferResponse | EdgeFlowError]:
+        """Run requests with up to ``window`` of them under way; yield outcomes in their order.
+
+        Nothing is repeated. A connection that is lost ends it.
+
+        Raises:
+            UnreachableError, DeadlineError, ProtocolError: as ``infer``.
+        """
+        with self._lock:
+            yield from self._stream(requests, window)
+
+    def info(self, model: str, version: str | None = None) -> ModelInfo:
+        """Describe a model.
+
+        Raises:
+            ProtocolError: the server speaks version 1, which cannot tell.
+            UnknownModelError, UnreachableError, DeadlineError: as ``infer``.
+        """
+        limit = time.monotonic() + self._timeout
+        question = v2.Request(0, model, kind=v2.Kind.DESCRIBE, version=version or "")
+        with self._lock:
+            return read_info(self._repeat(lambda: self._inquire(question, limit), limit))
+
+    def close(self) -> None:
+        """Hang up; the next call connects again."""
+        with self._lock:
+            self._hang_up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- calls
+
+    def _repeat(self, call: Callable[[], _T], limit: float) -> _T:
+        waits = self._retry.waits()
+        while True:
+            try:
+                return call()
+            except UnreachableError:
+                wait = next(waits, None)
+                if wait is None or time.monotonic() + wait >= limit:
+                    raise
+            time.sleep(wait)
+
+    def _infer(self, request: InferRequest, limit: float) -> InferResponse:
+        protocol = self._connect(limit)
+        number = self._next_number()
+        declared = self._declared.get(request.model)
+        self._send(encode(request, number, protocol, declared), limit)
+        return self._outcome(self._receive(number, limit), request)
+
+    def _inquire(self, question: v2.Request, limit: float) -> str:
+        if self._connect(limit) == 1:
+            raise ProtocolError(
+                f"{self._label} speaks version 1, which does not describe models",
+                hint="declare the tensors of the model",
+            )
+        question.request_id = self._next_number()
+        self._send(v2.encode_request(question), limit)
+        answer = v2.decode_response(self._receive(question.request_id, limit), CLIENT_LIMITS)
+        if answer.status != Status.OK:
+            raise error_of(answer.status, answer.text)
+        return answer.text
+
+    def _stream(
+        self, requests: Iterable[InferRequest], window: int
+    ) -> Iterator[InferResponse | EdgeFlowError]:
+        waiting: deque[tuple[int, InferRequest]] = deque()
+        early: dict[int, memoryview] = {}
+        try:
+            for request in requests:
+                limit = request.deadline or time.monotonic() + self._timeout
+                protocol = (self.protocol or 2) if waiting else self._connect(limit)
+                number = self._next_number()
+                declared = self._declared.get(request.model)
+                self._send(encode(request, number, protocol, declared), limit, drain=True)
+                waiting.append((number, request))
+                if len(waiting) >= window:
+                    yield self._next_outcome(waiting, early)
+            while waiting:
+                yield self._next_outcome(waiting, early)
+        finally:
+            if waiting:
+                self._hang_up()
+
+    def _next_outcome(
+        self, waiting: deque[tuple[int, InferRequest]], early: dict[int, memoryview]
+    ) -> InferResponse | EdgeFlowError:
+        number, request = waiting[0]
+        limit = request.deadline or time.monotonic() + self._timeout
+        while self.protocol == 2 and number not in early:
+            frame = self._frame(limit)
+            early[v2.request_id_of(frame)] = frame
+        frame = early.pop(number) if self.protocol == 2 else self._frame(limit)
+        waiting.popleft()
+        try:
+            return self._outcome(frame, request)
+        except EdgeFlowError as error:
+            return error
+
+    def _outcome(self, frame: memoryview, request: InferRequest) -> InferResponse:
+        if self.protocol == 1:
+            return infer_response_v1(frame, request, self._declared.get(request.model))
+        return infer_response_v2(v2.decode_response(frame, CLIENT_LIMITS), request)
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    # --- the connection
+
+    @property
+    def _label(self) -> str:
+        return f"{self._address[0]}:{self._address[1]}"
+
+    def _connect(self, limit: float) -> int:
+        """Make sure of a connection; return the version it speaks."""
+        if self._socket is not None and _has_hung_up(self._socket):
+            self._hang_up()
+        if self._socket is None:
+            self._open(limit)
+            if self.protocol is None:
+                self.protocol = self._negotiate(limit)
+        return self.protocol or 2
+
+    def _open(self, limit: float) -> None:
+        try:
+            peer = socket.create_connection(self._address, _left(limit))
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                peer = self._tls.wrap_socket(peer, server_hostname=self._address[0])
+        except TimeoutError:
+            raise UnreachableError(f"{self._label} does not accept a connection") from None
+        except OSError as error:
+            raise UnreachableError(f"{self._label}: {error}") from error
+        self._socket = peer
+        self._receiver = Receiver(CLIENT_LIMITS.frame_bytes)
+
+    def _negotiate(self, limit: float) -> int:
+        number = self._next_number()
+        self._send(v2.encode_request(v2.Request(number, kind=v2.Kind.PING)), limit)
+        try:
+            frame = self._frame(limit)
+        except UnreachableError:
+            self._open(limit)
+            return 1
+        if protocol_of(frame) == 1:
+            self._hang_up()
+            self._open(limit)
+            return 1
+        answer = v2.decode_response(frame, CLIENT_LIMITS)
+        if answer.status != Status.OK:
+            self._hang_up()
+            raise error_of(answer.status, answer.text)
+        return 2
+
+    def _hang_up(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            self._frames.clear()
+            self.protocol = self._fixed
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[socket.socket]:
+        """Give the socket; hang up when it fails or when anything is left half done."""
+        peer = self._socket
+        if peer is None:
+            raise UnreachableError(f"{self._label} is not connected")
+        try:
+            yield peer
+        except TimeoutError:
+            self._hang_up()
+            raise DeadlineError(f"{self._label} gave no answer in time") from None
+        except OSError as error:
+            self._hang_up()
+            raise UnreachableError(f"{self._label} has hung up: {error}") from error
+        except BaseException:
+            self._hang_up()
+            raise
+
+    def _send(self, parts: Sequence[Buffer], limit: float, *, drain: bool = False) -> None:
+        """Send; meanwhile take answers that arrive, if there may be any."""
+        with self._guarded() as peer:
+            peer.settimeout(_left(limit))
+            if self._tls is not None or len(parts) > _MAX_PARTS:
+                peer.sendall(b"".join(parts))
+                return
+            left = [memoryview(part).cast("B") for part in parts]
+            while left:
+                if drain and select.POLLIN & _wait(peer, select.POLLIN | select.POLLOUT, limit):
+                    self._read(peer)
+                    continue
+                sent = peer.sendmsg(left)
+                while left and sent >= len(left[0]):
+                    sent -= len(left.pop(0))
+                if left and sent:
+                    left[0] = left[0][sent:]
+
+    def _receive(self, number: int, limit: float) -> memoryview:
+        """Return the next answer; version-2 answers to calls that were given up are skipped."""
+        while True:
+            frame = self._frame(limit)
+            if self.protocol == 1 or v2.request_id_of(frame) == number:
+                return frame
+
+    def _frame(self, limit: float) -> memoryview:
+        with self._guarded() as peer:
+            while not self._frames:
+                peer.settimeout(_left(limit))
+                self._read(peer)
+        return self._frames.popleft()
+
+    def _read(self, peer: socket.socket) -> None:
+        count = peer.recv_into(self._receiver.space())
+        if not count:
+            raise ConnectionError("closed by the server")
+        self._receiver.received(count)
+        while (cut := self._receiver.next()) is not None:
+            self._frames.append(cut.frame)
+
+
+def _left(limit: float) -> float:
+    left = limit - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _wait(peer: socket.socket, events: int, limit: float) -> int:
+    """Return which of the events there are, after waiting for one."""
+    poll = select.poll()
+    poll.register(peer, events)
+    found = poll.poll(max(0.0, limit - time.monotonic()) * 1000)
+    return found[0][1] if found else 0
+
+
+def _has_hung_up(peer: socket.socket) -> bool:
+    """Return whether an idle connection has been closed (nothing else can be readable on it)."""
+    return bool(_wait(peer, select.POLLIN, 0.0))
