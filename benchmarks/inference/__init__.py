@@ -1,0 +1,1 @@
+"""Models behind servers: ours beside the peers', and engines on a GPU."""
