@@ -76,18 +76,21 @@ def _usage(error: BaseException, verb: str) -> EdgeFlowError | None:
     return EdgeFlowError(str(said()), hint=f"edgeflow {verb} --help", code="EF-USAGE-001")
 
 
-def render(error: EdgeFlowError, *, colour: bool = False) -> str:
+def render(error: EdgeFlowError, *, colour: bool = False, kind: str = "error") -> str:
     """Return ``error[CODE]: message``, the place, and ``help: ...``, for each problem."""
     problems = error.problems if isinstance(error, GraphError) else (error,)
-    return "\n".join(line for problem in problems for line in _lines(problem, error, colour))
+    lines = (line for problem in problems for line in _lines(problem, error, kind, colour=colour))
+    return "\n".join(lines)
 
 
-def _lines(problem: EdgeFlowError, raised: EdgeFlowError, colour: bool) -> Iterator[str]:
+def _lines(
+    problem: EdgeFlowError, raised: EdgeFlowError, kind: str, *, colour: bool
+) -> Iterator[str]:
     match = _PLACE.match(problem.message)
     place = match["place"] if match else _place_outside(raised)
     message = match["rest"] if match else problem.message
     red, cyan, dim, end = ("\x1b[1;31m", "\x1b[36m", "\x1b[2m", "\x1b[0m") if colour else [""] * 4
-    yield f"{red}error[{problem.code}]{end}: {message}"
+    yield f"{red}{kind}[{problem.code}]{end}: {message}"
     if place:
         yield f"  {dim}at {relative(place)}{end}"
         if source := _source_line(place):

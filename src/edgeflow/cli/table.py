@@ -32,8 +32,10 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
         "Flows",
         (
             Verb("run", "flows", "Run the flow that a file declares."),
+            Verb("up", "pipelines", "Run the pipelines that a YAML file declares."),
             Verb("check", "flows", "Find every mistake in a flow without running it."),
             Verb("graph", "flows", "Draw a flow."),
+            Verb("schema", "pipelines", "Print the JSON Schema of pipelines.yaml, for editors."),
         ),
     ),
     (

@@ -3,6 +3,7 @@
 from edgeflow.core.checks import check
 from edgeflow.pipelines.compile import compile_flow
 from edgeflow.pipelines.session import Session
+from edgeflow.pipelines.watch import Watch
 from edgeflow.runtime.launch import threads
 
 __all__ = ["RunningFlow"]
@@ -17,6 +18,7 @@ class RunningFlow:
     Attributes:
         pipelines: ids of pipelines by the names of their nodes.
         runtime: runs the graph.
+        watch: throttles and counts.
 
     Raises:
         GraphError: the graph of the declaration cannot run.
@@ -29,15 +31,18 @@ class RunningFlow:
         self.graph = compiled.graph
         self.pipelines = compiled.pipelines
         self.runtime = threads(compiled.graph, None)
+        self.watch = Watch(session, self.runtime.view, compiled.pipelines)
 
     def start(self) -> None:
         """Start the event loop and every node."""
         self.session.start()
         self.runtime.start()
+        self.watch.start()
 
     def stop(self) -> bool:
         """Finish what is under way, within 3 s; return whether everything ended."""
         self.session.closing.set()
         ended = self.runtime.stop()
+        self.watch.close()
         self.session.close()
         return ended

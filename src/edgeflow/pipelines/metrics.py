@@ -14,7 +14,6 @@ __all__ = ["Metrics", "connector_gauges", "model_gauges", "queue_gauges"]
 
 LATENCY_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 SECONDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
-_BREAKER = {"closed": 0, "half-open": 1, "open": 2}
 
 
 class Metrics:
@@ -115,17 +114,14 @@ def queue_gauges(status: FlowStatus, pipelines: dict[str, str]) -> Iterator[Metr
 
 
 def model_gauges(models: Iterable[ModelStatus]) -> Iterator[Metric]:
-    """Yield what is known of the models."""
+    """Yield what is known of models in this process."""
     ready = GaugeMetricFamily("edgeflow_model_ready", "1 when it can answer.", labels=["model"])
-    breaker = GaugeMetricFamily(
-        "edgeflow_model_breaker", "0 closed, 1 half-open, 2 open.", labels=["model"]
-    )
+    depth = GaugeMetricFamily("edgeflow_model_queue_depth", "Requests waiting.", labels=["model"])
     for model in models:
         ready.add_metric([model.name], float(model.state == "ready"))
-        if model.breaker:
-            breaker.add_metric([model.name], _BREAKER.get(model.breaker, 0))
+        depth.add_metric([model.name], model.queue_depth)
     yield ready
-    yield breaker
+    yield depth
 
 
 def connector_gauges(states: Iterable[tuple[str, str, int]]) -> Iterator[Metric]:

@@ -24,6 +24,7 @@ PLAUSIBLE_AGE_S = 3600.0
 """A sensor whose clock says more than this is not believed."""
 
 LINGER_SECONDS = 1.0
+MAX_SENDERS = 1024
 
 
 class Session:
@@ -62,6 +63,7 @@ class Session:
         self.closing = threading.Event()
         self.log = structlog.get_logger("edgeflow.pipelines")
         self.connectors: dict[str, Feed] = {}
+        self._senders: dict[tuple[str, str], dict[str, None]] = {}
         self._book = book
         self._linger_until: float | None = None
 
@@ -77,6 +79,23 @@ class Session:
     def age(self, message: EdgeMessage) -> float:
         """Return the age of a message in seconds."""
         return age_s(message, now=self.now(), monotonic=self.clock())
+
+    def note_sender(self, pipeline: str, connector: str, sensor: str) -> None:
+        """Remember who feeds a pipeline; called from the connector's thread only."""
+        senders = self._senders.setdefault((pipeline, connector), {})
+        senders.pop(sensor, None)
+        if len(senders) >= MAX_SENDERS:
+            del senders[next(iter(senders))]
+        senders[sensor] = None
+
+    def senders(self, pipeline: str) -> list[tuple[str, str]]:
+        """Return (connector, sensor) of those that feed a pipeline, per connector latest last."""
+        return [
+            (connector, sensor)
+            for (name, connector), sensors in list(self._senders.items())
+            if name == pipeline
+            for sensor in list(sensors)
+        ]
 
     def linger(self) -> float:
         """Return the seconds left to wait for what is under way while the flow ends."""

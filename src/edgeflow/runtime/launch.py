@@ -27,7 +27,7 @@ from edgeflow.runtime.planes import Planes
 from edgeflow.runtime.signals import stopping_on_signals
 from edgeflow.runtime.summary import summary
 
-__all__ = ["launch", "threads"]
+__all__ = ["Runtime", "drive", "launch", "threads"]
 
 log = structlog.get_logger(__name__)
 
@@ -41,21 +41,41 @@ Options of every EdgeFlow app:
 """
 
 
-class _Runtime(Protocol):
+class Runtime(Protocol):
+    """What can be driven."""
+
     stop_requested: threading.Event
 
     @property
-    def view(self) -> FlowView: ...
-    @property
-    def frames(self) -> FrameSource: ...
-
-    def start(self) -> None: ...
-    def wait(self) -> None: ...
-    def stop(self) -> bool: ...
-    def status(self) -> FlowStatus: ...
+    def view(self) -> FlowView:
+        """The running flow."""
+        ...
 
     @property
-    def failed(self) -> list[str]: ...
+    def frames(self) -> FrameSource:
+        """Its frames."""
+        ...
+
+    def start(self) -> None:
+        """Start and return."""
+        ...
+
+    def wait(self) -> None:
+        """Return when the flow is over, or ``stop_requested`` is set."""
+        ...
+
+    def stop(self) -> bool:
+        """End everything within 3 s; return whether it ended."""
+        ...
+
+    def status(self) -> FlowStatus:
+        """Return nodes and links as they are."""
+        ...
+
+    @property
+    def failed(self) -> list[str]:
+        """Names of the nodes that were given up."""
+        ...
 
 
 def launch(graph: Graph, broker: Broker | None, argv: list[str]) -> int:
@@ -84,12 +104,12 @@ def launch(graph: Graph, broker: Broker | None, argv: list[str]) -> int:
         from edgeflow.runtime.processes import ProcessRuntime
 
         own = [f"--replicas={options.replicas}"] if options.replicas else []
-        return _drive(ProcessRuntime(graph, [*rest, *own]), graph)
+        return drive(ProcessRuntime(graph, [*rest, *own]), graph.name)
     node = options.node or settings.NODE_NAME
     if node:
         _require(graph, node)
-        return _drive(_one_node(graph, broker, node), graph, suffix=f".{node}")
-    return _drive(threads(graph, broker), graph)
+        return drive(_one_node(graph, broker, node), f"{graph.name}.{node}")
+    return drive(threads(graph, broker), graph.name)
 
 
 def _parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -171,11 +191,15 @@ def _one_node(graph: Graph, broker: Broker | None, node: str) -> LocalRuntime:
     )
 
 
-def _drive(runtime: _Runtime, graph: Graph, suffix: str = "") -> int:
-    """Run to the end, with signals, the control socket and the summary."""
+def drive(runtime: Runtime, name: str) -> int:
+    """Run to the end, with signals, the control socket (as ``name``) and the summary.
+
+    Returns:
+        0, 1 when a node failed, 130 after Ctrl+C.
+    """
     with (
         stopping_on_signals(runtime.stop_requested) as caught,
-        ControlServer(graph.name + suffix, runtime.view, runtime.frames),
+        ControlServer(name, runtime.view, runtime.frames),
     ):
         runtime.start()
         runtime.wait()

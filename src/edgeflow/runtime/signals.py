@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["stopping_on_signals"]
+__all__ = ["setting_on_hangup", "stopping_on_signals"]
 
 SAME_REQUEST_SECONDS = 0.3
 """timeout(1) and some shells send a signal to a process and again to its group."""
@@ -43,3 +43,16 @@ def stopping_on_signals(stop: threading.Event) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def setting_on_hangup(asked: threading.Event) -> Iterator[None]:
+    """Turn SIGHUP into ``asked``; outside the main thread nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, lambda *_: asked.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

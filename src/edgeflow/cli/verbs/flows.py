@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeflow.cli.failures import render as render_problem
 from edgeflow.cli.failures import user_code
 from edgeflow.cli.terminal import JsonOption, narrate, new_group, write, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgeflow.app import EdgeApp
+    from edgeflow.core.graph import Graph
+    from edgeflow.errors import EdgeFlowError
 
 group = new_group()
 
+YAML_SUFFIXES = frozenset({".yaml", ".yml"})
+
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="The Python file that declares the app.")
+]
+FlowArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A Python file that declares an app, or a YAML file.")
 ]
 
 
@@ -101,7 +111,7 @@ def run_file(file: Path, words: list[str]) -> int:
 
 
 @group.command(epilog="Example: edgeflow check main.py")
-def check(file: FileArgument, json: JsonOption = False) -> int:
+def check(file: FlowArgument, json: JsonOption = False) -> int:
     """Find every mistake in a flow without running it.
 
     Prints a summary of the flow, or every problem with the line it was made in and what to do
@@ -109,15 +119,29 @@ def check(file: FileArgument, json: JsonOption = False) -> int:
     """
     from edgeflow.core.checks import find_problems
     from edgeflow.core.render import to_json
-    from edgeflow.errors import GraphError
+    from edgeflow.errors import EdgeFlowError, GraphError
 
-    graph = load(file).graph()
-    problems = find_problems(graph)
+    graph: Graph | None = None
+    problems: Sequence[EdgeFlowError]
+    warnings: Sequence[EdgeFlowError] = ()
+    try:
+        graph, warnings = declared(file)
+        problems = find_problems(graph)
+    except GraphError as error:
+        problems = error.problems
     if json:
-        found = [{"code": p.code, "message": p.message, "hint": p.hint} for p in problems]
-        write_json({"ok": not problems, "problems": found, "graph": to_json(graph)})
+        write_json(
+            {
+                "ok": not problems,
+                "problems": [_json_of(problem) for problem in problems],
+                "warnings": [_json_of(warning) for warning in warnings],
+                "graph": to_json(graph) if graph is not None else None,
+            }
+        )
         return GraphError.exit_code if problems else 0
-    if problems:
+    for warning in warnings:
+        narrate(render_problem(warning, kind="warning"))
+    if problems or graph is None:
         raise GraphError(problems)
     from edgeflow.cli.display.outline import outline
 
@@ -125,9 +149,13 @@ def check(file: FileArgument, json: JsonOption = False) -> int:
     return 0
 
 
+def _json_of(problem: "EdgeFlowError") -> dict[str, str]:
+    return {"code": problem.code, "message": problem.message, "hint": problem.hint}
+
+
 @group.command(epilog="Example: edgeflow graph main.py --format mermaid")
 def graph(
-    file: FileArgument,
+    file: FlowArgument,
     form: Annotated[
         Format, typer.Option("--format", "-f", help="What to draw it as.")
     ] = Format.TEXT,
@@ -142,15 +170,32 @@ def graph(
     from edgeflow.cli.terminal import stdout
     from edgeflow.core import render
 
-    declared = load(file).graph()
+    drawn, _ = declared(file)
     if json or form is Format.JSON:
-        write_json(render.to_json(declared))
+        write_json(render.to_json(drawn))
     elif form is Format.MERMAID:
-        write(render.to_mermaid(declared).rstrip("\n"))
+        write(render.to_mermaid(drawn).rstrip("\n"))
     elif form is Format.DOT:
-        write(render.to_dot(declared).rstrip("\n"))
+        write(render.to_dot(drawn).rstrip("\n"))
     else:
-        write(draw(declared, width=stdout().width))
+        write(draw(drawn, width=stdout().width))
+
+
+def declared(file: Path) -> "tuple[Graph, Sequence[EdgeFlowError]]":
+    """Return the graph of a Python or YAML file, and what may be a mistake in it.
+
+    Raises:
+        ConfigError: no such file, or it declares no app.
+        GraphError: a YAML file has mistakes.
+        UserCodeError: the code of a Python file raised something.
+    """
+    if file.suffix not in YAML_SUFFIXES:
+        return load(file).graph(), ()
+    from edgeflow.pipelines.compile import compile_flow
+    from edgeflow.pipelines.loading.loader import load as load_yaml
+
+    declaration = load_yaml(file)
+    return compile_flow(declaration).graph, declaration.warnings
 
 
 def load(file: Path) -> "EdgeApp":

@@ -76,6 +76,7 @@ class ConnectorNode(ProducerNode):
         )
         for target in targets:
             self.session.metrics.ingress.labels(target).inc()
+            self.session.note_sender(target, self.plan.name, message.sensor_id)
             self._pending.append(Output(target, frame))
         self.log.debug("message_received", sensor=message.sensor_id, pipelines=targets)
         return self._pending.popleft()

@@ -1,0 +1,59 @@
+"""``up`` and ``schema``: flows that a YAML file declares."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeflow.cli.failures import render
+from edgeflow.cli.terminal import narrate, new_group, write_json
+
+group = new_group()
+
+
+@group.command(epilog="Example: edgeflow up pipelines.yaml")
+def up(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The pipelines.yaml.")],
+    processes: Annotated[
+        bool, typer.Option("--processes", help="Not possible: the parts share one process.")
+    ] = False,
+) -> int:
+    """Run the pipelines that a YAML file declares.
+
+    From connectors through models to agents and actions, with a dashboard and a metrics port.
+    SIGHUP reads the file again: a wrong one is refused and the flow goes on as it was. The first
+    Ctrl+C finishes what is under way, the second one kills.
+    """
+    from edgeflow.errors import ConfigError
+    from edgeflow.observe.logs import configure_logging
+    from edgeflow.pipelines.loading.loader import load
+    from edgeflow.pipelines.orchestrator import Orchestrator
+    from edgeflow.runtime.launch import drive
+    from edgeflow.runtime.signals import setting_on_hangup
+
+    if processes:
+        raise ConfigError(
+            "edgeflow up runs in one process: acknowledgements, models and the event loop of "
+            "connectors and actions are shared",
+            hint="for more cores raise max_parallel, or serve the models with edgeflow serve",
+        )
+    declaration = load(file)
+    for warning in declaration.warnings:
+        narrate(render(warning, kind="warning"))
+    configure_logging()
+    orchestrator = Orchestrator(declaration, lambda: load(file))
+    with setting_on_hangup(orchestrator.reload_requested):
+        for line in orchestrator.welcome():
+            narrate(line)
+        return drive(orchestrator, declaration.name)
+
+
+@group.command(epilog="Example: edgeflow schema > pipelines.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of pipelines.yaml, for editors.
+
+    It has the options of every built-in connector, agent and action whose packages are installed.
+    """
+    from edgeflow.pipelines.schema.export import json_schema
+
+    write_json(json_schema())

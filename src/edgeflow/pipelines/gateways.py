@@ -1,0 +1,132 @@
+"""From ``gateway:``, ``gateways:`` and ``model_affinity:`` to the service that runs the models."""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from edgeflow.core.status import ModelStatus
+from edgeflow.inference.requests import InferRequest
+from edgeflow.inference.service import Done, InferenceService, ModelInfo, Ticket
+from edgeflow.pipelines.schema.document import Document
+from edgeflow.pipelines.schema.gateway import GatewayOptions
+
+__all__ = ["DEFAULT", "SplitService", "open_service"]
+
+DEFAULT = "default"
+"""What ``model_affinity`` calls the gateway under ``gateway:``."""
+
+
+def open_service(document: Document, folder: Path) -> InferenceService:
+    """Return the service of a file; nothing is connected yet, and models load when asked for.
+
+    Args:
+        document: the file.
+        folder: what the paths in it start from.
+
+    Raises:
+        ConfigError: the models cannot be found.
+    """
+    home = document.gateway
+    if home.models is None:
+        return _remote(document, {DEFAULT: home, **document.gateways})
+    local = _local(folder / home.models)
+    if not document.gateways:
+        return local
+    rules = [model for model, names in document.model_affinity.items() if DEFAULT not in names]
+    try:
+        remote = _remote(document, document.gateways)
+    except BaseException:
+        local.close()
+        raise
+    return SplitService(local, remote, lambda model: any(fnmatchcase(model, r) for r in rules))
+
+
+def _local(path: Path) -> InferenceService:
+    from edgeflow.inference.local import LocalService
+
+    return LocalService(path)
+
+
+def _remote(document: Document, gateways: dict[str, GatewayOptions]) -> InferenceService:
+    from edgeflow.inference.client.backoff import Retry
+    from edgeflow.inference.client.breaker import BreakerRule
+    from edgeflow.inference.client.gateways import Gateway
+    from edgeflow.inference.client.remote import RemoteService
+    from edgeflow.inference.client.standing import Standings
+
+    first = next(iter(gateways.values()))
+    rule = BreakerRule(failures=first.breaker.failures, rest_s=first.breaker.rest_s)
+    affinity = {
+        model: [name for name in names if name in gateways]
+        for model, names in document.model_affinity.items()
+    }
+    return RemoteService(
+        [
+            Gateway(
+                host=options.host,
+                port=options.port,
+                name=name,
+                pool_size=options.pool_size,
+                timeout_s=options.timeout_s,
+            )
+            for name, options in gateways.items()
+        ],
+        affinity={model: names for model, names in affinity.items() if names},
+        fallbacks={m: i for options in gateways.values() for m, i in options.fallback.items()},
+        retry=Retry(attempts=1 + first.retries),
+        standings=Standings(rule),
+    )
+
+
+class SplitService(InferenceService):
+    """Models of this process, and some on gateways.
+
+    Args:
+        local: runs what is not remote.
+        remote: runs the rest.
+        is_remote: tells which model is which.
+    """
+
+    def __init__(
+        self,
+        local: InferenceService,
+        remote: InferenceService,
+        is_remote: Callable[[str], bool],
+    ) -> None:
+        self._local = local
+        self._remote = remote
+        self._is_remote = is_remote
+
+    def _of(self, model: str) -> InferenceService:
+        return self._remote if self._is_remote(model) else self._local
+
+    def submit(self, request: InferRequest, done: Done) -> Ticket:
+        """Queue a request where its model is."""
+        return self._of(request.model).submit(request, done)
+
+    def info(self, model: str, version: str | None = None) -> ModelInfo:
+        """Describe a model."""
+        return self._of(model).info(model, version)
+
+    def status(self) -> list[ModelStatus]:
+        """Return the models of both."""
+        return [*self._local.status(), *self._remote.status()]
+
+    def load(self, model: str, version: str | None = None) -> None:
+        """Load a model where it is."""
+        self._of(model).load(model, version)
+
+    def unload(self, model: str) -> None:
+        """Unload a model where it is."""
+        self._of(model).unload(model)
+
+    def is_ready(self, model: str | None = None) -> bool:
+        """True when the model, or without a name both, can answer."""
+        if model is not None:
+            return self._of(model).is_ready(model)
+        return self._local.is_ready() and self._remote.is_ready()
+
+    def close(self) -> None:
+        """Close both."""
+        self._local.close()
+        self._remote.close()

@@ -1,0 +1,169 @@
+"""Deadlines, full queues, throttling, models that are away or do not fit."""
+
+import time
+
+import pytest
+from flow_parts import SmallService, running
+
+from edgeflow.errors import UnreachableError
+from edgeflow.pipelines.message import EdgeMessage
+
+HEAD = """\
+version: 1
+dashboard: false
+connectors:
+  - {id: feed, type: parts.Feed, pipeline: main%s}
+agents:
+  watch: {type: parts.Watch, metric: total, above: 10, dispatcher: keep}
+actions:
+  keep: {type: parts.Keep}
+pipelines:
+  - id: main
+    preprocess: parts.vector
+    postprocess: parts.total
+    agents: [watch]
+"""
+
+
+def flow_text(*lines, feed="", model="double"):
+    text = HEAD % feed + (f"    model: {model}\n" if model else "")
+    return text + "".join(f"    {line}\n" for line in lines)
+
+
+def message(value, age=0.0, **more):
+    now = time.time()
+    return EdgeMessage(
+        sensor_id="s1", payload={"value": value}, timestamp=now - age,
+        received=time.monotonic() - age, **more,
+    )  # fmt: skip
+
+
+def test_what_is_too_old_is_dropped_before_it_costs_anything(tmp_path):
+    with running(tmp_path, flow_text("deadline_ms: 5000")) as flow:
+        flow.send(message(1, age=6.0), message(2))
+        flow.until(lambda: len(flow.rig.handled) == 1)
+        assert flow.rig.handled[0][1]["value"] == 2
+        assert flow.dropped() == {("main", "deadline"): 1.0}
+        assert len(flow.service.asked) == 1
+        left = flow.service.asked[0].deadline - time.monotonic()
+        assert left < 5.0
+
+
+def test_an_answer_that_comes_too_late_is_dropped(tmp_path):
+    service = SmallService({"double": lambda array: array * 2})
+    service.delay_s = 0.4
+    with running(tmp_path, flow_text("deadline_ms: 200"), service) as flow:
+        flow.send(message(1))
+        flow.until(flow.dropped)
+        assert flow.dropped() == {("main", "deadline"): 1.0}
+        assert flow.rig.handled == []
+
+
+def test_late_messages_go_to_the_cheaper_model(tmp_path):
+    service = SmallService({"double": lambda a: a * 2, "cheap": lambda a: a * 0})
+    lines = ("deadline_ms: 60000", "on_deadline: downgrade", "downgrade: cheap")
+    with running(tmp_path, flow_text(*lines), service) as flow:
+        flow.send(message(1, age=40.0), message(2), message(3, age=70.0))
+        flow.until(flow.dropped)
+        assert [request.model for request in service.asked] == ["cheap", "double"]
+        assert flow.dropped() == {("main", "deadline"): 1.0}
+        flow.until(lambda: len(flow.rig.handled) == 2)
+        assert flow.rig.handled[0][1]["lists"] == ["cheap"]
+
+
+@pytest.mark.parametrize("stamp", [0.0, 4e9])
+def test_a_sensor_with_a_wrong_clock_is_aged_from_reception(tmp_path, stamp):
+    with running(tmp_path, flow_text("deadline_ms: 5000")) as flow:
+        flow.send(EdgeMessage(sensor_id="s", payload={"value": 1}, timestamp=stamp))
+        flow.until(lambda: flow.rig.handled)
+        assert flow.rig.handled[0][3] < 5000
+
+
+def test_a_full_queue_drops_the_oldest_and_counts(tmp_path):
+    service = SmallService({"double": lambda array: array * 2})
+    service.delay_s = 0.3
+    with running(tmp_path, flow_text("max_queue_depth: 2"), service) as flow:
+        flow.send(message(0))
+        flow.until(lambda: service.asked)
+        flow.send(*(message(number) for number in range(1, 8)))
+        flow.until(lambda: len(flow.rig.handled) >= 3)
+        assert flow.rig.handled[-1][1]["value"] == 7
+        flow.until(lambda: flow.dropped().get(("main", "queue_full")) == 5.0)
+        [told] = flow.until(lambda: flow.kinds("dropped"))
+        assert "queue_full" in told.text and told.pipeline == "main"
+
+
+def test_sensors_are_throttled_while_the_queue_stays_full_and_released(tmp_path):
+    service = SmallService({"double": lambda array: array * 2})
+    service.delay_s = 0.05
+    lines = ("max_queue_depth: 4", "throttle: {hold_s: 0.3, interval_s: 2.5}")
+    with running(tmp_path, flow_text(*lines), service) as flow:
+        end = time.monotonic() + 30
+        while not flow.rig.throttled and time.monotonic() < end:
+            flow.send(message(1))
+            time.sleep(0.01)
+        assert flow.rig.throttled[0] == ("s1", 2.5)
+        flow.until(lambda: ("s1", 0.0) in flow.rig.throttled)
+        texts = [entry.text for entry in flow.until(lambda: flow.kinds("throttle"))]
+        assert texts[0] == "main: asked s1 to send every 2.5 s"
+
+
+def test_a_shape_that_does_not_fit_is_diagnosed_once(tmp_path):
+    service = SmallService({"double": lambda array: array * 2}, width=3)
+    with running(tmp_path, flow_text(), service) as flow:
+        flow.send(message(1), message(2))
+        flow.until(lambda: flow.dropped().get(("main", "shape")) == 2.0)
+        told = [entry for entry in flow.kinds("dropped") if entry.level == "error"]
+        assert len(told) == 1
+        for part in ("'main'", "parts.vector", "float32[1, 1]", "'double'", "float32[?, 3]"):
+            assert part in told[0].text
+
+
+def test_a_stage_that_raises_and_an_unknown_model_are_counted(tmp_path):
+    text = flow_text(model="nothing").replace(
+        "  - {id: feed", "  - {id: feed2, type: parts.Feed, pipeline: main}\n  - {id: feed"
+    )
+    with running(tmp_path, text) as flow:
+        flow.send(message(1), EdgeMessage(sensor_id="s", payload={"other": 1}))
+        flow.until(lambda: len(flow.dropped()) == 2)
+        assert flow.dropped() == {("main", "model"): 1.0, ("main", "exception"): 1.0}
+        assert any("KeyError" in str(entry.detail) for entry in flow.kinds("dropped"))
+
+
+def test_without_a_gateway_messages_are_dropped_and_counted(tmp_path):
+    service = SmallService({"double": lambda array: array * 2})
+    service.away = UnreachableError("nobody answers")
+    with running(tmp_path, flow_text(), service) as flow:
+        flow.send(message(1))
+        flow.until(flow.dropped)
+        assert flow.dropped() == {("main", "gateway"): 1.0}
+
+
+def test_a_durable_route_loses_nothing_while_the_gateway_is_away(tmp_path):
+    service = SmallService({"double": lambda array: array * 2})
+    service.away = UnreachableError("nobody answers")
+    with running(tmp_path, flow_text("max_queue_depth: 4", feed=", qos: 1"), service) as flow:
+        flow.send(*(message(number, receipt=number) for number in range(100)))
+        flow.until(lambda: len(service.asked) > 2)
+        assert flow.rig.queue.qsize() > 60  # the connector is held back, nothing piles up
+        assert flow.rig.acknowledged == []
+        service.away = None
+        flow.until(lambda: len(flow.rig.acknowledged) == 100)
+        assert [entry[1]["value"] for entry in flow.rig.handled] == list(range(100))
+        assert flow.dropped() == {}
+        assert [entry.level for entry in flow.kinds("breaker")] == ["warning", "info"]
+
+
+def test_it_stops_in_time_with_the_gateway_away_and_gives_messages_back(tmp_path):
+    service = SmallService({"double": lambda array: array * 2})
+    service.away = UnreachableError("nobody answers")
+    with running(tmp_path, flow_text(feed=", qos: 1"), service) as flow:
+        flow.send(*(message(number, receipt=number) for number in range(10)))
+        flow.until(lambda: len(service.asked) > 1)
+        rig = flow.rig
+        started = time.monotonic()
+        assert flow.flow.stop()
+        assert time.monotonic() - started < 3.0
+    del flow
+    assert rig.acknowledged == []
+    assert rig.stopped == ["feed"]
