@@ -1,8 +1,10 @@
 """What only Torch models do: metadata in the archive, several inputs, devices."""
 
+import io
 import json
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +142,30 @@ def test_a_pickled_module_is_not_loaded(tmp_path: Path) -> None:
         torch.save(Trap(), tmp_path / name)
         with pytest.raises(EngineError, match="cannot be loaded"):
             open_engine(tmp_path / name, device="cpu", inputs=X, outputs=Y)
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    "member",
+    ["data/sample_inputs/model.pt", "data/weights/model.pt", "data/constants/custom_obj_0"],
+)
+def test_an_exported_program_with_pickled_code_is_not_loaded(
+    tmp_path: Path, exported: Path, member: str
+) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "sprung",))
+
+    trap = io.BytesIO()
+    torch.save((Trap(),), trap)
+    with zipfile.ZipFile(exported) as source, zipfile.ZipFile(tmp_path / "trap.pt2", "w") as made:
+        names = source.namelist()
+        folder = names[0].partition("/")[0]
+        for name in {*names, f"{folder}/{member}"}:
+            trapped = name.endswith(member)
+            made.writestr(name, trap.getvalue() if trapped else source.read(name))
+    with pytest.raises(EngineError, match=f"{member} may hold pickled code"):
+        open_engine(tmp_path / "trap.pt2", device="cpu")
     assert not (tmp_path / "sprung").exists()
 
 

@@ -1,12 +1,15 @@
 """Torch models: exported programs (``.pt2``) and TorchScript archives (``.pt``, ``.ts``).
 
-Both files hold code besides weights. It is no Python, yet it can read and write files where the
-process may: load models from people you trust. Pickled modules are not loaded at all.
+Both files hold code besides weights, and can do what this process may: load models from people you
+trust. Pickled modules are not loaded, nor archives with pickled objects other than tensors.
 """
 
+import io
 import json
+import re
 import threading
 import warnings
+import zipfile
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -27,6 +30,12 @@ log = structlog.get_logger(__name__)
 
 METADATA = "edgeflow.json"
 """Extra file of a TorchScript archive: ``{"inputs": [...], "outputs": [...]}``."""
+
+_PICKLED = re.compile(
+    r"(^|/)data/(sample_inputs/|(weights|constants)/(.*\.pt$|(custom|opaque)_obj_))"
+)
+"""Members of an exported program that Torch unpickles; weights and constants are raw, unless the
+list of them says otherwise."""
 
 _threads_lock = threading.Lock()
 _threads_set = 0
@@ -153,6 +162,7 @@ class ExportedEngine(_TorchEngine):
 
     def _load(self, path: Path) -> Any:
         torch = self._torch
+        _refuse_pickles(torch, path)
         program = torch.export.load(str(path))
         if self.device != "cpu":
             program = torch.export.passes.move_to_device_pass(program, self.device)
@@ -265,6 +275,32 @@ class ScriptEngine(_TorchEngine):
             )
             for name, one, two in zip(names, *runs, strict=True)
         )
+
+
+def _refuse_pickles(torch: Any, path: Path) -> None:
+    """Look through an exported program for pickles that Torch would load without restriction.
+
+    Raises:
+        EngineError: there is one that holds more than tensors and plain values.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if not _holds_pickles(name, archive):
+                continue
+            try:
+                torch.load(io.BytesIO(archive.read(name)), weights_only=True)
+            except Exception as error:
+                raise EngineError(
+                    f"{path}: cannot be loaded as a Torch model: {name} may hold pickled code",
+                    hint="save it anew with torch.export.save, from plain tensors",
+                ) from error
+
+
+def _holds_pickles(name: str, archive: zipfile.ZipFile) -> bool:
+    if name.endswith("_config.json"):
+        listed = json.loads(archive.read(name)).get("config", {}).values()
+        return any(each.get("use_pickle") for each in listed)
+    return name.startswith("serialized_") or _PICKLED.search(name) is not None
 
 
 def _import_torch() -> Any:
