@@ -11,41 +11,30 @@ from edgeflow.core.status import Activity, ModelStatus
 from edgeflow.errors import (
     CancelledError,
     EdgeFlowError,
-    EngineError,
     OverloadedError,
     UnknownModelError,
     did_you_mean,
 )
-from edgeflow.inference.binding import Binding
-from edgeflow.inference.engines.base import Engine
-from edgeflow.inference.engines.open import open_engine
+from edgeflow.inference.opening import Loaded, open_version
 from edgeflow.inference.repository.files import ModelFiles, VersionFile
 from edgeflow.inference.scheduling.counters import Counters, add_totals
 from edgeflow.inference.scheduling.job import Job
-from edgeflow.inference.scheduling.lane import Lane, LaneOptions
 from edgeflow.inference.scheduling.workers import Crew
 from edgeflow.inference.service import ModelInfo
 from edgeflow.observe.activity import activities
 
-__all__ = ["Hosted", "Loaded"]
+__all__ = ["Hosted"]
 
 log = structlog.get_logger(__name__)
 
 TRIED = 3
 """Versions tried, newest first, until one can be loaded."""
 
+OTHER_IDLE_S = 300.0
+"""Seconds after which a version is unloaded that was asked for by name and is not the active."""
+
 RETRY_S = 5.0
 """How long a version that could not be loaded is not tried again by itself."""
-
-
-@dataclass(slots=True)
-class Loaded:
-    """A version that can answer."""
-
-    file: VersionFile
-    lane: Lane
-    binding: Binding
-    labels: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -175,12 +164,47 @@ class Hosted:
             f"model {self.name!r} cannot be loaded: {failure.message}", hint=failure.hint
         ) from failure
 
+    def update(self, files: ModelFiles) -> None:
+        """Take over what has changed on disk: switch, reload, unload; failures are reported."""
+        before, self.files = self.files, files
+        if files != before:
+            self._forget_failures(files)
+            self._drop_missing(files)
+        if files.state.asked != before.state.asked and files.state.wanted == "unloaded":
+            self.unload()
+            return
+        asked = files.state.asked != before.state.asked and files.state.wanted == "loaded"
+        stale = self._active is not None and files != before
+        missing = self._active is None and files.settings.pinned
+        if asked or stale or missing:
+            self._try_load()
+
+    def unload_idle(self) -> None:
+        """Let go of versions that nobody has asked for lately, as their settings want it."""
+        for each in list(self._loaded.values()):
+            active = each is self._active
+            seconds = each.file.settings.idle_unload_s or (0.0 if active else OTHER_IDLE_S)
+            pinned = active and self.files.settings.pinned
+            if seconds and not pinned and each.lane.is_idle(seconds):
+                log.info("model_idle", model=self.name, version=each.file.version)
+                self._remove(each)
+
     def unload(self) -> None:
         """Let go of every version; requests under way are answered first."""
         with self._lock:
             loaded, self._loaded, self._active = list(self._loaded.values()), {}, None
         for each in loaded:
             each.lane.retire()
+
+    def retire(self) -> None:
+        """The model is gone: answer what is under way, tell whoever waits for it to load."""
+        with self._lock:
+            self._closed = True
+            waiting, self._waiting = self._waiting, {}
+        self.unload()
+        for job in [job for jobs in waiting.values() for job in jobs]:
+            self._counters("").count_error()
+            job.done(UnknownModelError(f"model {self.name!r} was removed"))
 
     def close(self) -> None:
         """Answer what waits with ``CancelledError`` and let go of everything."""
@@ -247,10 +271,40 @@ class Hosted:
             return [file]
         return list(reversed(self.files.versions))[:TRIED]
 
+    def _try_load(self) -> None:
+        try:
+            self.load()
+        except EdgeFlowError as error:
+            log.debug("model_not_ready", model=self.name, error=str(error))
+
+    def _forget_failures(self, files: ModelFiles) -> None:
+        for version, failure in list(self._failures.items()):
+            if failure.file not in files.versions:
+                del self._failures[version]
+        if not self._failures:
+            self.last_error = None
+
+    def _drop_missing(self, files: ModelFiles) -> None:
+        """Retire versions whose files are gone; the active one answers until another does."""
+        there = {file.version for file in files.versions}
+        for version, each in list(self._loaded.items()):
+            if version not in there and each is not self._active:
+                self._remove(each)
+
+    def _remove(self, loaded: Loaded) -> None:
+        with self._lock:
+            if self._loaded.get(loaded.file.version) is loaded:
+                del self._loaded[loaded.file.version]
+            if self._active is loaded:
+                self._active = None
+        loaded.lane.retire()
+
     def _no_version(self, version: str | None) -> UnknownModelError:
         wanted = version or self.files.settings.version
-        if wanted is None:
-            return UnknownModelError(f"model {self.name!r} has no versions")
+        if wanted is None or self.files.problem:
+            return UnknownModelError(
+                f"model {self.name!r} has no version to serve", hint=self.files.problem
+            )
         known = [each.version for each in self.files.versions]
         return UnknownModelError(
             f"model {self.name!r} has no version {wanted!r}", hint=did_you_mean(wanted, known)
@@ -267,7 +321,9 @@ class Hosted:
             raise failed.error
         self._opening = True
         try:
-            loaded = self._open_engine(file)
+            loaded = open_version(
+                self.name, file, self._crew, self._counters(file.version), self._now
+            )
         except EdgeFlowError as error:
             self._note_failure(file, error)
             raise
@@ -275,32 +331,6 @@ class Hosted:
             self._opening = False
         self._failures.pop(file.version, None)
         return loaded
-
-    def _open_engine(self, file: VersionFile) -> Loaded:
-        settings = file.settings
-        engine = open_engine(
-            file.path, device=settings.device, threads=settings.threads, **settings.options
-        )
-        if settings.warm_up:
-            _warm_up(engine)
-        options = LaneOptions(
-            instances=settings.instances or max(1, self._crew.slots // settings.threads),
-            threads=settings.threads,
-            capacity=settings.queue.capacity,
-            policy=settings.queue.policy,
-            max_batch=settings.batching.max_batch,
-            max_delay_s=settings.batching.max_delay_ms / 1e3,
-        )
-        lane = Lane(
-            self.name,
-            file.version,
-            engine,
-            self._crew,
-            options,
-            counters=self._counters(file.version),
-            now=self._now,
-        )
-        return Loaded(file, lane, Binding(self.name, engine.spec))
 
     def _install(self, fresh: Loaded, *, active: bool) -> None:
         """Let a version answer from now on, and retire what it takes the place of."""
@@ -355,14 +385,3 @@ class Hosted:
         if counters is None:
             counters = self.counters.setdefault(version, Counters(self._now))
         return counters
-
-
-def _warm_up(engine: Engine) -> None:
-    """Run once on zeros; a model whose axes are free may rightly refuse sizes of 1."""
-    try:
-        engine.warm_up()
-    except EngineError as error:
-        sizes = [size for tensor in engine.spec.inputs for size in tensor.shape[1:]]
-        if None not in sizes:
-            raise
-        log.info("warm_up_skipped", model=engine.name, error=str(error))

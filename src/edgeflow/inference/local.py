@@ -9,15 +9,18 @@ from pathlib import Path
 
 import structlog
 
-from edgeflow.core.status import ModelStatus
+from edgeflow.core.status import Activity, ModelStatus
 from edgeflow.errors import CancelledError, EdgeFlowError, UnknownModelError, did_you_mean
-from edgeflow.inference.hosting import Hosted, Loaded
+from edgeflow.inference.hosting import Hosted
 from edgeflow.inference.repository.files import ModelSource
 from edgeflow.inference.repository.folder import FolderSource
+from edgeflow.inference.repository.listing import ListSource
+from edgeflow.inference.repository.settling import Settling
 from edgeflow.inference.requests import InferRequest
 from edgeflow.inference.scheduling.job import Job
 from edgeflow.inference.scheduling.workers import Crew
 from edgeflow.inference.service import Done, InferenceService, ModelInfo, Ticket
+from edgeflow.observe.activity import activities
 
 __all__ = ["LocalService"]
 
@@ -30,12 +33,14 @@ class LocalService(InferenceService):
     Pinned models are loaded when it is made; others at their first request.
 
     Args:
-        models: the folder, or any other source.
+        models: the folder, a ``models.yaml``, or any other source.
         cores: cores that all models share; those this process may use if not given.
+        reload_s: seconds between looks for what has changed on disk; None to look only when
+            ``refresh`` is called.
         now: monotonic seconds.
 
     Raises:
-        ConfigError: the folder cannot be read.
+        ConfigError: the folder or file cannot be read.
     """
 
     def __init__(
@@ -43,20 +48,30 @@ class LocalService(InferenceService):
         models: Path | str | ModelSource,
         *,
         cores: int | None = None,
+        reload_s: float | None = 1.0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._source = FolderSource(models) if isinstance(models, (str, Path)) else models
+        self._source = _source(models) if isinstance(models, (str, Path)) else models
         self._now = now
         self._crew = Crew(cores or len(os.sched_getaffinity(0)), now=now)
         self._loads: queue.SimpleQueue[tuple[Hosted, str | None] | None] = queue.SimpleQueue()
-        self._closed = False
-        self._models: dict[str, Hosted] = {
-            name: Hosted(files, self._crew, now) for name, files in self._source.scan().items()
-        }
-        self._loader = threading.Thread(target=self._load_jobs, name="model-loader", daemon=True)
-        self._loader.start()
+        self._settling = Settling()
+        self._refreshing = threading.Lock()
+        self._unreadable = ""
+        self._end = threading.Event()
+        files = self._settling.pass_on(self._source.scan())
+        self._models = {name: Hosted(each, self._crew, now) for name, each in files.items()}
+        self._threads = [threading.Thread(target=self._load, name="model-loader", daemon=True)]
+        if reload_s is not None:
+            self._threads.append(
+                threading.Thread(
+                    target=self._watch, args=(reload_s,), name="model-watcher", daemon=True
+                )
+            )
+        for thread in self._threads:
+            thread.start()
         for model in self._models.values():
-            if model.files.settings.pinned:
+            if model.files.settings.pinned or model.files.state.wanted == "loaded":
                 self._loads.put((model, None))
 
     def submit(self, request: InferRequest, done: Done) -> Ticket:
@@ -65,7 +80,7 @@ class LocalService(InferenceService):
         model = self._models.get(request.model)
         if model is None:
             done(self._unknown(request.model))
-        elif self._closed:
+        elif self._end.is_set():
             done(CancelledError("the service is closed"))
         elif not model.submit(job) and model.park(job):
             self._loads.put((model, request.version))
@@ -78,8 +93,7 @@ class LocalService(InferenceService):
             UnknownModelError: there is no such model or version, or it cannot be loaded.
         """
         hosted = self._model(model)
-        loaded: Loaded = hosted.loaded(version) or hosted.load(version)
-        return hosted.info(loaded)
+        return hosted.info(hosted.loaded(version) or hosted.load(version))
 
     def status(self) -> list[ModelStatus]:
         """Return every model as it is now, loaded or not."""
@@ -107,19 +121,46 @@ class LocalService(InferenceService):
             found = self._models.get(model)
             return found is not None and found.loaded() is not None
         pinned = [each for each in self._models.values() if each.files.settings.pinned]
-        return not self._closed and all(each.loaded() is not None for each in pinned)
+        return not self._end.is_set() and all(each.loaded() is not None for each in pinned)
 
     def close(self) -> None:
         """Answer what is queued with ``CancelledError`` and let go of everything. Idempotent."""
-        if self._closed:
+        if self._end.is_set():
             return
-        self._closed = True
+        self._end.set()
         self._loads.put(None)
-        for model in self._models.values():
+        for model in list(self._models.values()):
             model.close()
         if not self._crew.close(timeout=1.5):
             log.warning("worker_still_computing", hint="its engine is closed when it returns")
-        self._loader.join(1.0)
+        for thread in self._threads:
+            thread.join(0.5)
+
+    def refresh(self) -> None:
+        """Look what has changed on disk, and load, switch and unload accordingly."""
+        with self._refreshing:
+            try:
+                files = self._settling.pass_on(self._source.scan())
+            except EdgeFlowError as error:
+                self._note_unreadable(error)
+                return
+            self._unreadable = ""
+            gone = [model for name, model in self._models.items() if name not in files]
+            new = {
+                name: Hosted(each, self._crew, self._now)
+                for name, each in files.items()
+                if name not in self._models
+            }
+            kept = {name: each for name, each in self._models.items() if name in files}
+            self._models = {**kept, **new}
+            for model in gone:
+                log.info("model_removed", model=model.name)
+                model.retire()
+            for name, model in self._models.items():
+                if self._end.is_set():
+                    return
+                model.update(files[name])
+                model.unload_idle()
 
     def _model(self, name: str) -> Hosted:
         found = self._models.get(name)
@@ -132,10 +173,37 @@ class LocalService(InferenceService):
             f"there is no model {name!r}", hint=did_you_mean(name, list(self._models))
         )
 
-    def _load_jobs(self) -> None:
+    def _note_unreadable(self, error: EdgeFlowError) -> None:
+        if str(error) == self._unreadable:
+            return
+        self._unreadable = str(error)
+        log.error("models_not_read", error=str(error))
+        activities.add(
+            Activity(
+                kind="reload",
+                level="error",
+                ok=False,
+                text="the list of models cannot be read; the models stay as they were",
+                detail={"error": str(error)},
+            )
+        )
+
+    def _load(self) -> None:
         while (task := self._loads.get()) is not None:
             model, version = task
             try:
                 model.load_for_waiting(version)
-            except EdgeFlowError as error:
-                log.warning("model_not_loaded", model=model.name, error=str(error))
+            except Exception:  # one model must not keep the others from being loaded
+                log.exception("loader_failed", model=model.name)
+
+    def _watch(self, every_s: float) -> None:
+        while not self._end.wait(every_s):
+            try:
+                self.refresh()
+            except Exception:  # the watcher must outlive what it did not foresee
+                log.exception("watcher_failed")
+
+
+def _source(models: Path | str) -> ModelSource:
+    path = Path(models)
+    return FolderSource(path) if path.is_dir() or not path.suffix else ListSource(path)

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from edgeflow.errors import ConfigError
 from edgeflow.inference.repository.settings import ModelSettings
+from edgeflow.inference.repository.state import ModelState
 
 __all__ = ["ModelFiles", "ModelSource", "Stamp", "VersionFile", "check_name", "version_key"]
 
@@ -22,7 +23,7 @@ class VersionFile:
     """One version of a model."""
 
     version: str
-    path: Path
+    path: Path | str
     stamp: Stamp
     settings: ModelSettings
 
@@ -34,14 +35,16 @@ class ModelFiles:
     Attributes:
         name: how requests call it.
         versions: oldest first.
-        settings: of the model; a version may have its own.
-        problem: why its metadata cannot be used, if so; the rest is then as if there were none.
+        settings: of the model, with the operator's decisions; a version may have its own.
+        problem: why some of its metadata cannot be used.
+        state: the operator's decisions.
     """
 
     name: str
     versions: tuple[VersionFile, ...]
     settings: ModelSettings
     problem: str = ""
+    state: ModelState = field(default_factory=ModelState)
 
     def find(self, version: str | None = None) -> VersionFile | None:
         """Return a version; without a name the one that should answer."""

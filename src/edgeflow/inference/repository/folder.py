@@ -1,11 +1,11 @@
 """A folder of models: ``NAME.onnx``, or ``NAME/VERSION/model.onnx``."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-import structlog
-
-from edgeflow.errors import ConfigError
+from edgeflow.errors import ConfigError, EdgeFlowError
 from edgeflow.inference.engines.open import SUFFIXES
 from edgeflow.inference.repository.files import (
     ModelFiles,
@@ -14,17 +14,20 @@ from edgeflow.inference.repository.files import (
     check_name,
     version_key,
 )
+from edgeflow.inference.repository.metadata import read_mapping, validate
 from edgeflow.inference.repository.settings import ModelSettings
+from edgeflow.inference.repository.state import ModelState, read_state
 
-__all__ = ["FLAT_VERSION", "FolderSource", "stamp_of"]
-
-log = structlog.get_logger(__name__)
+__all__ = ["FLAT_VERSION", "METADATA_SUFFIXES", "FolderSource", "stamp_of"]
 
 FLAT_VERSION = "1"
 """Version of a model that is a single file."""
 
+METADATA_SUFFIXES = (".yaml", ".yml", ".json")
+
 MAX_MODELS = 1000
 MAX_VERSIONS = 1000
+MAX_NEIGHBOURS = 100
 _MODEL = "model"
 
 
@@ -40,9 +43,13 @@ class FolderSource:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
+        self._read: dict[Path, tuple[Stamp, dict[str, Any]]] = {}
 
     def scan(self) -> dict[str, ModelFiles]:
         """Look what is there now.
+
+        A model whose metadata has become wrong keeps those it had before; one that never had
+        right ones has no versions.
 
         Raises:
             ConfigError: the folder cannot be read.
@@ -53,27 +60,63 @@ class FolderSource:
             raise ConfigError(f"{self.folder}: {error.strerror}") from None
         models: dict[str, ModelFiles] = {}
         for entry in entries:
-            found = None if entry.name.startswith(".") else self._read(entry)
-            if found is not None and len(models) < MAX_MODELS:
-                models.setdefault(found.name, found)
+            name = _name_of(entry)
+            if name is not None and name not in models and len(models) < MAX_MODELS:
+                found = self._model(name, entry)
+                if found is not None:
+                    models[name] = found
         return models
 
-    def _read(self, entry: Path) -> ModelFiles | None:
-        name = entry.name if entry.is_dir() else entry.stem
-        try:
-            check_name(name)
-        except ConfigError:
+    def _model(self, name: str, entry: Path) -> ModelFiles | None:
+        folder = entry.is_dir()
+        files = list(_versions(entry) if folder else _file(FLAT_VERSION, entry))
+        if not files:
             return None
-        settings = ModelSettings()
-        if entry.is_dir():
-            versions = sorted(
-                _versions(entry, settings), key=lambda each: version_key(each.version)
-            )
+        files.sort(key=lambda each: version_key(each[0]))
+        problems: list[str] = []
+        base = entry / _MODEL if folder else entry.with_suffix("")
+        common, settings = self._settings(base, {}, problems)
+        state = self._state(name, problems)
+        versions = []
+        for version, path, stamp in files[-MAX_VERSIONS:]:
+            own = self._settings(path.parent / _MODEL, common, problems)[1] if folder else settings
+            if settings is not None and own is not None:
+                versions.append(VersionFile(version, path, stamp, own))
+        decided = _decide(settings or ModelSettings(), state)
+        return ModelFiles(name, tuple(versions), decided, "\n".join(problems), state)
+
+    def _settings(
+        self, base: Path, common: dict[str, Any], problems: list[str]
+    ) -> tuple[dict[str, Any], ModelSettings | None]:
+        """Return the values of a metadata file over ``common``, and what they mean, if anything."""
+        for suffix in METADATA_SUFFIXES:
+            path = base.with_name(base.name + suffix)
+            stamp = stamp_of(path)
+            if stamp is not None:
+                break
         else:
-            versions = list(_file(FLAT_VERSION, entry, settings))
-        if not versions:
-            return None
-        return ModelFiles(name, tuple(versions[-MAX_VERSIONS:]), settings)
+            return common, ModelSettings.model_validate(common)
+        before = self._read.get(path)
+        values = before[1] if before is not None else None
+        if before is None or before[0] != stamp:
+            try:
+                fresh, lines = read_mapping(path)
+                validate(ModelSettings, {**common, **fresh}, path, lines)
+                values = fresh
+                self._read[path] = (stamp, fresh)
+            except EdgeFlowError as error:
+                problems.append(str(error))
+        if values is None:
+            return common, None
+        values = {**common, **values}
+        return values, ModelSettings.model_validate(values)
+
+    def _state(self, name: str, problems: list[str]) -> ModelState:
+        try:
+            return read_state(self.folder, name)
+        except ConfigError as error:
+            problems.append(str(error))
+            return ModelState()
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -85,24 +128,51 @@ def stamp_of(path: Path) -> Stamp | None:
     return (facts.st_ino, facts.st_size, facts.st_mtime_ns) if path.is_file() else None
 
 
-def _versions(folder: Path, settings: ModelSettings) -> Iterator[VersionFile]:
+def _name_of(entry: Path) -> str | None:
+    if entry.name.startswith("."):
+        return None
     try:
-        entries = sorted(folder.iterdir())
+        return check_name(entry.name if entry.is_dir() else entry.stem)
+    except ConfigError:
+        return None
+
+
+def _versions(folder: Path) -> Iterator[tuple[str, Path, Stamp]]:
+    try:
+        entries = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
     except OSError:
         return
     for entry in entries:
-        if entry.name.startswith(".") or not entry.is_dir():
-            continue
-        for suffix in SUFFIXES:
-            found = list(_file(entry.name, entry / f"{_MODEL}{suffix}", settings))
-            if found:
-                yield found[0]
+        for suffix in SUFFIXES if entry.is_dir() else ():
+            path = entry / f"{_MODEL}{suffix}"
+            stamp = stamp_of(path)
+            if stamp is not None:
+                yield entry.name, path, _with_neighbours(stamp, entry)
                 break
 
 
-def _file(version: str, path: Path, settings: ModelSettings) -> Iterator[VersionFile]:
-    if path.suffix.lower() not in SUFFIXES:
-        return
-    stamp = stamp_of(path)
+def _with_neighbours(stamp: Stamp, folder: Path) -> Stamp:
+    """Add the files beside a model, such as its weights, to its stamp."""
+    others = (stamp_of(each) for each in islice(folder.iterdir(), MAX_NEIGHBOURS))
+    inode, size, changed = stamp
+    for other in others:
+        if other is not None and other != stamp:
+            size += other[1]
+            changed = max(changed, other[2])
+    return inode, size, changed
+
+
+def _file(version: str, path: Path) -> Iterator[tuple[str, Path, Stamp]]:
+    stamp = stamp_of(path) if path.suffix.lower() in SUFFIXES else None
     if stamp is not None:
-        yield VersionFile(version, path, stamp, settings)
+        yield version, path, stamp
+
+
+def _decide(settings: ModelSettings, state: ModelState) -> ModelSettings:
+    """Return the settings with an operator's decisions in force."""
+    decided: dict[str, Any] = {}
+    if state.version is not None:
+        decided["version"] = state.version
+    if state.pinned is not None:
+        decided["pinned"] = state.pinned
+    return settings.model_copy(update=decided) if decided else settings

@@ -58,11 +58,13 @@ class Lane:
 
     Args:
         model: its name; ``version``: which one.
-        engine: the lane closes it when it has been retired and its last request is answered.
+        engine: what computes.
         crew: who computes.
         options: how.
         counters: where outcomes are counted.
         now: monotonic seconds.
+        finish: called when the lane has been retired and its last request is computed; closes
+            the engine if not given.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Lane:
         *,
         counters: Counters,
         now: Callable[[], float] = time.monotonic,
+        finish: Callable[[], None] | None = None,
     ) -> None:
         self.model = model
         self.version = version
@@ -87,6 +90,7 @@ class Lane:
         self._crew = crew
         self._counters = counters
         self._now = now
+        self._finish = finish or engine.close
         self._queue: FairQueue[Job] = FairQueue(options.capacity)
         self._limit = options.capacity * (2 if options.policy == "block" else 1)
         self._running = 0
@@ -95,6 +99,12 @@ class Lane:
         self._retired = False
         self._gone = False
         crew.start()
+
+    def is_idle(self, seconds: float) -> bool:
+        """True when nothing has been asked of it for so long."""
+        with self._crew.lock:
+            busy = bool(self._queue) or self._running > 0
+        return not busy and self._now() - self.last_used >= seconds
 
     @property
     def depth(self) -> int:
@@ -198,11 +208,11 @@ class Lane:
         self._running -= 1
 
     def drained(self) -> Callable[[], None] | None:
-        """Return the engine's ``close`` when a retired lane is empty; once."""
+        """Return what to do when a retired lane is empty; once."""
         if not self._retired or self._gone or self._queue or self._running:
             return None
         self._gone = True
-        return self.engine.close
+        return self._finish
 
     def run(self, jobs: list[Job]) -> Callable[[], None]:
         """Compute jobs, count them, and return what tells their outcomes."""
