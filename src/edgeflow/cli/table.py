@@ -57,6 +57,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
     (
         "More",
         (
+            Verb("bench", "bench", "Measure latency and throughput of a server."),
             Verb("assets", "assets", "Fetch the models and clips that examples use."),
             Verb("version", "doctor", "Show the versions of EdgeFlow and what it runs on."),
         ),
