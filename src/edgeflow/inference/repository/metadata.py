@@ -36,20 +36,15 @@ def read_mapping(path: Path) -> tuple[dict[str, Any], dict[tuple[Any, ...], int]
         import yaml
     except ModuleNotFoundError:
         raise MissingExtraError("yaml", "pipelines") from None
-    text = _text(path)
-    loader = yaml.SafeLoader(text)
     try:
-        root = _without_aliases(loader).get_single_node()
-        value = {} if root is None else loader.construct_document(root)
+        root, value = _compose(_text(path))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigError(f"{place}: {problem}") from None
     except (RecursionError, ValueError) as error:
         raise ConfigError(f"{path}: {type(error).__name__}: {error}") from None
-    finally:
-        loader.dispose()
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise ConfigError(f"{path}: not a mapping of names to values")
     return value, dict(_lines(root, ()))
@@ -81,6 +76,18 @@ def _text(path: Path) -> str:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8") from None
+
+
+def _compose(text: str) -> tuple[Any, Any]:
+    """Return the tree of nodes of a YAML text, and its value."""
+    import yaml
+
+    loader = yaml.SafeLoader(text)
+    try:
+        root = _without_aliases(loader).get_single_node()
+        return root, {} if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
 
 
 def _without_aliases(loader: Any) -> Any:

@@ -1,0 +1,304 @@
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeflow.core.clock import ManualClock
+from edgeflow.errors import CancelledError, EdgeFlowError, UnknownModelError
+from edgeflow.inference.local import LocalService
+from edgeflow.inference.repository.state import ModelState, write_state
+from edgeflow.inference.requests import InferRequest, InferResponse
+from edgeflow.observe.activity import activities
+from small_models import save_scale
+
+Start = Callable[..., LocalService]
+X = {"x": np.ones((1, 4), np.float32)}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    services: list[LocalService] = []
+
+    def build(**options: Any) -> LocalService:
+        services.append(LocalService(tmp_path, reload_s=None, **options))
+        return services[-1]
+
+    yield build
+    for service in services:
+        service.close()
+
+
+def factor(service: LocalService, version: str | None = None) -> float:
+    return float(service.infer(InferRequest("m", X, version=version)).first[0, 0])
+
+
+def settle(service: LocalService) -> None:
+    """What is new on disk is taken at the second look."""
+    service.refresh()
+    service.refresh()
+
+
+def test_a_new_version_takes_over(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m" / "1" / "model.onnx", 2)
+    service = start()
+    assert factor(service) == 2
+    save_scale(tmp_path / "m" / "10" / "model.onnx", 10)
+    save_scale(tmp_path / "m" / "9" / "model.onnx", 9)
+    settle(service)
+    assert factor(service) == 10
+    assert service.info("m").versions == ("1", "9", "10")
+    assert factor(service, "9") == 9, "older ones can still be asked for"
+    with pytest.raises(UnknownModelError, match="no version '8'"):
+        factor(service, "8")
+
+
+def test_a_single_file_can_be_replaced(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m.onnx", 2)
+    service = start()
+    assert factor(service) == 2
+    save_scale(tmp_path / "m.onnx", 3)
+    settle(service)
+    assert factor(service) == 3
+
+
+def test_not_one_request_fails_while_versions_change(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m" / "1" / "model.onnx", 1)
+    service = start()
+    outcomes: list[object] = []
+    end = threading.Event()
+
+    def ask() -> None:
+        while not end.is_set():
+            try:
+                outcomes.append(factor(service))
+            except EdgeFlowError as error:
+                outcomes.append(error)
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    for version in range(2, 10):
+        save_scale(tmp_path / "m" / str(version) / "model.onnx", version)
+        settle(service)
+        if version % 3 == 0:
+            shutil.rmtree(tmp_path / "m" / str(version - 1))
+        if version == 5:
+            service.load("m")
+    service.unload("m")
+    assert factor(service) == 9
+    end.set()
+    for asker in askers:
+        asker.join()
+    assert [each for each in outcomes if isinstance(each, EdgeFlowError)] == []
+    assert {1.0, 9.0} <= {float(each) for each in outcomes}  # type: ignore[arg-type]
+    assert service.status()[0].errors == 0
+
+
+def test_a_corrupt_version_keeps_the_old_one_and_is_reported(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m" / "1" / "model.onnx", 2)
+    service = start()
+    assert factor(service) == 2
+    before = max((each.number for each in activities.activities()), default=0)
+    (tmp_path / "m" / "2").mkdir()
+    (tmp_path / "m" / "2" / "model.onnx").write_bytes(b"this is no model")
+    settle(service)
+    assert factor(service) == 2
+    (status,) = service.status()
+    assert (status.state, status.version) == ("ready", "1")
+    assert "version 2" in (status.last_error or "")
+    told = [each for each in activities.activities(before) if each.level == "error"]
+    assert [each.detail["version"] for each in told] == ["2"], "told once"
+    settle(service)
+    assert len([each for each in activities.activities(before) if each.level == "error"]) == 1
+    with pytest.raises(UnknownModelError, match="cannot be loaded"):
+        factor(service, "2")
+    save_scale(tmp_path / "m" / "2" / "model.onnx", 5)
+    settle(service)
+    assert factor(service) == 5
+    assert service.status()[0].last_error is None
+
+
+def test_starts_with_the_newest_that_can_be_loaded(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m" / "1" / "model.onnx", 2)
+    (tmp_path / "m" / "2").mkdir()
+    (tmp_path / "m" / "2" / "model.onnx").write_bytes(b"damaged")
+    service = start()
+    assert factor(service) == 2
+
+
+def test_a_file_that_grows_is_not_loaded(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m" / "1" / "model.onnx", 2)
+    whole = save_scale(tmp_path / "other" / "model.onnx", 7).read_bytes()
+    shutil.rmtree(tmp_path / "other")
+    service = start()
+    assert factor(service) == 2
+    target = tmp_path / "m" / "2" / "model.onnx"
+    target.parent.mkdir()
+    for size in (10, 60, len(whole)):
+        target.write_bytes(whole[:size])
+        service.refresh()
+        assert factor(service) == 2
+        assert service.status()[0].last_error is None
+    service.refresh()
+    assert factor(service) == 7
+
+
+def test_rollback_holds_and_a_wrong_choice_changes_nothing(tmp_path: Path, start: Start) -> None:
+    for version in (1, 2):
+        save_scale(tmp_path / "m" / str(version) / "model.onnx", version)
+    service = start()
+    assert factor(service) == 2
+    write_state(tmp_path, "m", ModelState(version="1"))
+    service.refresh()
+    assert factor(service) == 1
+    save_scale(tmp_path / "m" / "3" / "model.onnx", 3)
+    settle(service)
+    assert factor(service) == 1
+    write_state(tmp_path, "m", ModelState(version="77"))
+    service.refresh()
+    assert factor(service) == 1
+    write_state(tmp_path, "m", ModelState())
+    service.refresh()
+    assert factor(service) == 3
+
+
+def test_a_removed_model_is_unknown_and_its_work_is_finished(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m.onnx")
+    service = start()
+    assert factor(service) == 2
+    (tmp_path / "m.onnx").unlink()
+    service.refresh()
+    with pytest.raises(UnknownModelError):
+        factor(service)
+    assert service.status() == []
+
+
+def test_ready_when_the_pinned_are_loaded(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m.onnx")
+    save_scale(tmp_path / "lazy.onnx")
+    service = start()
+    assert service.is_ready()
+    assert not service.is_ready("m")
+    (tmp_path / "m.yaml").write_text("pinned: true\n")
+    service.refresh()
+    assert service.is_ready("m") and service.is_ready()
+    assert not service.is_ready("lazy")
+    service.unload("m")
+    assert not service.is_ready()
+    service.refresh()
+    assert service.is_ready()
+    assert not service.is_ready("nothing")
+
+
+def test_a_pinned_model_that_cannot_be_loaded_is_never_ready(tmp_path: Path, start: Start) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"no model")
+    (tmp_path / "m.yaml").write_text("pinned: true\n")
+    service = start()
+    with pytest.raises(UnknownModelError):
+        service.load("m")
+    assert not service.is_ready()
+    assert service.status()[0].state == "failed"
+
+
+def test_idle_models_are_unloaded_and_come_back(tmp_path: Path, start: Start) -> None:
+    clock = ManualClock()
+    save_scale(tmp_path / "m.onnx")
+    (tmp_path / "m.yaml").write_text("idle_unload_s: 60\n")
+    service = start(now=lambda: clock.monotonic_ns() / 1e9)
+    assert factor(service) == 2
+    clock.advance(59)
+    service.refresh()
+    assert service.status()[0].state == "ready"
+    clock.advance(2)
+    service.refresh()
+    assert service.status()[0].state == "unloaded"
+    assert factor(service) == 2
+
+
+def test_settings_that_change_are_taken_over(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m" / "1" / "model.onnx")
+    service = start(cores=4)
+    service.load("m")
+    assert service.status()[0].instances == 4
+    (tmp_path / "m" / "model.yaml").write_text("instances: 3\nqueue: {capacity: 7}\n")
+    service.refresh()
+    status = service.status()[0]
+    assert (status.instances, status.queue_capacity) == (3, 7)
+    (tmp_path / "m" / "model.yaml").write_text("instancs: 1\n")
+    service.refresh()
+    status = service.status()[0]
+    assert status.instances == 3, "wrong ones are not"
+    assert "did you mean 'instances'" in (status.last_error or "")
+
+
+def test_never_more_threads_than_cores(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m.onnx")
+    (tmp_path / "m.yaml").write_text("instances: 16\nthreads: 2\n")
+    service = start(cores=4)
+    service.load("m")
+    assert service.status()[0].instances == 2
+
+
+def test_load_and_unload_on_request_of_the_folder(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m.onnx")
+    service = start()
+    write_state(tmp_path, "m", ModelState(wanted="loaded", asked=1))
+    service.refresh()
+    assert service.is_ready("m")
+    write_state(tmp_path, "m", ModelState(wanted="unloaded", asked=2))
+    service.refresh()
+    assert not service.is_ready("m")
+    assert factor(service) == 2
+    service.refresh()
+    assert service.is_ready("m"), "a wish is carried out once"
+
+
+def test_requests_wait_for_the_model_to_load(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m.onnx")
+    service = start()
+    outcomes: list[object] = []
+    all_in = threading.Event()
+
+    def done(outcome: InferResponse | EdgeFlowError) -> None:
+        outcomes.append(outcome)
+        if len(outcomes) == 20:
+            all_in.set()
+
+    for _ in range(20):
+        service.submit(InferRequest("m", X), done)
+    assert all_in.wait(20)
+    assert all(isinstance(each, InferResponse) for each in outcomes)
+
+
+def test_closing_answers_everything_and_twice_is_fine(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m.onnx")
+    service = start()
+    service.load("m")
+    outcomes: list[object] = []
+    for _ in range(200):
+        service.submit(InferRequest("m", X), outcomes.append)
+    service.close()
+    service.close()
+    assert len(outcomes) == 200
+    service.submit(InferRequest("m", X), outcomes.append)
+    assert isinstance(outcomes[-1], CancelledError)
+    assert not service.is_ready()
+
+
+def test_the_watcher_looks_by_itself(tmp_path: Path) -> None:
+    save_scale(tmp_path / "m.onnx")
+    service = LocalService(tmp_path, reload_s=0.01)
+    try:
+        assert factor(service) == 2
+        save_scale(tmp_path / "m.onnx", 3)
+        for _ in range(2000):
+            if factor(service) == 3:
+                break
+            threading.Event().wait(0.005)
+        assert factor(service) == 3
+    finally:
+        service.close()
