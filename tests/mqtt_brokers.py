@@ -112,7 +112,7 @@ class Nats(Broker):
         text = (
             f'host: 127.0.0.1\nport: -1\nserver_name: "test"\nmax_payload: {self.max_payload}\n'
             f'jetstream {{ store_dir: "{self.folder}/store" }}\n'
-            f"mqtt {{ host: 127.0.0.1, port: {self.port} {tls} }}\n"
+            f'mqtt {{ host: 127.0.0.1, port: {self.port}, ack_wait: "1s" {tls} }}\n'
         )
         if self.password:
             text += f'authorization {{ user: edge, password: "{self.password}" }}\n'

@@ -237,6 +237,23 @@ class MqttClient:
                 f"within {timeout:g} s; {later}"
             ) from None
 
+    def post(
+        self, topic: str, payload: bytes | str = b"", *, qos: int = 1, retain: bool = False
+    ) -> None:
+        """Publish at QoS 1 or 2 without waiting: the outbox keeps it until it is confirmed.
+
+        Raises:
+            ConfigError: the topic or QoS is wrong.
+            FrameTooLargeError: the broker has said that it takes no message of this size.
+            CommsError: the outbox is full.
+        """
+        check_topic(topic)
+        if qos not in (1, 2):
+            raise ConfigError(f"MQTT QoS {qos!r} has no outbox", hint="1 or 2")
+        data = payload.encode() if isinstance(payload, str) else bytes(payload)
+        self._check_size(topic, data)
+        self._admit(topic, data, qos, retain, ())
+
     def _check_size(self, topic: str, data: bytes) -> None:
         limit = self._session.max_packet
         if len(topic) + len(data) + _HEADROOM > limit:

@@ -67,12 +67,15 @@ class BrokerSettings:
         store: folder of sessions, retained and waiting messages; None for one that is deleted at
             the end.
         max_payload: longest message in bytes, up to 64 MiB.
+        ack_wait: seconds after which what a client has not confirmed is delivered again, to the
+            one that came back after a crash and to one that is slow.
         username, password: demanded from clients, if given.
     """
 
     port: int = 0
     store: Path | None = None
     max_payload: int = 8 << 20
+    ack_wait: int = 5
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
@@ -90,6 +93,7 @@ class BrokerSettings:
             port=_integer(texts, "port", 0, 0, 65535),
             store=Path(store).expanduser().absolute() if store else None,
             max_payload=_integer(texts, "max_payload", 8 << 20, 1024, 64 << 20),
+            ack_wait=_integer(texts, "ack_wait", 5, 1, 3600),
             username=username,
             password=password,
         )
@@ -242,7 +246,8 @@ class NatsBroker:
             f'host: "{self.host}"\nport: -1\nserver_name: "edgeflow"\n'
             f"max_payload: {wanted.max_payload}\nmax_pending: {max(64 << 20, wanted.max_payload)}\n"
             f"jetstream {{ store_dir: {json.dumps(str(store))}, max_file_store: {_STORE_BYTES} }}\n"
-            f'mqtt {{ host: "{self.host}", port: {self.port or -1} }}\n{authorization}'
+            f'mqtt {{ host: "{self.host}", port: {self.port or -1}, '
+            f'ack_wait: "{wanted.ack_wait}s" }}\n{authorization}'
         )
 
 

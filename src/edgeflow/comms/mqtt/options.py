@@ -49,7 +49,7 @@ class MqttOptions:
 
     Attributes:
         host, port: of the broker. Host ``embedded`` is the managed broker of this process, with
-            ``embedded`` as its settings (``port``, ``store``, ``max_payload``).
+            ``embedded`` as its settings (``port``, ``store``, ``max_payload``, ``ack_wait``).
         username, password: credentials.
         client_id: fixed name of this client; the empty one is replaced by a random one.
         version: ``3.1.1`` or ``5``.
@@ -81,7 +81,7 @@ class MqttOptions:
     will: Will | None = None
     connect_timeout: float = 5.0
     backoff: float = 0.25
-    backoff_cap: float = 10.0
+    backoff_cap: float = 5.0
     max_packet: int = 16 << 20
     inbox: int = 1000
     inbox_bytes: int = 64 << 20
@@ -167,7 +167,9 @@ def _embedded(scheme: str, port: int | None, query: dict[str, str], url: str) ->
         )
     if port is not None:
         query = {"port": str(port)} | query
-    own = {key: query.pop(key) for key in ("port", "store", "max_payload") if key in query}
+    own = {
+        key: query.pop(key) for key in ("port", "store", "max_payload", "ack_wait") if key in query
+    }
     return {"embedded": own} | _fields(query, url)
 
 

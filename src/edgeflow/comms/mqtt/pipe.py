@@ -109,11 +109,11 @@ class Pipe(asyncio.Protocol):
         """Close, and tell why; ``flush`` sends first what was written."""
         lost, self._lost = self._lost, None
         self.writable.set()
-        if self._transport is not None:
-            if flush:
-                self._transport.close()
-            else:
-                self._transport.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None and flush:
+            transport.close()
+        elif transport is not None:
+            transport.abort()
         if lost is not None:
             lost(error)
 
@@ -143,6 +143,7 @@ class Pipe(asyncio.Protocol):
 
     def close(self) -> None:
         """Close; what was written is sent first, and ``lost`` is told a moment later."""
+        self.uncork()
         if self._transport is not None:
             self._transport.close()
 

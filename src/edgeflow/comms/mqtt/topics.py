@@ -2,7 +2,7 @@
 
 from edgeflow.errors import ConfigError
 
-__all__ = ["check_filter", "check_topic", "matches"]
+__all__ = ["check_filter", "check_topic", "covers", "matches", "overlaps"]
 
 _MAX_BYTES = 65535
 _MAX_LEVELS = 128
@@ -88,3 +88,43 @@ def matches(pattern: str, topic: str) -> bool:
         if place >= len(given) or level not in ("+", given[place]):
             return False
     return len(wanted) == len(given)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Tell whether every topic that ``narrow`` matches is matched by ``wide``.
+
+    Shared subscriptions cover only themselves.
+    """
+    if wide == narrow:
+        return True
+    if wide.startswith("$share/") or narrow.startswith("$share/"):
+        return False
+    wanted, given = wide.split("/"), narrow.split("/")
+    if given[0].startswith("$") and wanted[0] in ("+", "#"):
+        return False
+    for place, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if place >= len(given) or given[place] == "#" or level not in ("+", given[place]):
+            return False
+    return len(wanted) == len(given)
+
+
+def overlaps(one: str, other: str) -> bool:
+    """Tell whether some topic is matched by both filters; shared ones are left out."""
+    if one.startswith("$share/") or other.startswith("$share/"):
+        return False
+    return _meet(one.split("/"), other.split("/"))
+
+
+def _meet(one: list[str], other: list[str]) -> bool:
+    for place in range(max(len(one), len(other))):
+        left = one[place] if place < len(one) else None
+        right = other[place] if place < len(other) else None
+        if "#" in (left, right):
+            return True
+        if left is None or right is None:
+            return False
+        if left != right and "+" not in (left, right):
+            return False
+    return True

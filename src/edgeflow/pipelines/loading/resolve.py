@@ -182,7 +182,7 @@ def _functions(module: str, loaded: ModuleType) -> Iterator[str]:
 
 
 _EXTRAS = {
-    "aiomqtt": "pipelines",
+    "paho": "pipelines",
     "httpx": "pipelines",
     "av": "video",
     "bleak": "ble",
