@@ -23,7 +23,7 @@ from edgeflow.protocols.oip import (
 )
 from edgeflow.protocols.oip_messages import message
 
-__all__ = ["decode_request", "encode_response", "encode_stream_response"]
+__all__ = ["decode_request", "encode_response", "encode_stream_error", "encode_stream_response"]
 
 _RAW_INPUTS = 7
 _RAW_OUTPUT_TAG = b"\x32"
@@ -108,6 +108,14 @@ def encode_response(
 def encode_stream_response(response: bytes) -> bytes:
     """Write a ``ModelStreamInferResponse`` around an encoded response."""
     return b"".join((_STREAM_RESPONSE_TAG, _varint(len(response)), response))
+
+
+def encode_stream_error(request_id: str, text: str) -> bytes:
+    """Write a ``ModelStreamInferResponse`` that tells an error."""
+    found = message("ModelStreamInferResponse")(error_message=text)
+    found.infer_response.id = request_id
+    encoded: bytes = found.SerializeToString()
+    return encoded
 
 
 def _split(data: memoryview) -> tuple[bytes, list[memoryview]]:

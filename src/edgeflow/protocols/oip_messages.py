@@ -15,7 +15,7 @@ from edgeflow.errors import MissingExtraError
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
 
-__all__ = ["Rpc", "message", "rpcs"]
+__all__ = ["SERVICE", "Rpc", "message", "rpcs"]
 
 PACKAGE = "inference"
 SERVICE = f"{PACKAGE}.GRPCInferenceService"
