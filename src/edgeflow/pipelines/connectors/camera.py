@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError
 from edgeflow.pipelines.connectors.base import ConnectorOptions
 from edgeflow.pipelines.connectors.pictures import (
@@ -69,6 +70,7 @@ class CameraOptions(ConnectorOptions):
 class CameraConnector(ThreadedConnector):
     """Reads a camera in a thread of its own; the newest picture replaces one that waits."""
 
+    delivery = QoS.REALTIME
     Options = CameraOptions
     options: CameraOptions
 

@@ -27,7 +27,8 @@ def borrow_connection(
         return action
     shared = _keys(kind.Options) & _keys(connector_kind.Options) - _OWN
     taken = {key: value for key, value in connector.items() if key in shared}
-    own = {key: value for key, value in action.items() if key != "host"}
+    address = ("host", "port") if "url" in taken else ("host",)
+    own = {key: value for key, value in action.items() if key not in address}
     return taken | own
 
 

@@ -21,9 +21,10 @@ from edgeflow.pipelines.loading.problems import Problems
 from edgeflow.pipelines.loading.resolve import KINDS, Resolver
 from edgeflow.pipelines.loading.stage_options import check_options
 from edgeflow.pipelines.loading.tree import KeyPath
-from edgeflow.pipelines.loading.validation import validate
+from edgeflow.pipelines.loading.validation import hint_for, validate
 from edgeflow.pipelines.schema.pipeline import PipelineOptions
 from edgeflow.pipelines.schema.stages import ModelUse, StageUse
+from edgeflow.pipelines.stages.serializers import ENCODINGS
 
 __all__ = ["DEFAULT_DISPATCHER", "Parts", "listed", "names_of", "sections"]
 
@@ -143,6 +144,7 @@ class Parts:
         )
         if options is None or routes is None:
             return None
+        self._check_serializers(path, options, routes)
         ordinary = tuple(name for _, name in names_of(options.pipeline, ()))
         wishes: dict[str, QoS] = {}
         for route in (options, *routes):
@@ -180,6 +182,15 @@ class Parts:
         ]
         found = tuple(route for route in routes if route is not None)
         return found if len(found) == len(routes) else None
+
+    def _check_serializers(self, path: KeyPath, options: Any, routes: Any) -> None:
+        places = [((*path, "serializer"), options)]
+        places += [((*path, "topics", i, "serializer"), route) for i, route in enumerate(routes)]
+        for place, owner in places:
+            if owner.serializer is not None and owner.serializer.lower() not in ENCODINGS:
+                text = f"there is no serializer {owner.serializer!r}"
+                hint = hint_for(owner.serializer, sorted(ENCODINGS))
+                self._problems.add("EF-CONFIG-015", place, text, hint)
 
     # --- pipelines -------------------------------------------------------------------------
 

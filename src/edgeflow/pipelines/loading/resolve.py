@@ -72,11 +72,10 @@ class Resolver:
             MissingExtraError: it needs a package that is not installed.
         """
         built_in, base = KINDS[section]
-        found = (
-            self._find(built_in[name], "")
-            if name in built_in
-            else self._entry_point(section, name) or self._find(name, "")
-        )
+        if name in built_in:
+            module, _, member = built_in[name].partition(":")
+            return getattr(self._guarded(importlib.import_module, module), member)  # type: ignore[no-any-return]
+        found = self._entry_point(section, name) or self._find(name, "")
         if found is None:
             raise ConfigError(
                 f"there is no type {name!r}", hint=self._types(section, name), code=_CODE

@@ -14,9 +14,9 @@ from edgeflow.inference.requests import InferRequest, InferResponse
 from edgeflow.inference.service import InferenceService
 from edgeflow.pipelines.declaration import ModelStep, PipelinePlan, Stage
 from edgeflow.pipelines.message import EdgeMessage
-from edgeflow.pipelines.nodes.decoding import decode
 from edgeflow.pipelines.nodes.results import merged, raw_result
 from edgeflow.pipelines.stages.base import Prepared
+from edgeflow.pipelines.stages.serializers import decode
 
 __all__ = ["Work", "Worker", "WrongInputError", "unmodelled"]
 
@@ -64,8 +64,11 @@ class Worker:
     def prepare(self, message: EdgeMessage, steps: Sequence[ModelStep]) -> Work:
         """Decode a message and make the inputs of ``steps``; raises what a stage raises."""
         with self._timed("decode"):
+            payload = message.payload
+            if message.encoding:
+                payload = decode(message.encoding, payload, message.metadata)
             message = msgspec.structs.replace(
-                message, payload=decode(message), metadata=dict(message.metadata)
+                message, payload=payload, metadata=dict(message.metadata)
             )
         work = Work(message)
         made: dict[int, Any] = {}
