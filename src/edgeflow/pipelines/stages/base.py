@@ -11,6 +11,10 @@ postprocessor returns a JSON-like dict: ``detections`` (``Detection.to_dict``), 
 (``Classification.to_dict``), ``score``, anything. Options come from the YAML and are checked
 against the function's keyword-only parameters. Both run in the pipeline's own thread and may
 block it.
+
+A stage that remembers is a class: it is constructed once for each place in the YAML that names
+it, with the options as keyword arguments, and called like the function; where a pipeline works in
+parallel, by several threads.
 """
 
 from collections.abc import Mapping, Sequence
