@@ -8,17 +8,25 @@ from edgeflow.inference.repository.files import VersionFile
 __all__ = ["MAX_LABELS_BYTES", "read_labels"]
 
 MAX_LABELS_BYTES = 4 * 1024 * 1024
+DEFAULT_FILE = "labels.txt"
 
 
 def read_labels(file: VersionFile) -> tuple[str, ...]:
     """Return the names that a version's settings hold, or that stand in the file they name.
+
+    Without either they are the lines of ``labels.txt`` beside the version or the model, if there
+    is one.
 
     Raises:
         ConfigError: the file is missing, too large, or not text.
     """
     labels = file.settings.labels
     if not isinstance(labels, str):
-        return labels
+        if labels or Path(file.path).stem != "model":
+            return labels
+        labels = DEFAULT_FILE
+        if not _find(Path(file.path).parent, labels).is_file():
+            return ()
     if Path(labels).is_absolute() or ".." in Path(labels).parts:
         raise ConfigError(f"labels: {labels!r} is not a plain path beside the model")
     path = _find(Path(file.path).parent, labels)
