@@ -69,6 +69,7 @@ class TensorClient:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._receiver = Receiver(CLIENT_LIMITS.frame_bytes)
+        self._poll = select.poll()
         self._frames: deque[memoryview] = deque()
         self._number = 0
 
@@ -212,7 +213,7 @@ class TensorClient:
 
     def _connect(self, limit: float) -> int:
         """Make sure of a connection; return the version it speaks."""
-        if self._socket is not None and _has_hung_up(self._socket):
+        if self._socket is not None and self._has_hung_up(self._socket):
             self._hang_up()
         if self._socket is None:
             self._open(limit)
@@ -230,7 +231,10 @@ class TensorClient:
             raise UnreachableError(f"{self._label} does not accept a connection") from None
         except OSError as error:
             raise UnreachableError(f"{self._label}: {error}") from error
+        peer.settimeout(0)
         self._socket = peer
+        self._poll = select.poll()
+        self._poll.register(peer)
         self._receiver = Receiver(CLIENT_LIMITS.frame_bytes)
 
     def _negotiate(self, limit: float) -> int:
@@ -279,16 +283,20 @@ class TensorClient:
     def _send(self, parts: Sequence[Buffer], limit: float, *, drain: bool = False) -> None:
         """Send; meanwhile take answers that arrive, if there may be any."""
         with self._guarded() as peer:
-            peer.settimeout(_left(limit))
             if self._tls is not None or len(parts) > _MAX_PARTS:
+                peer.settimeout(_left(limit))
                 peer.sendall(b"".join(parts))
+                peer.settimeout(0)
                 return
             left = [memoryview(part).cast("B") for part in parts]
             while left:
-                if drain and select.POLLIN & _wait(peer, select.POLLIN | select.POLLOUT, limit):
-                    self._read(peer)
+                try:
+                    sent = peer.sendmsg(left)
+                except BlockingIOError:
+                    events = select.POLLOUT | (select.POLLIN if drain else 0)
+                    if self._await(events, limit) & select.POLLIN:
+                        self._read(peer, limit)
                     continue
-                sent = peer.sendmsg(left)
                 while left and sent >= len(left[0]):
                     sent -= len(left.pop(0))
                 if left and sent:
@@ -302,19 +310,42 @@ class TensorClient:
                 return frame
 
     def _frame(self, limit: float) -> memoryview:
-        with self._guarded() as peer:
-            while not self._frames:
-                peer.settimeout(_left(limit))
-                self._read(peer)
+        if not self._frames:
+            with self._guarded() as peer:
+                while not self._frames:
+                    self._read(peer, limit)
         return self._frames.popleft()
 
-    def _read(self, peer: socket.socket) -> None:
-        count = peer.recv_into(self._receiver.space())
+    def _read(self, peer: socket.socket, limit: float) -> None:
+        """Take what has arrived, after waiting for it; keep the frames that are complete."""
+        while True:
+            try:
+                count = peer.recv_into(self._receiver.space())
+                break
+            except (BlockingIOError, ssl.SSLWantReadError):
+                self._await(select.POLLIN, limit)
         if not count:
             raise ConnectionError("closed by the server")
-        self._receiver.received(count)
-        while (cut := self._receiver.next()) is not None:
-            self._frames.append(cut.frame)
+        if self._receiver.received(count):
+            while (cut := self._receiver.next()) is not None:
+                self._frames.append(cut.frame)
+
+    def _await(self, events: int, limit: float) -> int:
+        """Return which of the events there are, after waiting for one.
+
+        Raises:
+            TimeoutError: none until ``limit``.
+        """
+        self._poll.modify(self._socket or -1, events)
+        found = self._poll.poll(_left(limit) * 1000)
+        if not found:
+            raise TimeoutError
+        return found[0][1]
+
+    def _has_hung_up(self, peer: socket.socket) -> bool:
+        """Return whether an idle connection is closed: nothing else can be readable on it."""
+        self._poll.modify(peer, select.POLLIN)
+        return bool(self._poll.poll(0))
 
 
 def _left(limit: float) -> float:
@@ -322,16 +353,3 @@ def _left(limit: float) -> float:
     if left <= 0:
         raise TimeoutError
     return left
-
-
-def _wait(peer: socket.socket, events: int, limit: float) -> int:
-    """Return which of the events there are, after waiting for one."""
-    poll = select.poll()
-    poll.register(peer, events)
-    found = poll.poll(max(0.0, limit - time.monotonic()) * 1000)
-    return found[0][1] if found else 0
-
-
-def _has_hung_up(peer: socket.socket) -> bool:
-    """Return whether an idle connection has been closed (nothing else can be readable on it)."""
-    return bool(_wait(peer, select.POLLIN, 0.0))

@@ -61,10 +61,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Work on what has arrived."""
-        self._receiver.received(nbytes)
         self._desk.bytes_received += nbytes
-        self.advance()
-        self._desk.flush()
+        if self._receiver.received(nbytes):
+            with self._desk.awake:
+                self.advance()
 
     def eof_received(self) -> bool:
         """Take a client that sends no more for one that has left."""

@@ -78,6 +78,7 @@ class Desk:
         self._done: deque[Call] = deque()
         self._woken = False
         self._flushing = False
+        self.awake = _Awake(self)
         self._side = ThreadPoolExecutor(2, thread_name_prefix="edgeflow-tensor-side")
         self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
@@ -138,12 +139,17 @@ class Desk:
         if not self._woken:
             self._woken = True
             try:
-                self._loop.call_soon_threadsafe(self._wake)
+                self._loop.call_soon_threadsafe(self.flush)
             except RuntimeError:  # the loop has ended: nobody waits for the answer
                 self._done.clear()
 
+    def hold(self) -> None:
+        """Let finished calls wait for the ``flush`` that follows, instead of waking the loop."""
+        self._woken = True
+
     def flush(self) -> None:
         """Answer every call that has finished, each connection in one go."""
+        self._woken = False
         if self._flushing:
             return
         self._flushing = True
@@ -194,10 +200,6 @@ class Desk:
         await asyncio.sleep(0)
 
     # --- inside
-
-    def _wake(self) -> None:
-        self._woken = False
-        self.flush()
 
     def _aside(self, call: Call, work: Callable[[], InferRequest | str]) -> None:
         def run() -> None:
@@ -261,3 +263,16 @@ class Desk:
         for connection in tuple(self.connections):
             connection.check(now)
         self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+
+class _Awake:
+    """While the loop works on a client's requests, none of their outcomes needs to wake it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def __enter__(self) -> None:
+        self._desk.hold()
+
+    def __exit__(self, *_: object) -> None:
+        self._desk.flush()

@@ -77,12 +77,18 @@ class Receiver:
             self._move_to_front()
         return self._staging[self._end :]
 
-    def received(self, count: int) -> None:
-        """Say that ``count`` bytes have been written to the space."""
-        if self._frame is not None and self._filled < len(self._frame):
+    def received(self, count: int) -> bool:
+        """Say that ``count`` bytes have been written to the space.
+
+        Returns:
+            False if that cannot have completed a frame.
+        """
+        frame = self._frame
+        if frame is not None and self._filled < len(frame):
             self._filled += count
-        else:
-            self._end += count
+            return self._filled == len(frame)
+        self._end += count
+        return True
 
     def next(self) -> Cut | None:
         """Return the next frame that is complete.
