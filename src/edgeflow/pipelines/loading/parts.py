@@ -187,7 +187,8 @@ class Parts:
         places = [((*path, "serializer"), options)]
         places += [((*path, "topics", i, "serializer"), route) for i, route in enumerate(routes)]
         for place, owner in places:
-            if owner.serializer is not None and owner.serializer.lower() not in ENCODINGS:
+            own = type(owner).model_fields["serializer"].default
+            if owner.serializer not in (None, own) and owner.serializer.lower() not in ENCODINGS:
                 text = f"there is no serializer {owner.serializer!r}"
                 hint = hint_for(owner.serializer, sorted(ENCODINGS))
                 self._problems.add("EF-CONFIG-015", place, text, hint)
@@ -247,6 +248,8 @@ class Parts:
             at = path if name is None else (*path, name)
             text = message if name is None else f"{use.use}: {message}"
             self._problems.add("EF-CONFIG-019", at, text, hint, key=name is not None)
+        if isinstance(function, type) and not findings:
+            function, options = function(**options), {}
         return Stage(use.use, function, options)
 
     # --- shared ----------------------------------------------------------------------------

@@ -9,7 +9,6 @@ class.
 
 import importlib
 import importlib.util
-import pkgutil
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -52,7 +51,7 @@ class Resolver:
         self.plugins = plugins
 
     def stage(self, path: str) -> Callable[..., Any]:
-        """Return the function that ``path`` names.
+        """Return the function, or the class of callable objects, that ``path`` names.
 
         Raises:
             ConfigError: there is none; the hint says what there is.
@@ -60,7 +59,7 @@ class Resolver:
         found = self._entry_point("stages", path) or self._find(path, _STAGES)
         if found is None:
             raise ConfigError(f"there is no stage {path!r}", hint=self._known(path), code=_CODE)
-        if not callable(found) or isinstance(found, type):
+        if not callable(found) or (isinstance(found, type) and "__call__" not in vars(found)):
             raise ConfigError(f"{path!r} is no function", code=_CODE)
         return found  # type: ignore[no-any-return]  # checked to be callable
 
@@ -141,11 +140,9 @@ class Resolver:
     def _stage_names(self) -> Iterator[str]:
         for module, loaded in self._own_modules():
             yield from _functions(module, loaded)
-        for info in pkgutil.iter_modules(stages.__path__):
-            if info.name != "base":
-                with suppress(EdgeFlowError):
-                    built_in = self._guarded(importlib.import_module, f"{_STAGES}.{info.name}")
-                    yield from _functions(info.name, built_in)
+        for module in stages.BUILT_IN:
+            loaded = self._guarded(importlib.import_module, f"{_STAGES}.{module}")
+            yield from (f"{module}.{name}" for name in loaded.__all__)
 
     def _own_modules(self) -> Iterator[tuple[str, ModuleType]]:
         for module in self.plugins.names():

@@ -1,5 +1,6 @@
 """Checks the options of a stage in the YAML against the function's signature."""
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -18,20 +19,22 @@ def check_options(
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Return the options as the function's annotations want them, and what is wrong.
 
-    A stage takes two positional arguments; its options are its keyword-only parameters.
+    A stage takes two positional arguments; its options are its keyword-only parameters, or those
+    of its constructor where it is a class.
     """
+    called = _call_of(function) if isinstance(function, type) else function
     try:
         signature = inspect.signature(function)
+        findings = list(_positional(called, inspect.signature(called)))
     except (TypeError, ValueError):
         return dict(options), []
-    findings = list(_positional(function, signature))
     known = {
         name: parameter
         for name, parameter in signature.parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    hints = _hints(function)
+    hints = _hints(vars(function).get("__init__", function))
     checked: dict[str, Any] = {}
     for name, value in options.items():
         if name in known and name in hints:
@@ -46,6 +49,11 @@ def check_options(
         if parameter.default is parameter.empty and name not in options:
             findings.append((None, f"the option {name!r} is missing", f"add '{name}: ...'"))
     return checked, findings
+
+
+def _call_of(kind: type[Any]) -> Callable[..., Any]:
+    """Return ``__call__`` as the objects of ``kind`` have it, without ``self``."""
+    return functools.partial(kind.__call__, None)
 
 
 def _positional(function: Callable[..., Any], signature: inspect.Signature) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from edgeflow.errors import PipelineError
 from edgeflow.inference.requests import InferResponse
 from edgeflow.pipelines.message import EdgeMessage
 
-__all__ = ["Baseline", "reconstruction", "zscore"]
+__all__ = ["reconstruction", "zscore"]
 
 MAX_SENSORS = 1024
 MAX_VALUES = 256
