@@ -2,6 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.registry import Collector
 
 from edgeflow.errors import TensorError, UnknownModelError
 from edgeflow.inference.local import LocalService
@@ -50,5 +52,32 @@ def test_tells_both_shapes_of_what_does_not_fit(
             service.infer(InferRequest("double", inputs))  # type: ignore[arg-type]
         with pytest.raises(UnknownModelError, match="did you mean 'double'"):
             service.infer(InferRequest("dubble", {}))
+    finally:
+        service.close()
+
+
+def test_counts_what_each_version_did(tmp_path: Path) -> None:
+    save_scale(tmp_path / "double" / "3" / "model.onnx")
+    service = LocalService(tmp_path, reload_s=None)
+
+    class Numbers(Collector):
+        def collect(self) -> object:  # type: ignore[override]
+            return service.collect()
+
+    try:
+        for _ in range(3):
+            service.infer(InferRequest("double", [ones(1, 4)]))
+        with pytest.raises(TensorError):
+            service.infer(InferRequest("double", [ones(1, 5)]))
+        (status,) = service.models()
+        assert (status.requests, status.errors, status.state) == (4, 1, "ready")
+        assert 0 < status.p50_ms <= status.p99_ms
+        assert status.outputs == ["y: float32[?, 4]"]
+        registry = CollectorRegistry()
+        registry.register(Numbers())
+        text = generate_latest(registry).decode()
+        assert 'edgeflow_model_calls_total{model="double",version="3"} 3.0' in text
+        assert 'edgeflow_model_seconds_count{model="double",version="3"} 3.0' in text
+        assert 'edgeflow_model_compute_seconds_count{model="double",version="3"} 3.0' in text
     finally:
         service.close()

@@ -33,6 +33,9 @@ TRIED = 3
 OTHER_IDLE_S = 300.0
 """Seconds after which a version is unloaded that was asked for by name and is not the active."""
 
+KEPT_COUNTERS = 20
+"""Versions whose counters are kept apart; those of older ones are summed up."""
+
 RETRY_S = 5.0
 """How long a version that could not be loaded is not tried again by itself."""
 
@@ -170,6 +173,7 @@ class Hosted:
         if files != before:
             self._forget_failures(files)
             self._drop_missing(files)
+            self._forget_counters()
         if files.state.asked != before.state.asked and files.state.wanted == "unloaded":
             self.unload()
             return
@@ -283,6 +287,13 @@ class Hosted:
                 del self._failures[version]
         if not self._failures:
             self.last_error = None
+
+    def _forget_counters(self) -> None:
+        """Keep the totals of a bounded number of versions, the latest."""
+        for version in list(self.counters)[:-KEPT_COUNTERS]:
+            if version not in self._loaded:
+                gone = self.counters.pop(version)
+                self._counters("").add(gone)
 
     def _drop_missing(self, files: ModelFiles) -> None:
         """Retire versions whose files are gone; the active one answers until another does."""

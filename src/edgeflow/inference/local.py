@@ -4,8 +4,9 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -21,6 +22,9 @@ from edgeflow.inference.scheduling.job import Job
 from edgeflow.inference.scheduling.workers import Crew
 from edgeflow.inference.service import Done, InferenceService, ModelInfo, Ticket
 from edgeflow.observe.activity import activities
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 __all__ = ["LocalService"]
 
@@ -135,6 +139,21 @@ class LocalService(InferenceService):
             log.warning("worker_still_computing", hint="its engine is closed when it returns")
         for thread in self._threads:
             thread.join(0.5)
+
+    def collect(self) -> "Iterator[Metric]":
+        """Return what each version did, as families of Prometheus metrics."""
+        from edgeflow.inference.scheduling.metrics import version_metrics
+
+        return version_metrics(
+            (name, version, counters)
+            for name, model in list(self._models.items())
+            for version, counters in list(model.counters.items())
+            if version
+        )
+
+    def models(self) -> list[ModelStatus]:
+        """Return every model as it is now; what the dashboard asks (``ModelView``)."""
+        return self.status()
 
     def refresh(self) -> None:
         """Look what has changed on disk, and load, switch and unload accordingly."""

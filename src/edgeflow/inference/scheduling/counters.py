@@ -10,6 +10,7 @@ from edgeflow.core.status import ModelStatus
 __all__ = ["Counters", "Rate", "add_totals"]
 
 _SECONDS = 5
+TOTALS = ("requests", "errors", "rejected", "late", "cancelled")
 
 
 class Rate:
@@ -104,6 +105,14 @@ class Counters:
             self.requests += 1
             self.cancelled += 1
 
+    def add(self, other: "Counters") -> None:
+        """Add the totals of another version."""
+        with self._lock:
+            for field in (*TOTALS, "batches"):
+                setattr(self, field, getattr(self, field) + getattr(other, field))
+            self.total.merge(other.total)
+            self.compute.merge(other.compute)
+
     def rate(self) -> float:
         """Return answers per second over the last seconds."""
         with self._lock:
@@ -114,7 +123,7 @@ def add_totals(status: ModelStatus, versions: Sequence[Counters]) -> None:
     """Write the sums over all versions of a model into its status."""
     total, compute = Histogram(), Histogram()
     for counters in versions:
-        for field in ("requests", "errors", "rejected", "late", "cancelled"):
+        for field in TOTALS:
             setattr(status, field, getattr(status, field) + getattr(counters, field))
         status.rate += counters.rate()
         total.merge(counters.total)
