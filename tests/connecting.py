@@ -14,12 +14,12 @@ __all__ = ["collect", "listening", "made", "until"]
 def made(
     kind: type[BaseConnector],
     routes: Sequence[dict[str, Any]] = (),
-    name: str = "peer",
+    called: str = "peer",
     **options: Any,
 ) -> BaseConnector:
     """Return a connector as the orchestrator makes it."""
     chosen: tuple[RouteOptions, ...] = tuple(kind.Route(**route) for route in routes)
-    return kind(name, kind.Options(**options), chosen)
+    return kind(called, kind.Options(**options), chosen)
 
 
 class Listener:

@@ -80,7 +80,7 @@ def test_alerts_of_another_node_are_messages() -> None:
         book = ActivityBook()
         book.add(alert(1))
         async with node(book) as url:
-            connector = made(UpstreamConnector, name="edge2", url=url, interval=0.05)
+            connector = made(UpstreamConnector, called="edge2", url=url, interval=0.05)
             async with listening(connector) as listener:
                 await until(lambda: connector.state == "connected")
                 book.add(Activity(kind="action", text="published"))
