@@ -3,6 +3,7 @@
 import sys
 
 from benchmarks import fan_out, in_process, mjpeg, same_host, through_redis
+from benchmarks.inference import growth, serving
 from benchmarks.report import main
 
 BENCHMARKS = {
@@ -11,6 +12,8 @@ BENCHMARKS = {
     "in_process": in_process.run,
     "fan_out": fan_out.run,
     "mjpeg": mjpeg.run,
+    "inference": serving.run,
+    "inference_growth": growth.run,
 }
 
 if __name__ == "__main__":

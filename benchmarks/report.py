@@ -58,12 +58,13 @@ class Target:
 
 @dataclass
 class Result:
-    """One table of one benchmark."""
+    """One table of one benchmark; its rates count ``unit``."""
 
     title: str
     rows: list[Summary] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unit: str = "frame"
 
     def expect(
         self, what: str, ours: float, wanted: str, met: bool, other: float | None = None,
@@ -128,7 +129,8 @@ def _show(results: Sequence[Result]) -> None:
     for result in results:
         out.write(f"\n## {result.title}\n\n")
         if result.rows:
-            _table(_HEAD, [_row(row) for row in result.rows])
+            head = _HEAD if result.unit == "frame" else _REQUEST_HEAD
+            _table(head, [_row(row) for row in result.rows])
         if result.targets:
             out.write("\n")
             _table(
@@ -160,6 +162,12 @@ def _plain(value: Any) -> Any:
 _HEAD = (
     "contender", "p50 ms", "p99 ms", "frames/s", "least..most", "CPU ms/frame", "CPU % of a core",
     "of it sender", "skipped", "torn", "rounds",
+)  # fmt: skip
+
+
+_REQUEST_HEAD = (
+    "contender", "p50 ms", "p99 ms", "requests/s", "least..most", "CPU ms/request",
+    "CPU % of a core", "of it server", "failed", "wrong", "rounds",
 )  # fmt: skip
 
 
