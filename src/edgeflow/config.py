@@ -84,6 +84,21 @@ class Settings:
         return _port("GATEWAY_HTTP_PORT", 8000)
 
     @property
+    def EIG_PORT(self) -> int | None:  # noqa: N802
+        """Port of the tensor protocol; ``edgeflow serve`` takes it unless it has an option."""
+        return _port("EIG_PORT", 8008) if os.environ.get("EIG_PORT") else None
+
+    @property
+    def EIG_HTTP_PORT(self) -> int | None:  # noqa: N802
+        """Port of the Open Inference Protocol over HTTP, likewise."""
+        return _port("EIG_HTTP_PORT", 8009) if os.environ.get("EIG_HTTP_PORT") else None
+
+    @property
+    def EIG_GRPC_PORT(self) -> int | None:  # noqa: N802
+        """Port of the Open Inference Protocol over gRPC, likewise."""
+        return _port("EIG_GRPC_PORT", 8010) if os.environ.get("EIG_GRPC_PORT") else None
+
+    @property
     def BIND_HOST(self) -> str:  # noqa: N802
         """Address that servers bind (``EDGEFLOW_BIND``); loopback unless told otherwise."""
         return _text("EDGEFLOW_BIND", "127.0.0.1")

@@ -57,7 +57,9 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
     (
         "More",
         (
+            Verb("serve", "serve", "Serve models over TCP, HTTP and gRPC."),
             Verb("bench", "bench", "Measure latency and throughput of a server."),
+            Verb("models", "models", "Look into a folder of models, and change what it serves."),
             Verb("assets", "assets", "Fetch the models and clips that examples use."),
             Verb("version", "doctor", "Show the versions of EdgeFlow and what it runs on."),
         ),

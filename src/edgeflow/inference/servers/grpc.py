@@ -66,6 +66,7 @@ class GrpcServer:
         port: 0 for a free one.
         statistics: counts of all servers of the service.
         limits: bounds; by ``settings.MAX_FRAME_BYTES`` if None.
+        rules: who may ask; made for ``host`` if None.
 
     Raises:
         MissingExtraError: grpcio or protobuf is not installed.
@@ -80,13 +81,14 @@ class GrpcServer:
         *,
         statistics: Statistics | None = None,
         limits: GrpcLimits | None = None,
+        rules: AccessRules | None = None,
     ) -> None:
         self._grpc = _grpc()
         self._service = CountedService(service, statistics or Statistics(), "grpc")
         self._documents = Documents(self._service)
         limits = limits or GrpcLimits(settings.MAX_FRAME_BYTES)
         self.host = host
-        self.rules = AccessRules(host, "oip_grpc")
+        self.rules = rules or AccessRules(host, "oip_grpc")
         self._pool = ThreadPoolExecutor(limits.calls, "edgeflow-oip-grpc")
         self._streams = threading.Semaphore(limits.streams)
         self._server = self._grpc.server(

@@ -49,6 +49,7 @@ class HttpServer:
         statistics: counts of all servers of the service.
         collectors: what ``/metrics`` tells besides.
         limits: bounds of a request; by the size of ``settings.MAX_FRAME_BYTES`` if None.
+        rules: who may ask; made for ``host`` if None.
 
     Raises:
         ConfigError: it cannot listen there.
@@ -63,12 +64,13 @@ class HttpServer:
         statistics: Statistics | None = None,
         collectors: Sequence[Collector] = (),
         limits: Limits | None = None,
+        rules: AccessRules | None = None,
     ) -> None:
         counted = CountedService(service, statistics or Statistics(), "http")
         sources = [ServerCollector(service, counted.statistics), *collectors]
         largest = settings.MAX_FRAME_BYTES
         limits = limits or Limits(body=largest, memory=_BODIES * largest)
-        self.rules = AccessRules(host, "oip_http")
+        self.rules = rules or AccessRules(host, "oip_http")
         self._socket = listen(
             host, port, server="the OIP HTTP server", hint="choose another with --http-port"
         )

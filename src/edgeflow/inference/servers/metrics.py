@@ -1,6 +1,6 @@
 """The numbers of the servers and their models for Prometheus."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client.core import (
@@ -17,7 +17,7 @@ from edgeflow.core.status import ModelStatus
 from edgeflow.inference.servers.statistics import Statistics
 from edgeflow.inference.service import InferenceService
 
-__all__ = ["CONTENT_TYPE", "ServerCollector", "render"]
+__all__ = ["CONTENT_TYPE", "CollectorOf", "ServerCollector", "render"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -44,6 +44,21 @@ def render(collectors: Sequence[Collector]) -> bytes:
     for collector in collectors:
         registry.register(collector)
     return generate_latest(registry)
+
+
+class CollectorOf(Collector):
+    """Tells what a function does."""
+
+    def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the numbers as they are now."""
+        return self._collect()
+
+    def describe(self) -> Iterable[Metric]:
+        """Declare nothing in advance."""
+        return []
 
 
 class ServerCollector(Collector):
