@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import msgspec
 import typer
+from pipelines_page import pipelines_page
 
 from edgeflow import errors
 from edgeflow.cli.table import SECTIONS, Verb
@@ -207,6 +208,7 @@ def main() -> int:
         "settings.md": settings_page(),
         "errors.md": errors_page(),
         "http-api.md": http_page(),
+        "pipelines.md": pipelines_page(NOTE),
     }
     for name, text in pages.items():
         path = FOLDER / name

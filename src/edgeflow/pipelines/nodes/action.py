@@ -1,33 +1,43 @@
 """A dispatcher as a sink: carries commands out and tells how that went."""
 
+import asyncio
+import concurrent.futures
+import contextlib
+import threading
 import time
 
 import structlog
 
 from edgeflow.core.frame import Frame
+from edgeflow.errors import PipelineError
 from edgeflow.nodes.sink import SinkNode
 from edgeflow.pipelines.declaration import ActionPlan
 from edgeflow.pipelines.envelopes import ActionFrame
 from edgeflow.pipelines.message import ActionResult
 from edgeflow.pipelines.session import Session
+from edgeflow.runtime.emitter import StoppedError
 
 __all__ = ["ActionNode"]
 
 START_SECONDS = 30.0
 DISPATCH_SECONDS = 120.0
 STOP_SECONDS = 1.0
+WAIT_SECONDS = 0.2
+UNDER_WAY = 64
 
 
 class ActionNode(SinkNode):
-    """Carries out one action at a time.
+    """Carries actions out, begun in their order; a slow one does not hold up the others.
 
     Attributes:
         plan: the action.
         session: what the flow shares.
+        limit: actions under way at once; more wait in the links.
     """
 
     plan: ActionPlan
     session: Session
+    limit: int = UNDER_WAY
 
     def configure(self) -> None:
         """Start the dispatcher."""
@@ -40,13 +50,38 @@ class ActionNode(SinkNode):
         self._seconds = metrics.action_seconds.labels(plan.name)
         self._latency = metrics.action_latency.labels(plan.name)
         self._audit = structlog.get_logger("edgeflow.audit").bind(dispatcher=plan.name)
+        self._room = threading.Semaphore(self.limit)
+        self._under_way: set[concurrent.futures.Future[None]] = set()
         session.loop.run(self._dispatcher.start(), START_SECONDS)
 
     def write(self, frame: Frame) -> None:
-        """Carry out the action of a frame."""
+        """Begin the action of a frame; wait first while too many are under way."""
         assert isinstance(frame, ActionFrame)  # noqa: S101 - only agents lead here
+        while not self._room.acquire(timeout=WAIT_SECONDS):
+            if not self.session.live:
+                raise StoppedError
+        future = self.session.loop.spawn(self._carry_out(frame))
+        self._under_way.add(future)
+        future.add_done_callback(self._over)
+
+    def teardown(self) -> None:
+        """Wait a moment for what is under way, then stop the dispatcher."""
+        dispatcher = getattr(self, "_dispatcher", None)
+        if dispatcher is None:
+            return
+        concurrent.futures.wait(list(self._under_way), self.session.linger())
+        for future in list(self._under_way):
+            future.cancel()
+        with contextlib.suppress(PipelineError):
+            self.session.loop.run(dispatcher.stop(), STOP_SECONDS)
+
+    def _over(self, future: "concurrent.futures.Future[None]") -> None:
+        self._under_way.discard(future)
+        self._room.release()
+
+    async def _carry_out(self, frame: ActionFrame) -> None:
         started = time.perf_counter()
-        result = self._dispatch(frame)
+        result = await self._result(frame)
         self._seconds.observe(time.perf_counter() - started)
         latency_ms = self.session.age(frame.message) * 1e3
         self._latency.observe(latency_ms)
@@ -55,16 +90,12 @@ class ActionNode(SinkNode):
         if frame.receipt is not None:
             frame.receipt.done()
 
-    def teardown(self) -> None:
-        """Stop the dispatcher."""
-        dispatcher = getattr(self, "_dispatcher", None)
-        if dispatcher is not None:
-            self.session.loop.run(dispatcher.stop(), STOP_SECONDS)
-
-    def _dispatch(self, frame: ActionFrame) -> ActionResult:
-        work = self._dispatcher.dispatch(frame.action, agent=frame.agent, pipeline=frame.pipeline)
+    async def _result(self, frame: ActionFrame) -> ActionResult:
         try:
-            result = self.session.loop.run(work, DISPATCH_SECONDS)
+            work = self._dispatcher.dispatch(
+                frame.action, agent=frame.agent, pipeline=frame.pipeline
+            )
+            result = await asyncio.wait_for(work, DISPATCH_SECONDS)
         except Exception as error:  # noqa: BLE001 - a result like any other
             target = frame.action.target or ""
             return ActionResult(ok=False, detail=f"{type(error).__name__}: {error}", target=target)
@@ -73,7 +104,7 @@ class ActionNode(SinkNode):
     def _tell(self, frame: ActionFrame, result: ActionResult, latency_ms: float) -> None:
         said = result.detail or ("done" if result.ok else "failed")
         self._audit.log(
-            10 if result.ok else 30,
+            20 if result.ok else 30,
             "action_done" if result.ok else "action_failed",
             agent=frame.agent,
             pipeline=frame.pipeline,

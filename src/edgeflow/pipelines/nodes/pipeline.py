@@ -59,16 +59,12 @@ class PipelineNode(ConsumerNode):
     def configure(self) -> None:
         """Prepare the numbers."""
         metrics, name = self.session.metrics, self.plan.name
-        stages = {
+        self._stages = {
             stage: metrics.stage.labels(name, stage)
             for stage in ("decode", "preprocess", "infer", "postprocess")
         }
-        self._worker = Worker(
-            self.plan,
-            self.session.service,
-            lambda stage, seconds: stages[stage].observe(seconds),
-            self.session.declaration.document.gateway.timeout_s,
-        )
+        timeout = self.session.declaration.document.gateway.timeout_s
+        self._worker = Worker(self.plan, self.session.service, self._observe, timeout)
         self._latency = metrics.latency.labels(name)
         self._told: set[str] = set()
         self._debug = structlog.get_logger("edgeflow.pipeline").bind(pipeline=name)
@@ -165,6 +161,10 @@ class PipelineNode(ConsumerNode):
         if left <= 0:
             raise DroppedError("deadline")
         return left
+
+    def _observe(self, stage: str, seconds: float) -> None:
+        self._stages[stage].observe(seconds)
+        self._debug.debug("stage_done", stage=stage, ms=round(seconds * 1e3, 3))
 
     # --- what becomes of it ----------------------------------------------------------------
 

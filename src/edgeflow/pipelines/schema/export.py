@@ -7,13 +7,13 @@ from edgeflow.pipelines.loading.plugins import PluginFolder
 from edgeflow.pipelines.loading.resolve import KINDS, Resolver
 from edgeflow.pipelines.schema.document import Document
 
-__all__ = ["json_schema", "options_of"]
+__all__ = ["json_schema", "kinds_of"]
 
 _ENTRIES = {"connectors": "ConnectorEntry", "agents": "AgentEntry", "actions": "ActionEntry"}
 _DEFS = "#/$defs/{model}"
 
 
-def options_of(section: str, resolver: Resolver) -> dict[str, type[Any]]:
+def kinds_of(section: str, resolver: Resolver) -> dict[str, type[Any]]:
     """Return the classes of the built-in types of a section that can be imported here, by name."""
     found = {}
     for name in sorted(KINDS[section][0]):
@@ -36,7 +36,7 @@ def json_schema(resolver: Resolver | None = None) -> dict[str, Any]:
     definitions = schema.setdefault("$defs", {})
     for section, entry in _ENTRIES.items():
         base = definitions[entry]
-        known = options_of(section, resolver)
+        known = kinds_of(section, resolver)
         variants = [
             _variant(section, name, kind, base, definitions) for name, kind in known.items()
         ]
