@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from edgeflow.core.clock import ManualClock
 from edgeflow.errors import CancelledError, EdgeFlowError, UnknownModelError
@@ -54,6 +55,20 @@ def test_a_new_version_takes_over(tmp_path: Path, start: Start) -> None:
     assert factor(service, "9") == 9, "older ones can still be asked for"
     with pytest.raises(UnknownModelError, match="no version '8'"):
         factor(service, "8")
+
+
+def test_only_so_many_versions_are_loaded_at_once(tmp_path: Path, start: Start) -> None:
+    for version in range(1, 9):
+        save_scale(tmp_path / "m" / str(version) / "model.onnx", version)
+    service = start()
+    assert factor(service) == 8
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert [factor(service, str(version)) for version in range(1, 9)] == list(range(1, 9))
+    loads = [each for each in logs if each["event"] == "model_loaded"]
+    assert len(loads) == 2 * 7, "each is loaded again, but for the active one"
+    assert service.status()[0].requests == 17
+    assert factor(service) == 8
 
 
 def test_a_single_file_can_be_replaced(tmp_path: Path, start: Start) -> None:

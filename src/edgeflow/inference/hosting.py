@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from edgeflow.core.status import Activity, ModelStatus
+from edgeflow.core.status import ModelStatus
 from edgeflow.errors import (
     CancelledError,
     EdgeFlowError,
@@ -15,13 +15,13 @@ from edgeflow.errors import (
     UnknownModelError,
     did_you_mean,
 )
+from edgeflow.inference.notices import tell_failed, tell_ready
 from edgeflow.inference.opening import Loaded, open_version
 from edgeflow.inference.repository.files import ModelFiles, VersionFile
 from edgeflow.inference.scheduling.counters import Counters, add_totals
 from edgeflow.inference.scheduling.job import Job
 from edgeflow.inference.scheduling.workers import Crew
 from edgeflow.inference.service import ModelInfo
-from edgeflow.observe.activity import activities
 
 __all__ = ["Hosted"]
 
@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 
 TRIED = 3
 """Versions tried, newest first, until one can be loaded."""
+
+MAX_LOADED = 4
+"""Versions loaded at once, the active one among them; another takes the least used one's place."""
 
 OTHER_IDLE_S = 300.0
 """Seconds after which a version is unloaded that was asked for by name and is not the active."""
@@ -348,7 +351,7 @@ class Hosted:
         with self._lock:
             closed = self._closed
             before = self._active
-            old = [self._loaded.get(fresh.file.version)]
+            old: list[Loaded | None] = [self._loaded.get(fresh.file.version)]
             if not closed:
                 self._loaded[fresh.file.version] = fresh
                 if active:
@@ -356,6 +359,8 @@ class Hosted:
                     if before is not None and before.file.version != fresh.file.version:
                         self._loaded.pop(before.file.version, None)
                         old.append(before)
+            if len(self._loaded) > MAX_LOADED:
+                old.append(self._pop_least_used(fresh))
         if closed:
             fresh.lane.retire()
             raise UnknownModelError(f"model {self.name!r}: the server ends")
@@ -365,31 +370,21 @@ class Hosted:
         if active and before is not fresh:
             self._note_switch(before, fresh)
 
+    def _pop_least_used(self, fresh: Loaded) -> Loaded | None:
+        others = [
+            each for each in self._loaded.values() if each is not fresh and each is not self._active
+        ]
+        least = min(others, key=lambda each: each.lane.last_used, default=None)
+        return None if least is None else self._loaded.pop(least.file.version)
+
     def _note_switch(self, before: Loaded | None, fresh: Loaded) -> None:
         self.last_error = None
-        version, old = fresh.file.version, before.file.version if before else ""
-        log.info("model_ready", model=self.name, version=version, before=old)
-        activities.add(
-            Activity(
-                kind="model",
-                text=f"model {self.name} answers with version {version}",
-                detail={"model": self.name, "version": version, "before": old},
-            )
-        )
+        tell_ready(self.name, fresh.file.version, before.file.version if before else "")
 
     def _note_failure(self, file: VersionFile, error: EdgeFlowError) -> None:
         self._failures[file.version] = _Failure(file, self._now(), error)
         self.last_error = f"version {file.version}: {error}"
-        log.error("model_not_loaded", model=self.name, version=file.version, error=str(error))
-        activities.add(
-            Activity(
-                kind="model",
-                level="error",
-                ok=False,
-                text=f"model {self.name}: version {file.version} cannot be loaded",
-                detail={"model": self.name, "version": file.version, "error": str(error)},
-            )
-        )
+        tell_failed(self.name, file.version, error)
 
     def _counters(self, version: str) -> Counters:
         counters = self.counters.get(version)

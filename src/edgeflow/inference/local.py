@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from edgeflow.core.status import Activity, ModelStatus
+from edgeflow.core.status import ModelStatus
 from edgeflow.errors import CancelledError, EdgeFlowError, UnknownModelError, did_you_mean
 from edgeflow.inference.hosting import Hosted
+from edgeflow.inference.notices import tell_unreadable
 from edgeflow.inference.repository.files import ModelSource
 from edgeflow.inference.repository.folder import FolderSource
 from edgeflow.inference.repository.listing import ListSource
@@ -21,7 +22,6 @@ from edgeflow.inference.requests import InferRequest
 from edgeflow.inference.scheduling.job import Job
 from edgeflow.inference.scheduling.workers import Crew
 from edgeflow.inference.service import Done, InferenceService, ModelInfo, Ticket
-from edgeflow.observe.activity import activities
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["LocalService"]
 
 log = structlog.get_logger(__name__)
+
+LOADERS = 2
+"""Models that are loaded at once for requests that wait for them."""
 
 
 class LocalService(InferenceService):
@@ -65,7 +68,10 @@ class LocalService(InferenceService):
         self._end = threading.Event()
         files = self._settling.pass_on(self._source.scan())
         self._models = {name: Hosted(each, self._crew, now) for name, each in files.items()}
-        self._threads = [threading.Thread(target=self._load, name="model-loader", daemon=True)]
+        self._threads = [
+            threading.Thread(target=self._load, name=f"model-loader-{number}", daemon=True)
+            for number in range(LOADERS)
+        ]
         if reload_s is not None:
             self._threads.append(
                 threading.Thread(
@@ -132,13 +138,15 @@ class LocalService(InferenceService):
         if self._end.is_set():
             return
         self._end.set()
-        self._loads.put(None)
+        for _ in range(LOADERS):
+            self._loads.put(None)
         for model in list(self._models.values()):
             model.close()
         if not self._crew.close(timeout=1.5):
             log.warning("worker_still_computing", hint="its engine is closed when it returns")
+        until = time.monotonic() + 1.0
         for thread in self._threads:
-            thread.join(0.5)
+            thread.join(max(0.0, until - time.monotonic()))
 
     def collect(self) -> "Iterator[Metric]":
         """Return what each version did, as families of Prometheus metrics."""
@@ -196,16 +204,7 @@ class LocalService(InferenceService):
         if str(error) == self._unreadable:
             return
         self._unreadable = str(error)
-        log.error("models_not_read", error=str(error))
-        activities.add(
-            Activity(
-                kind="reload",
-                level="error",
-                ok=False,
-                text="the list of models cannot be read; the models stay as they were",
-                detail={"error": str(error)},
-            )
-        )
+        tell_unreadable(error)
 
     def _load(self) -> None:
         while (task := self._loads.get()) is not None:

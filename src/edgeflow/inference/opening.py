@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -23,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 OWN_INSTANCES = 2
 """Calls at once of a model that does not compute on the cores, unless it says otherwise."""
+
+_WITH_CONTEXTS = (".plan", ".engine", ".tflite")
 
 
 @dataclass(slots=True)
@@ -57,7 +61,9 @@ def open_version(
     settings = file.settings
     labels = read_labels(file)
     threads = min(settings.threads, crew.slots)
-    engine = open_engine(file.path, device=settings.device, threads=threads, **settings.options)
+    engine = open_engine(
+        file.path, device=settings.device, threads=threads, **_engine_options(file, crew.slots)
+    )
     if settings.warm_up:
         _warm_up(engine)
     finish = engine.close
@@ -69,6 +75,15 @@ def open_version(
         model, file.version, engine, crew, options, counters=counters, now=now, finish=finish
     )
     return Loaded(file, lane, Binding(model, engine.spec), labels)
+
+
+def _engine_options(file: VersionFile, slots: int) -> dict[str, Any]:
+    """Return the engine's options; with the calls at once, where it keeps memory for each."""
+    settings = file.settings
+    if Path(file.path).suffix.lower() not in _WITH_CONTEXTS or "parallel" in settings.options:
+        return settings.options
+    most = max(1, slots // settings.threads)
+    return {"parallel": settings.instances or most, **settings.options}
 
 
 def _computes_on_cores(engine: Engine) -> bool:
