@@ -106,6 +106,8 @@ class NumpyService(InferenceService):
         names = [tensor.name for tensor in spec.outputs]
         outputs = dict(zip(names, values, strict=True))
         if request.outputs:
+            if not set(request.outputs) <= set(outputs):
+                return TensorError(f"outputs are {names}")
             outputs = {name: outputs[name] for name in request.outputs}
         return InferResponse(
             request.model, "1", outputs, request.request_id,
