@@ -198,6 +198,29 @@ def test_all_attempts_together_end_in_time() -> None:
     asyncio.run(asyncio.wait_for(run(), 20))
 
 
+@pytest.mark.parametrize("date", ["Wed, 21 Oct 2065 07:28:00 GMT", "Wed, 21 Oct 9999 07:28:00"])
+def test_a_date_far_ahead_is_given_up_at_once(date: str) -> None:
+    async def run() -> None:
+        async with endpoint() as (door, url):
+            door.answers = [Response("", 503, {"retry-after": date})]
+            async with acting(WebhookDispatcher, url=f"{url}/hook") as hook:
+                assert not (await dispatch(hook, action())).ok
+        assert len(door.requests) == 1
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
+@pytest.mark.parametrize("date", ["Wed, 21 Oct 2015 07:28:00 GMT", "soon", "-5", "1e3", "²"])
+def test_what_is_no_wish_is_passed_over(date: str) -> None:
+    async def run() -> None:
+        async with endpoint() as (door, url):
+            door.answers = [Response("", 503, {"retry-after": date.encode().decode("latin-1")})]
+            async with acting(WebhookDispatcher, url=f"{url}/hook") as hook:
+                assert (await dispatch(hook, action())).attempts == 2
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
 def test_a_wish_to_wait_for_ever_is_not_obeyed() -> None:
     async def run() -> None:
         async with endpoint() as (door, url):

@@ -7,6 +7,7 @@ import time
 import uuid
 from base64 import b64decode, b64encode
 from collections import OrderedDict
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -55,7 +56,7 @@ class WebhookOptions(DispatcherOptions):
     give_up_after: float = Field(30.0, gt=0, le=3600)
     secret: str | None = None
     parallel: int = Field(4, ge=1, le=64)
-    pending: int = Field(64, ge=0, le=10_000)
+    pending: int = Field(16, ge=0, le=10_000)
     follow_redirects: bool = False
     dead_letters: Path | None = None
     dead_letters_max_bytes: int = Field(16 * 1024 * 1024, ge=1024)
@@ -290,12 +291,19 @@ def _judge(status: int, retry_after: str | None) -> _Outcome:
     if 200 <= status < 300:
         return _Outcome(True, f"HTTP {status}")
     again = status in (408, 425, 429) or status >= 500
-    wait = (
-        float(retry_after)
-        if retry_after and retry_after.isascii() and retry_after.isdigit()
-        else 0.0
-    )
-    return _Outcome(False, f"HTTP {status}", again, wait)
+    return _Outcome(False, f"HTTP {status}", again, _seconds(retry_after, time.time()))
+
+
+def _seconds(retry_after: str | None, now: float) -> float:
+    """Return what ``Retry-After`` asks for: seconds, or a date; 0 for anything else."""
+    if not retry_after:
+        return 0.0
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _problem(url: str) -> str:

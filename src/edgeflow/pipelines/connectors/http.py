@@ -37,7 +37,7 @@ ENCODINGS = {
 }
 MAX_AHEAD_SECONDS = 60.0
 """How far ahead of ours a sensor's clock may be."""
-STOP_SECONDS = 2.0
+STOP_SECONDS = 1.3
 BODY_SECONDS = 30.0
 """What a body may take to come."""
 
