@@ -81,9 +81,13 @@ class Broker:
             self._process.wait(10)
             self._process = None
 
-    def restart(self) -> None:
-        """Kill it and start it again."""
+    def fall(self) -> None:
+        """Go down as hard as the broker can without losing what it has confirmed."""
         self.kill()
+
+    def restart(self) -> None:
+        """Go down and come back."""
+        self.fall()
         self.start()
 
     stop = kill
@@ -104,7 +108,7 @@ class Nats(Broker):
     def command(self) -> list[str]:
         tls = ""
         if self.tls:
-            tls = f'tls {{ cert_file: "{self.tls}/server.pem", key_file: "{self.tls}/server.key"'
+            tls = f', tls {{ cert_file: "{self.tls}/server.pem", key_file: "{self.tls}/server.key"'
             if self.client_certs:
                 tls += f', ca_file: "{self.tls}/ca.pem", verify: true'
             tls += " }"
@@ -112,7 +116,7 @@ class Nats(Broker):
         text = (
             f'host: 127.0.0.1\nport: -1\nserver_name: "test"\nmax_payload: {self.max_payload}\n'
             f'jetstream {{ store_dir: "{self.folder}/store" }}\n'
-            f'mqtt {{ host: 127.0.0.1, port: {self.port}, ack_wait: "1s" {tls} }}\n'
+            f'mqtt {{ host: 127.0.0.1, port: {self.port}, ack_wait: "1s" {tls}}}\n'
         )
         if self.password:
             text += f'authorization {{ user: edge, password: "{self.password}" }}\n'
@@ -121,9 +125,19 @@ class Nats(Broker):
 
 
 class Mosquitto(Broker):
-    """Eclipse mosquitto, MQTT 3.1.1 and 5. It saves its store after every change."""
+    """Eclipse mosquitto, MQTT 3.1.1 and 5.
+
+    Its store is a picture of its memory that it writes now and then, and when it is asked to end:
+    a kill loses what it confirmed since.
+    """
 
     versions = ("3.1.1", "5")
+
+    def fall(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
 
     def command(self) -> list[str]:
         binary = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
@@ -136,8 +150,6 @@ class Mosquitto(Broker):
             f"allow_anonymous {'false' if self.password else 'true'}",
             "persistence true",
             f"persistence_location {store}/",
-            "autosave_interval 1",
-            "autosave_on_changes true",
             "max_queued_messages 100000",
             f"message_size_limit {self.max_payload}",
             "user root",

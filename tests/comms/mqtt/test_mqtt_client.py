@@ -93,7 +93,7 @@ def test_the_will_speaks_for_a_client_that_breaks_off_and_not_for_one_that_leave
     asyncio.run(main())
 
 
-def test_nothing_is_lost_while_the_broker_is_killed_again_and_again(start_broker: Start) -> None:
+def test_nothing_is_lost_while_the_broker_falls_again_and_again(start_broker: Start) -> None:
     broker = start_broker()
     count = 400
 

@@ -9,12 +9,15 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
@@ -31,6 +34,7 @@ _START_TIMEOUT = 15.0
 _STOP_TIMEOUT = 2.0
 _LONGEST_PAUSE = 5.0
 _STORE_BYTES = 1 << 30
+_RECALL_SECONDS = 0.1
 _LISTENS = "Listening for MQTT clients on mqtt://"
 _READY = "Server is ready"
 
@@ -151,6 +155,7 @@ class NatsBroker:
             self._folder.mkdir(mode=0o700, parents=True)
             self._locks = [_lock(self._folder)]
             store = self.settings.store
+            has_past = store is not None and (store / "jetstream").is_dir()
             if store is not None:
                 store.mkdir(parents=True, exist_ok=True)
                 self._locks.append(_lock(store))
@@ -170,7 +175,29 @@ class NatsBroker:
                     hint="choose another port, or connect to the broker that listens there",
                 )
             raise UnreachableError(f"mqtt://embedded: nats-server did not start: {said}")
+        if has_past:
+            self._recall()
         _log.info("mqtt_broker_started", port=self.port, pid=self.pid)
+
+    def _recall(self) -> None:
+        """Let the server read its retained messages: it begins when the first client comes, and
+        who subscribes before it has them gets none.
+        """
+        texts = ["edgeflow-first"]
+        flags = 0x02
+        if self.settings.username is not None:
+            texts += [self.settings.username, self.settings.password or ""]
+            flags |= 0xC0
+        body = b"\x00\x04MQTT\x04" + bytes((flags, 0, 10))
+        for text in texts:
+            body += len(text.encode()).to_bytes(2) + text.encode()
+        if len(body) > 127:  # a header of one byte is enough for what people use
+            return
+        with suppress(OSError), socket.create_connection((self.host, self.port), 2) as client:
+            client.sendall(bytes((0x10, len(body))) + body)
+            client.recv(4)
+            client.sendall(b"\xe0\x00")
+        time.sleep(_RECALL_SECONDS)
 
     def stop(self) -> None:
         """End the server and delete what it leaves. Idempotent."""

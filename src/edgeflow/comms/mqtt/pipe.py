@@ -33,6 +33,7 @@ class Pipe(asyncio.Protocol):
         self._read = 0
         self._corked: list[bytes] | None = None
         self._loop = asyncio.get_running_loop()
+        self._closed = asyncio.Event()
         self.writable = asyncio.Event()
         self.writable.set()
         self.last_received = self._loop.time()
@@ -57,6 +58,7 @@ class Pipe(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
+        self._closed.set()
         self.end(exc)
 
     def pause_writing(self) -> None:
@@ -116,6 +118,17 @@ class Pipe(asyncio.Protocol):
             transport.abort()
         if lost is not None:
             lost(error)
+
+    async def finish(self, timeout: float) -> None:
+        """Send what was written and close, within ``timeout`` seconds."""
+        transport = self._transport
+        self.end(flush=True)
+        if transport is None:
+            return
+        try:
+            await asyncio.wait_for(self._closed.wait(), timeout)
+        except TimeoutError:
+            transport.abort()
 
     # What paho calls
 

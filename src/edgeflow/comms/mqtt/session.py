@@ -30,6 +30,9 @@ _REFUSALS = {
 }
 
 
+_FAREWELL_SECONDS = 0.5
+
+
 class SessionEvents(Protocol):
     """What a session tells its client, on the event loop."""
 
@@ -209,7 +212,7 @@ class Session:
         if self._pipe is not None and self._pipe.is_open:
             self._paho.disconnect()
             self._flush()
-            self._pipe.end(flush=True)
+            await self._pipe.finish(_FAREWELL_SECONDS)
 
     # Messages
 
