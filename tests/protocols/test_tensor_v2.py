@@ -68,6 +68,7 @@ def test_every_dtype_of_the_engines_has_a_code():
     assert {dtype.name for dtype in v2.DTYPES} == set(names.split())
 
 
+@settings(deadline=None)
 @given(
     NAMED, NAMES, NAMES, NAMES, st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1),
     st.integers(-(2**15), 2**15 - 1), st.lists(NAMES, max_size=3), st.sampled_from(v2.Kind),
@@ -83,6 +84,7 @@ def test_requests_survive(inputs, model, version, client, number, deadline, prio
     assert v2.request_id_of(frame(v2.encode_request(sent))) == number
 
 
+@settings(deadline=None)
 @given(st.lists(ARRAYS, min_size=1, max_size=4))
 def test_unnamed_inputs_keep_their_order(inputs):
     back = v2.decode_request(frame(v2.encode_request(v2.Request(1, "m", inputs))), LIMITS)
@@ -90,6 +92,7 @@ def test_unnamed_inputs_keep_their_order(inputs):
     assert same(dict(enumerate(back.inputs)), dict(enumerate(inputs)))
 
 
+@settings(deadline=None)
 @given(NAMED, NAMES, NAMES, st.text(max_size=300), st.integers(0, 255))
 def test_answers_survive(outputs, model, version, text, status):
     sent = v2.Response(
@@ -191,7 +194,7 @@ def test_two_tensors_of_one_name_are_refused():
         v2.decode_request(raw.replace(b"\x01\x00\x07\x01b", b"\x01\x00\x07\x01a"), LIMITS)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_never_crash(raw):
     for form in (raw, head()[:6] + raw, head() + raw):
@@ -201,7 +204,7 @@ def test_arbitrary_bytes_never_crash(raw):
         v2.request_id_of(form)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_damaged_frames_never_crash(data):
     arrays = {"a": np.ones((2, 2), np.float32), "b": np.zeros(3, bool)}

@@ -126,6 +126,7 @@ def test_every_status(service, server):
         assert peer.infer("double", floats(1), floats(2)) == (3, [])
         assert peer.infer("double") == (3, [])
         assert peer.infer("broken", floats(1)) == (4, [])
+        assert peer.infer("text", floats(1)) == (4, [])
         assert peer.infer("double", floats(3))[0] == 0
     service._capacity = 0
     with PublicClient(server.port) as peer:

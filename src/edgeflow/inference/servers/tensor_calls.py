@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import structlog
+
 from edgeflow.errors import EdgeFlowError, EngineError
 from edgeflow.inference.requests import InferRequest, InferResponse
 from edgeflow.inference.service import Ticket
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from edgeflow.inference.servers.tensor_connection import Connection
 
 __all__ = ["Call", "infer_request_v1", "infer_request_v2"]
+
+log = structlog.get_logger(__name__)
 
 _MAX_TEXT = 4096
 
@@ -81,7 +85,8 @@ class Call:
         """Return the message that tells the client the outcome."""
         try:
             return self._encode()
-        except EdgeFlowError as error:  # the model gave what the protocol cannot carry
+        except Exception as error:  # noqa: BLE001 - whatever a model gives as its outputs
+            log.warning("answer_not_encoded", model=self.model, error=str(error))
             self.outcome = EngineError(f"the outputs cannot be sent: {error}")
             return self._encode()
 

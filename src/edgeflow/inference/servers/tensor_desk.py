@@ -162,7 +162,7 @@ class Desk:
                     call.connection.answered(call)
                     touched[call.connection] = None
                 for connection in touched:
-                    connection.push()
+                    _push(connection)
         finally:
             self._flushing = False
 
@@ -263,6 +263,15 @@ class Desk:
         for connection in tuple(self.connections):
             connection.check(now)
         self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+
+def _push(connection: Connection) -> None:
+    """Send what one connection has to send; its trouble is not that of the others."""
+    try:
+        connection.push()
+    except Exception:
+        log.exception("connection_failed", client=connection.address)
+        connection.abort("its answers cannot be sent")
 
 
 class _Awake:

@@ -150,7 +150,14 @@ def data_offset(start: Buffer) -> int:
 def encode_response(
     status: int, outputs: Sequence[Array] = (), request_id: int = 0
 ) -> list[Buffer]:
-    """Return the answer, length included, as parts to send in turn; large arrays are not copied."""
+    """Return the answer, length included, as parts to send in turn; large arrays are not copied.
+
+    Raises:
+        TensorError: an output is no array of numbers or booleans.
+    """
+    for array in outputs:
+        if array.dtype.kind not in "biuf":
+            raise TensorError(f"an output {array.dtype}{list(array.shape)} has no wire form")
     blobs = [array_bytes(little_endian(array)) for array in outputs]
     head = _ANSWER.pack(request_id, status, len(blobs))
     return with_length([head, struct.pack(f"<{len(blobs)}I", *map(len, blobs)), *blobs])
