@@ -63,6 +63,19 @@ def test_push_rollback_and_push_again(
     assert left_over(folder) == []
 
 
+def test_a_push_after_a_rollback_skips_what_was_rolled_back(
+    folder: Path, files: list[Path], service: LocalService
+) -> None:
+    editing.push(folder, "m", files[2])
+    editing.rollback(folder, "m")
+    assert factor(service) == 1
+    editing.push(folder, "m", files[3])
+    service.refresh()
+    assert float(service.infer(InferRequest("m", X)).first[0, 0]) == 1
+    service.refresh()
+    assert float(service.infer(InferRequest("m", X)).first[0, 0]) == 3
+
+
 def test_a_model_that_cannot_be_loaded_is_not_taken(
     folder: Path, service: LocalService, tmp_path: Path
 ) -> None:

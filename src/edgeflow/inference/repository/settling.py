@@ -11,12 +11,15 @@ __all__ = ["Settling"]
 class Settling:
     """Lets a version through when two looks in a row find its file the same.
 
-    What the first look finds is there already and passes at once.
+    What the first look finds is there already and passes at once. While a model has a version
+    that does not pass yet, a version that was held stays held: letting go of it is meant for the
+    new one.
     """
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], Stamp] | None = None
         self._passed: dict[tuple[str, str], VersionFile] = {}
+        self._held: dict[str, str | None] = {}
 
     def pass_on(self, models: Mapping[str, ModelFiles]) -> dict[str, ModelFiles]:
         """Return the models without what is unsettled; a changed file stays as it was."""
@@ -34,6 +37,11 @@ class Settling:
             kept = [passed.get((name, file.version)) for file in model.versions]
             versions = tuple(file for file in kept if file is not None)
             if versions or not model.versions:
-                result[name] = replace(model, versions=versions)
+                settings = model.settings
+                held = self._held.get(name)
+                if versions != model.versions and settings.version is None and held is not None:
+                    settings = settings.model_copy(update={"version": held})
+                result[name] = replace(model, versions=versions, settings=settings)
         self._seen, self._passed = seen, passed
+        self._held = {name: model.settings.version for name, model in result.items()}
         return result
