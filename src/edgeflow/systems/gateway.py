@@ -29,6 +29,7 @@ from edgeflow.inference.servers.metrics import CollectorOf
 from edgeflow.inference.servers.ports import Port, choose, owned
 from edgeflow.inference.servers.statistics import CountedService, Statistics
 from edgeflow.inference.servers.tensor import TensorServer, TensorServerOptions
+from edgeflow.runtime.allocation import keep_freed_memory
 from edgeflow.runtime.signals import setting_on_hangup, stopping_on_signals
 from edgeflow.security.access import AccessRules
 
@@ -71,6 +72,7 @@ def serve(options: ServeOptions, ready: Callable[["Gateway"], None]) -> None:
         ConfigError: the models cannot be read, or a port cannot be had.
         MissingExtraError: gRPC was asked for by an option and is not installed.
     """
+    keep_freed_memory()
     stop, changed = Event(), Event()
     with stopping_on_signals(stop), setting_on_hangup(changed), Gateway(options) as gateway:
         ready(gateway)
@@ -160,7 +162,8 @@ class Gateway:
         with owned(port):
             return HttpServer(
                 self.service, self.host, port.number, rules=self.rules,
-                statistics=self.statistics, collectors=[CollectorOf(self.tcp.collect)],
+                statistics=self.statistics,
+                collectors=[CollectorOf(self.tcp.collect), CollectorOf(self.service.collect)],
             )  # fmt: skip
 
     def _grpc(self, port: Port) -> GrpcServer | None:
