@@ -13,6 +13,8 @@ from edgeflow.assets.convert.air_quality import label, rooms
 from edgeflow.assets.derived import is_derived, path_of_derived
 from edgeflow.errors import AssetError
 from edgeflow.inference.engines import Engine, open_engine
+from edgeflow.inference.local import LocalService
+from edgeflow.inference.requests import InferRequest
 from pulled import pulled
 
 COCO = assets.read_labels("coco")
@@ -182,3 +184,15 @@ def test_a_repository_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_the_labels_are_the_80_of_coco() -> None:
     assert len(COCO) == len(set(COCO)) == 80
     assert (COCO[0], COCO[2], COCO[16], COCO[79]) == ("person", "car", "dog", "toothbrush")
+
+
+def test_a_filled_repository_is_served_with_its_labels(tmp_path: Path) -> None:
+    assets.build_repository(tmp_path, ["mobilenet_v2_cls"])
+    service = LocalService(tmp_path)
+    try:
+        room = np.array([[500, 45, 22]], np.float32)
+        answer = service.infer(InferRequest("mobilenet_v2_cls", {"input": room}))
+        labels = service.info("mobilenet_v2_cls").labels
+        assert labels[int(answer.first.argmax())] == "good"
+    finally:
+        service.close()
