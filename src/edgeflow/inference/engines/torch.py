@@ -165,7 +165,9 @@ class ExportedEngine(_TorchEngine):
         _refuse_pickles(torch, path)
         program = torch.export.load(str(path))
         if self.device != "cpu":
-            program = torch.export.passes.move_to_device_pass(program, self.device)
+            from torch.export.passes import move_to_device_pass
+
+            program = move_to_device_pass(program, self.device)
         self._signature = program.graph_signature
         self._tensors = {node.name: node.meta.get("val") for node in program.graph.nodes}
         shape_of_call = program.call_spec.in_spec
