@@ -250,6 +250,20 @@ def test_settings_that_change_are_taken_over(tmp_path: Path, start: Start) -> No
     assert "did you mean 'instances'" in (status.last_error or "")
 
 
+def test_first_settings_that_are_wrong_do_not_end_a_model(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m" / "1" / "model.onnx")
+    service = start()
+    assert factor(service) == 2
+    (tmp_path / "m" / "model.yaml").write_text("treads: 1\n")
+    settle(service)
+    service.unload("m")
+    assert factor(service) == 2
+    assert "did you mean 'threads'" in (service.status()[0].last_error or "")
+    (tmp_path / "m" / "model.yaml").unlink()
+    service.refresh()
+    assert service.status()[0].last_error is None
+
+
 def test_never_more_threads_than_cores(tmp_path: Path, start: Start) -> None:
     save_scale(tmp_path / "m.onnx")
     (tmp_path / "m.yaml").write_text("instances: 16\nthreads: 2\n")

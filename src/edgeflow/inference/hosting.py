@@ -315,7 +315,7 @@ class Hosted:
 
     def _no_version(self, version: str | None) -> UnknownModelError:
         wanted = version or self.files.settings.version
-        if wanted is None or self.files.problem:
+        if wanted is None or not self.files.versions:
             return UnknownModelError(
                 f"model {self.name!r} has no version to serve", hint=self.files.problem
             )

@@ -89,27 +89,33 @@ class FolderSource:
         self, base: Path, common: dict[str, Any], problems: list[str]
     ) -> tuple[dict[str, Any], ModelSettings | None]:
         """Return the values of a metadata file over ``common``, and what they mean, if anything."""
-        for suffix in METADATA_SUFFIXES:
-            path = base.with_name(base.name + suffix)
-            stamp = stamp_of(path)
-            if stamp is not None:
-                break
+        found = ((path, stamp_of(path)) for path in (_beside(base, s) for s in METADATA_SUFFIXES))
+        path, stamp = next((each for each in found if each[1] is not None), (base, (0, 0, 0)))
+        before = self._read.get(base)
+        if before is not None and before[0] == stamp:
+            values: dict[str, Any] | None = before[1]
         else:
-            return common, ModelSettings.model_validate(common)
-        before = self._read.get(path)
-        values = before[1] if before is not None else None
-        if before is None or before[0] != stamp:
-            try:
-                fresh, lines = read_mapping(path)
-                validate(ModelSettings, {**common, **fresh}, path, lines)
-                values = fresh
-                self._read[path] = (stamp, fresh)
-            except EdgeFlowError as error:
-                problems.append(str(error))
+            values = self._fresh(path, common, problems) if path is not base else {}
+            if values is not None and stamp is not None:
+                self._read[base] = (stamp, values)
+            elif before is not None:
+                values = before[1]
         if values is None:
             return common, None
         values = {**common, **values}
         return values, ModelSettings.model_validate(values)
+
+    def _fresh(
+        self, path: Path, common: dict[str, Any], problems: list[str]
+    ) -> dict[str, Any] | None:
+        """Return what a metadata file holds; None, and its mistakes among the problems."""
+        try:
+            values, lines = read_mapping(path)
+            validate(ModelSettings, {**common, **values}, path, lines)
+        except EdgeFlowError as error:
+            problems.append(str(error))
+            return None
+        return values
 
     def _state(self, name: str, problems: list[str]) -> ModelState:
         try:
@@ -126,6 +132,10 @@ def stamp_of(path: Path) -> Stamp | None:
     except OSError:
         return None
     return (facts.st_ino, facts.st_size, facts.st_mtime_ns) if path.is_file() else None
+
+
+def _beside(base: Path, suffix: str) -> Path:
+    return base.with_name(base.name + suffix)
 
 
 def _name_of(entry: Path) -> str | None:

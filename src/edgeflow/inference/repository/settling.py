@@ -36,7 +36,7 @@ class Settling:
                     passed[key] = self._passed[key]
             kept = [passed.get((name, file.version)) for file in model.versions]
             versions = tuple(file for file in kept if file is not None)
-            if versions or not model.versions:
+            if versions or not model.versions or name in self._held:
                 settings = model.settings
                 held = self._held.get(name)
                 if versions != model.versions and settings.version is None and held is not None:
