@@ -128,7 +128,7 @@ def test_a_short_gap_does_not_end_the_stay_and_a_long_one_does():
 
 def test_who_steps_out_and_in_again_is_told_again():
     bench = guard(exit_s=1)
-    steps = [(140, 1), (95, 0), (60, 0), (60, 0), (60, 0), (95, 1), (140, 0)]
+    steps = [(140, 1), (110, 0), (80, 0), (60, 0), (60, 0), (80, 1), (110, 0)]
     for left, want in steps:
         assert bench.fires(seen(person((left, 20, left + 60, 80))), after=0.7) == bool(want), left
 
