@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -14,6 +14,7 @@ from edgeflow.pipelines.declaration import Declaration
 from edgeflow.pipelines.message import EdgeMessage
 from edgeflow.pipelines.metrics import Metrics
 from edgeflow.pipelines.nodes.loop import EventLoopThread
+from edgeflow.runtime.emitter import StoppedError
 
 if TYPE_CHECKING:
     from edgeflow.pipelines.nodes.feed import Feed
@@ -25,6 +26,9 @@ PLAUSIBLE_AGE_S = 3600.0
 
 LINGER_SECONDS = 1.0
 MAX_SENDERS = 1024
+SLICE_SECONDS = 0.2
+
+T = TypeVar("T")
 
 
 class Session:
@@ -102,6 +106,33 @@ class Session:
         if self._linger_until is None:
             self._linger_until = time.monotonic() + LINGER_SECONDS
         return max(0.0, self._linger_until - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        """True when the flow ends and what was under way has had its time."""
+        return self.closing.is_set() and self.linger() <= 0
+
+    def run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
+        """Run ``work`` on the event loop and wait, though not beyond the end of the flow.
+
+        Raises:
+            TimeoutError: it took longer than ``timeout`` seconds, or raised this itself.
+            StoppedError: the flow has ended meanwhile.
+        """
+        future = self.loop.spawn(work)
+        due = time.monotonic() + timeout
+        while True:
+            try:
+                return future.result(min(SLICE_SECONDS, max(0.0, due - time.monotonic())))
+            except TimeoutError:
+                if future.done():
+                    raise
+            if self.is_over:
+                future.cancel()
+                raise StoppedError
+            if time.monotonic() >= due:
+                future.cancel()
+                raise TimeoutError(f"no answer within {timeout:g} s")
 
     def start(self) -> None:
         """Start the event loop."""

@@ -167,3 +167,86 @@ def test_it_stops_in_time_with_the_gateway_away_and_gives_messages_back(tmp_path
     del flow
     assert rig.acknowledged == []
     assert rig.stopped == ["feed"]
+
+
+class Deaf(SmallService):
+    """Takes requests and never answers."""
+
+    def submit(self, request, done):
+        self.asked.append(request)
+
+        class Ticket:
+            def cancel(ticket):  # noqa: N805
+                self.cancelled = True
+
+        return Ticket()
+
+
+HANGING = """
+import asyncio
+
+from edgeflow.pipelines.actions.base import Dispatcher
+from edgeflow.pipelines.agents.base import Agent
+from edgeflow.pipelines.connectors.base import BaseConnector
+
+BEGUN = []
+
+
+async def hang(who):
+    BEGUN.append(who)
+    await asyncio.sleep(3600)
+
+
+class SlowAgent(Agent):
+    async def handle(self, *, message, payload, latency_ms):
+        await hang("agent")
+
+
+class SlowAction(Dispatcher):
+    async def dispatch(self, action, *, agent, pipeline):
+        await hang("action")
+
+    async def stop(self):
+        await hang("stop of the action")
+
+
+class SlowConnector(BaseConnector):
+    async def iter_messages(self):
+        await hang("connector")
+        yield
+
+    async def stop(self):
+        await hang("stop of the connector")
+"""
+
+
+def test_it_stops_in_time_whatever_hangs(tmp_path):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "hanging.py").write_text(HANGING)
+    text = flow_text().replace(
+        "  - {id: feed",
+        "  - {id: slow, type: hanging.SlowConnector, pipeline: main}\n  - {id: feed",
+    )
+    text = text.replace("agents: [watch]", "agents: [watch, slow]")
+    text = text.replace("agents:\n", "agents:\n  slow: {type: hanging.SlowAgent}\n", 1)
+    text = text.replace("parts.Keep", "hanging.SlowAction")
+    with running(tmp_path, text) as flow:
+        begun = flow.session.declaration.plugins.load("hanging").BEGUN
+        flow.send(message(20), message(21))
+        flow.until(lambda: {"agent", "action", "connector"} <= set(begun))
+        started = time.monotonic()
+        assert flow.flow.stop()
+        assert time.monotonic() - started < 5.0
+        assert "stop of the connector" in begun
+
+
+def test_it_stops_in_time_while_a_gateway_does_not_answer(tmp_path):
+    service = Deaf({"double": lambda array: array})
+    text = flow_text().replace("version: 1", "version: 1\ngateway: {timeout_s: 60}")
+    with running(tmp_path, text, service) as flow:
+        flow.send(message(1))
+        flow.until(lambda: service.asked)
+        started = time.monotonic()
+        assert flow.flow.stop()
+        assert time.monotonic() - started < 3.0
+        assert service.cancelled

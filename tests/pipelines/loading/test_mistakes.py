@@ -209,3 +209,23 @@ def test_a_good_file_with_one_piece_replaced_never_crashes(tmp_path_factory, dat
         load_text(GOOD[:start] + piece + GOOD[end:], folder / "pipelines.yaml", {}).plugins.close()
     except EdgeFlowError as error:
         assert str(error)
+
+
+def test_two_servers_on_one_port_are_named(folder):
+    text = GOOD + "metrics_port: 8000\ndashboard: {port: 8000}\n"
+    [problem] = mistakes(folder, text)
+    assert "dashboard.port: port 8000 is wanted by metrics_port too" in problem.message
+
+
+def test_a_stage_that_refuses_its_options_is_told(folder):
+    (folder / "plugins" / "own.py").write_text(
+        "class Scale:\n"
+        "    def __init__(self, *, by: float):\n"
+        "        if by <= 0:\n"
+        "            raise ValueError('by has to be positive')\n"
+        "    def __call__(self, message, payload):\n"
+        "        return payload\n"
+    )
+    text = GOOD.replace("    agents:", "    preprocess: {use: own.Scale, by: -1}\n    agents:")
+    [problem] = mistakes(folder, text)
+    assert "own.Scale: by has to be positive" in problem.message

@@ -249,7 +249,11 @@ class Parts:
             text = message if name is None else f"{use.use}: {message}"
             self._problems.add("EF-CONFIG-019", at, text, hint, key=name is not None)
         if isinstance(function, type) and not findings:
-            function, options = function(**options), {}
+            try:
+                function, options = function(**options), {}
+            except Exception as error:  # noqa: BLE001 - its own checks of its options
+                said = error.message if isinstance(error, EdgeFlowError) else str(error)
+                self._problems.add("EF-CONFIG-019", path, f"{use.use}: {said}")
         return Stage(use.use, function, options)
 
     # --- shared ----------------------------------------------------------------------------

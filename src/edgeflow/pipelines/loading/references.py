@@ -5,7 +5,7 @@ from typing import Any
 
 from edgeflow.pipelines.declaration import AgentPlan
 from edgeflow.pipelines.loading.parts import DEFAULT_DISPATCHER, listed, names_of, sections
-from edgeflow.pipelines.loading.problems import Problems
+from edgeflow.pipelines.loading.problems import Problems, key_name
 from edgeflow.pipelines.loading.tree import KeyPath
 from edgeflow.pipelines.loading.validation import hint_for
 
@@ -25,6 +25,7 @@ def check_references(
     _check_dispatchers(raw, problems, agents)
     _check_zones(raw, problems)
     _check_gateways(raw, problems)
+    _check_ports(raw, problems)
 
 
 def _known(problems: Problems, what: str, name: str, known: Sequence[str], path: KeyPath) -> None:
@@ -127,3 +128,21 @@ def _check_gateways(raw: dict[str, Any], problems: Problems) -> None:
     for model, value in (affinity if isinstance(affinity, dict) else {}).items():
         for path, name in names_of(value, ("model_affinity", model)):
             _known(problems, "gateway", name, known, path)
+
+
+def _check_ports(raw: dict[str, Any], problems: Problems) -> None:
+    """Find two servers of this process that want the same port."""
+    dashboard = raw.get("dashboard")
+    wanted: list[tuple[KeyPath, Any]] = [(("metrics_port",), raw.get("metrics_port"))]
+    if isinstance(dashboard, dict):
+        wanted.append((("dashboard", "port"), dashboard.get("port")))
+    for path, entry in listed(raw, "connectors"):
+        if entry.get("type") == "http":
+            wanted.append(((*path, "port"), entry.get("port")))
+    first: dict[int, KeyPath] = {}
+    for path, port in wanted:
+        if isinstance(port, int) and port > 0:
+            owner = first.setdefault(port, path)
+            if owner != path:
+                text = f"port {port} is wanted by {key_name(owner)} too"
+                problems.add("EF-CONFIG-021", path, text, "choose another port for one of them")

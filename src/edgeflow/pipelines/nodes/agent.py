@@ -12,6 +12,7 @@ from edgeflow.pipelines.envelopes import ActionFrame, ResultFrame
 from edgeflow.pipelines.message import Action
 from edgeflow.pipelines.nodes.results import plain
 from edgeflow.pipelines.session import Session
+from edgeflow.runtime.emitter import StoppedError
 
 __all__ = ["AgentNode"]
 
@@ -70,7 +71,9 @@ class AgentNode(ConsumerNode):
             work = self._agent.handle(
                 message=frame.message, payload=frame.result, latency_ms=latency_ms
             )
-            actions = list(self.session.loop.run(work, HANDLE_SECONDS) or ())
+            actions = list(self.session.run(work, HANDLE_SECONDS) or ())
+        except StoppedError:
+            raise
         except Exception as error:  # noqa: BLE001 - an agent must not end the flow
             self._failed(frame, error)
             return []

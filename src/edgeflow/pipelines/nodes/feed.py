@@ -18,7 +18,7 @@ from edgeflow.pipelines.session import Session
 __all__ = ["Feed"]
 
 START_SECONDS = 30.0
-STOP_SECONDS = 1.5
+STOP_SECONDS = 0.8
 
 
 class Feed:

@@ -17,10 +17,13 @@ from edgeflow.pipelines.message import EdgeMessage
 from edgeflow.pipelines.nodes.results import merged, raw_result
 from edgeflow.pipelines.stages.base import Prepared
 from edgeflow.pipelines.stages.serializers import decode
+from edgeflow.runtime.emitter import StoppedError
 
 __all__ = ["Work", "Worker", "WrongInputError", "unmodelled"]
 
 Observe = Callable[[str, float], None]
+
+SLICE_SECONDS = 0.2
 
 
 class WrongInputError(PipelineError):
@@ -51,15 +54,23 @@ class Worker:
         service: runs its models.
         observe: told the seconds of each stage.
         timeout: seconds a model may take.
+        is_over: asked while a model is waited for: whether that is no use any more.
     """
 
     def __init__(
-        self, plan: PipelinePlan, service: InferenceService, observe: Observe, timeout: float
+        self,
+        plan: PipelinePlan,
+        service: InferenceService,
+        *,
+        observe: Observe,
+        timeout: float,
+        is_over: Callable[[], bool],
     ) -> None:
         self._plan = plan
         self._service = service
         self._observe = observe
         self._timeout = timeout
+        self._is_over = is_over
 
     def prepare(self, message: EdgeMessage, steps: Sequence[ModelStep]) -> Work:
         """Decode a message and make the inputs of ``steps``; raises what a stage raises."""
@@ -88,6 +99,9 @@ class Worker:
             work: prepared.
             steps: those it was prepared for.
             deadline: monotonic seconds.
+
+        Raises:
+            StoppedError: the flow has ended meanwhile.
         """
         with self._timed("infer"):
             requests = [
@@ -99,9 +113,7 @@ class Worker:
                 )
                 for step, inputs in zip(steps, work.inputs, strict=True)
             ]
-            if len(requests) == 1:
-                return [self._service.infer(requests[0], self._timeout)]
-            return self._together(requests)
+            return self._ask(requests)
 
     def finish(
         self, work: Work, steps: Sequence[ModelStep], responses: Sequence[InferResponse]
@@ -140,7 +152,7 @@ class Worker:
             return _as_result(step.postprocess(response, message), step.postprocess)
         return raw_result(response) if step.model else {}
 
-    def _together(self, requests: Sequence[InferRequest]) -> list[InferResponse]:
+    def _ask(self, requests: Sequence[InferRequest]) -> list[InferResponse]:
         outcomes: dict[int, InferResponse | EdgeFlowError] = {}
         over = threading.Semaphore(0)
 
@@ -152,17 +164,28 @@ class Worker:
             self._service.submit(request, lambda outcome, i=index: done(i, outcome))  # type: ignore[misc]
             for index, request in enumerate(requests)
         ]
-        limit = time.monotonic() + self._timeout
-        for _ in requests:
-            if not over.acquire(timeout=max(0.0, limit - time.monotonic())):
-                for ticket in tickets:
-                    ticket.cancel()
-                raise DeadlineError(f"no answer of all models within {self._timeout:g} s")
+        try:
+            self._await(over, len(requests))
+        except BaseException:
+            for ticket in tickets:
+                ticket.cancel()
+            raise
         found = [outcomes[index] for index in range(len(requests))]
         for outcome in found:
             if isinstance(outcome, EdgeFlowError):
                 raise outcome
         return [outcome for outcome in found if isinstance(outcome, InferResponse)]
+
+    def _await(self, over: threading.Semaphore, count: int) -> None:
+        due = time.monotonic() + self._timeout
+        while count:
+            left = due - time.monotonic()
+            if over.acquire(timeout=min(SLICE_SECONDS, max(0.0, left))):
+                count -= 1
+            elif self._is_over():
+                raise StoppedError
+            elif left <= 0:
+                raise DeadlineError(f"no answer within {self._timeout:g} s")
 
     @contextmanager
     def _timed(self, stage: str) -> Any:

@@ -63,8 +63,13 @@ class PipelineNode(ConsumerNode):
             stage: metrics.stage.labels(name, stage)
             for stage in ("decode", "preprocess", "infer", "postprocess")
         }
-        timeout = self.session.declaration.document.gateway.timeout_s
-        self._worker = Worker(self.plan, self.session.service, self._observe, timeout)
+        self._worker = Worker(
+            self.plan,
+            self.session.service,
+            observe=self._observe,
+            timeout=self.session.declaration.document.gateway.timeout_s,
+            is_over=lambda: self.session.is_over,
+        )
         self._latency = metrics.latency.labels(name)
         self._told: set[str] = set()
         self._debug = structlog.get_logger("edgeflow.pipeline").bind(pipeline=name)
@@ -134,6 +139,8 @@ class PipelineNode(ConsumerNode):
                 raise DroppedError("shape", type(error)(text, hint=error.hint)) from error
             except UnknownModelError as error:
                 raise DroppedError("model", error) from error
+            except StoppedError:
+                raise
             except Exception as error:
                 raise DroppedError("inference", error) from error
             else:
