@@ -324,6 +324,60 @@ def test_a_body_that_does_not_come_is_not_waited_for():
         assert infer(server, "halve", pair())[0] == 200
 
 
+@pytest.mark.parametrize(
+    "piece", [b"x" * 50_000, b"Name: value\r\n" * 4000], ids=["one header", "many headers"]
+)
+def test_a_head_that_does_not_end_is_cut_off(server, piece):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nX: ")
+        with pytest.raises(OSError):
+            for _ in range(2000):
+                connection.sendall(piece)
+    assert infer(server, "halve", pair())[0] == 200
+
+
+def test_a_trailer_that_does_not_end_is_cut_off(server):
+    head = b"POST /v2/models/halve/infer HTTP/1.1\r\nHost: localhost\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: ")
+        with pytest.raises(OSError):
+            for _ in range(2000):
+                connection.sendall(b"y" * 50_000)
+    assert infer(server, "halve", pair())[0] == 200
+
+
+def test_connections_that_say_nothing_are_hung_up_on(monkeypatch):
+    monkeypatch.setattr("edgeflow.inference.servers.http_connection.HEAD_SECONDS", 0.3)
+    with running(HttpServer) as server:
+        for start in (b"", b"GET /v2 HT"):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as silent:
+                silent.sendall(start)
+                assert silent.recv(100) == b""
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow:
+            slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert slow.recv(1000).startswith(b"HTTP/1.1 200")
+            slow.sendall(b"GET /healthz HT")
+            while slow.recv(1000):
+                pass
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"\x00\x01\x02\r\n\r\n", b"GET /v2\r\n\r\n", b"GET \xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+     b"POST /v2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+     b"POST /v2 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
+)  # fmt: skip
+def test_what_is_no_http_is_answered_and_hung_up_on(server, said):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as stranger:
+        stranger.sendall(said)
+        stranger.shutdown(socket.SHUT_WR)
+        got = b""
+        while piece := stranger.recv(1000):
+            got += piece
+    assert b"HTTP/1.1 40" in got
+    assert infer(server, "halve", pair())[0] == 200
+
+
 def test_memory_of_all_bodies_is_bounded():
     slow_body = Limits(body=100_000, memory=150_000, body_seconds=20)
     with running(HttpServer, limits=slow_body) as server:

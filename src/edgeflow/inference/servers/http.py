@@ -15,6 +15,7 @@ from edgeflow.comms.listening import listen
 from edgeflow.config import settings
 from edgeflow.errors import ConfigError
 from edgeflow.inference.servers.http_application import Application
+from edgeflow.inference.servers.http_connection import MAX_CONNECTIONS, connection_class
 from edgeflow.inference.servers.http_exchange import Limits
 from edgeflow.inference.servers.metrics import ServerCollector, render
 from edgeflow.inference.servers.statistics import CountedService, Statistics
@@ -23,6 +24,7 @@ from edgeflow.security.access import AccessRules
 
 __all__ = ["HttpServer"]
 
+_KEEP_ALIVE_SECONDS = 75
 _START_SECONDS = 10.0
 _LINGER_SECONDS = 1.0
 _STOP_SECONDS = 2.5
@@ -152,6 +154,9 @@ def _config(application: Any) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         ws="none",
+        http=connection_class(),
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         server_header=False,
         date_header=False,
         proxy_headers=False,
