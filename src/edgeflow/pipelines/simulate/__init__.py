@@ -1,0 +1,1 @@
+"""Sensors that do not exist, to check pipelines without hardware."""
