@@ -35,6 +35,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb("up", "pipelines", "Run the pipelines that a YAML file declares."),
             Verb("check", "flows", "Find every mistake in a flow without running it."),
             Verb("graph", "flows", "Draw a flow."),
+            Verb("redeliver", "redeliver", "Send webhooks again that were given up."),
             Verb("schema", "pipelines", "Print the JSON Schema of pipelines.yaml, for editors."),
         ),
     ),

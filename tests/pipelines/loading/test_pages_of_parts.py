@@ -1,11 +1,24 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from edgeflow.pipelines.actions import BUILT_IN as ACTIONS
 from edgeflow.pipelines.connectors import BUILT_IN as CONNECTORS
+from edgeflow.pipelines.loading.loader import load_text
 
 PAGES = Path(__file__).parents[3] / "docs" / "reference"
+BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS = [
+    pytest.param(block, id=f"{name}-{number}")
+    for name in ("connectors.md", "actions.md")
+    for number, block in enumerate(BLOCK.findall((PAGES / name).read_text()))
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_examples_of_the_reference_pages_load(block: str, tmp_path: Path) -> None:
+    assert load_text(block, tmp_path / "pipelines.yaml", {}).pipelines
 
 
 @pytest.mark.parametrize(

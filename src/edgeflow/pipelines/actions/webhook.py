@@ -6,7 +6,7 @@ import hmac
 import time
 import uuid
 from base64 import b64decode, b64encode
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -160,11 +160,12 @@ class WebhookDispatcher(Dispatcher):
     async def replay(self) -> tuple[int, int]:
         """Send the dead letters again, oldest first; return (delivered, given up again).
 
-        Those that were given up, or not tried when this was cancelled, are in the file again.
+        Those that were given up, or not tried when this was cancelled, are in the file again. A
+        process that is killed meanwhile leaves all of them to the next replay.
         """
         if self._letters is None:
             return 0, 0
-        left = await asyncio.to_thread(self._letters.take)
+        left = deque(await asyncio.to_thread(self._letters.take))
         delivered = failed = 0
         try:
             while left:
@@ -175,11 +176,16 @@ class WebhookDispatcher(Dispatcher):
                 else:
                     failed += 1
                     await self._bury(_delivery(old), result)
-                left.pop(0)
+                left.popleft()
         finally:
             for old in left:
                 self._letters.add(old)
+            self._letters.settle()
         return delivered, failed
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return what was given up, oldest first."""
+        return self._letters.read() if self._letters is not None else []
 
     async def _deliver(self, delivery: _Delivery) -> ActionResult:
         endpoint = self._endpoint(delivery.url)
