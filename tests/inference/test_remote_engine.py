@@ -3,8 +3,15 @@ import threading
 import numpy as np
 import pytest
 
-from edgeflow.errors import ConfigError, EngineError, UnknownModelError, UnreachableError
+from edgeflow.errors import (
+    ConfigError,
+    EngineError,
+    TensorError,
+    UnknownModelError,
+    UnreachableError,
+)
 from edgeflow.inference.engines.open import open_engine
+from edgeflow.inference.servers.http import HttpServer
 from edgeflow.inference.servers.tensor import TensorServer
 from servers import free_port
 from tensor_peers import NumpyService, VersionOneServer
@@ -71,6 +78,53 @@ def test_version_1_needs_declared_tensors():
             assert engine.infer({"x": np.ones(2, np.float32)})["y"].tolist() == [2, 2]
     finally:
         old.close()
+
+
+@pytest.fixture
+def http():
+    service = NumpyService()
+    service.add("double", "x:f4:1,? k:i8:1", "y:f4:1,? h:f2:?", _double)
+    service.add("broken", "x:f4:1", "y:f4:1", lambda x: 1 / 0)
+    with HttpServer(service, port=0) as running:
+        yield running
+    service.close()
+
+
+def _double(x, k):
+    return x * 2 + k.astype(np.float32), np.arange(3, dtype=np.float16)
+
+
+@pytest.mark.parametrize("path", ["double", "v2/models/double", "v2/models/double/versions/1"])
+def test_a_model_behind_the_open_inference_protocol(http, path):
+    with open_engine(f"http://127.0.0.1:{http.port}/{path}", timeout_s=20.0) as engine:
+        assert [str(each) for each in engine.spec.inputs] == ["x: float32[1, ?]", "k: int64[1]"]
+        for number in range(3):
+            x = np.full((1, 30_000), number, np.float32)
+            got = engine.infer({"x": x, "k": np.array([5])})
+            assert got["y"].shape == (1, 30_000)
+            assert got["y"][0, -1] == 2 * number + 5
+            assert got["h"].dtype == np.float16
+    with pytest.raises(EngineError, match="closed"):
+        engine.infer({"x": x, "k": np.array([5])})
+
+
+def test_what_an_http_server_says(http):
+    here = f"http://127.0.0.1:{http.port}"
+    with pytest.raises(UnknownModelError, match="nobody"):
+        open_engine(here + "/nobody", timeout_s=20.0)
+    with (
+        open_engine(here + "/broken", timeout_s=20.0) as engine,
+        pytest.raises(EngineError, match="division"),
+    ):
+        engine.infer({"x": np.ones(1, np.float32)})
+    declared = {"inputs": "x: fp32[?]", "outputs": "y: fp32[?]"}
+    with (
+        open_engine(here + "/double", timeout_s=20.0, **declared) as engine,
+        pytest.raises(TensorError),
+    ):
+        engine.infer({"x": np.ones(1, np.float32)})
+    with pytest.raises(UnreachableError):
+        open_engine(f"http://127.0.0.1:{free_port()}/double")
 
 
 def test_what_cannot_be_opened(server):
