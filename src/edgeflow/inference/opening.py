@@ -93,7 +93,7 @@ def _computes_on_cores(engine: Engine) -> bool:
 def _closing(engine: Engine, crew: Crew) -> Callable[[], None]:
     def finish() -> None:
         engine.close()
-        crew.close(timeout=0.0)
+        crew.close(timeout=0.5)
 
     return finish
 

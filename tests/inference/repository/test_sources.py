@@ -1,5 +1,7 @@
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeflow.errors import ConfigError, UnknownModelError
@@ -9,6 +11,7 @@ from edgeflow.inference.repository.listing import ListSource
 from edgeflow.inference.repository.settling import Settling
 from edgeflow.inference.repository.state import ModelState, read_state, write_state
 from edgeflow.inference.requests import InferRequest
+from edgeflow.inference.servers.tensor import TensorServer
 from small_models import save_scale
 
 ROOT = Path(__file__).parents[3]
@@ -118,8 +121,6 @@ def test_a_list_of_earlier_gateways_loads_unchanged(listed: Path) -> None:
     assert found["scale"].settings.queue.capacity == 1024
     service = LocalService(listed, reload_s=None)
     try:
-        import numpy as np
-
         x = np.ones((1, 4), np.float32)
         assert service.infer(InferRequest("scale", [x])).first[0, 0] == 2
         with pytest.raises(UnknownModelError, match="no such file"):
@@ -194,3 +195,25 @@ def test_settling_holds_back_what_changes(tmp_path: Path) -> None:
     save_scale(tmp_path / "new.onnx")
     assert list(settling.pass_on(source.scan())) == ["old"]
     assert sorted(settling.pass_on(source.scan())) == ["new", "old"]
+
+
+def test_a_list_may_name_a_model_of_another_gateway(tmp_path: Path) -> None:
+    save_scale(tmp_path / "models" / "scale.onnx")
+    far = LocalService(tmp_path / "models", reload_s=None)
+    with TensorServer(far, port=0) as server:
+        listed = tmp_path / "models.yaml"
+        listed.write_text(
+            f"models: [{{id: near, engine: 'tcp://127.0.0.1:{server.port}/scale', pinned: true}}]"
+        )
+        near = LocalService(listed, cores=1, reload_s=None)
+        try:
+            near.load("near")
+            x = np.ones((1, 4), np.float32)
+            assert near.infer(InferRequest("near", [x])).first[0, 0] == 2
+            (status,) = near.status()
+            assert (status.engine, status.instances) == ("remote", 2), "not bound to the cores"
+            assert near.is_ready()
+        finally:
+            near.close()
+            far.close()
+    assert not [each.name for each in threading.enumerate() if each.name.startswith("infer-near")]
