@@ -419,6 +419,8 @@ def test_addresses_that_are_not_allowed_are_turned_away(service):
 
 
 def test_a_port_in_use_is_named(service, server):
+    with pytest.raises(ConfigError, match="no such port"):
+        TensorServer(service, port=70_000)
     with pytest.raises(ConfigError, match=str(server.port)):
         TensorServer(service, port=server.port)
 

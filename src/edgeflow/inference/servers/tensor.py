@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
+from edgeflow.comms.listening import listen
 from edgeflow.errors import ConfigError
-from edgeflow.inference.servers.tensor_connection import Connection, is_loopback
+from edgeflow.inference.servers.tensor_connection import Connection
 from edgeflow.inference.servers.tensor_desk import Desk, TensorServerOptions
 from edgeflow.inference.service import InferenceService
+from edgeflow.security.access import is_loopback
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -59,7 +61,7 @@ class TensorServer:
         self._options = options or TensorServerOptions()
         self._tls = tls
         _check_networks(self._options)
-        self._socket = _listen(host, port)
+        self._socket = _listen(host, port, self._options)
         self.host, self.port = self._socket.getsockname()[:2]
         self._desk: Desk | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -154,12 +156,9 @@ def _check_networks(options: TensorServerOptions) -> None:
             ) from None
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise ConfigError(
-            f"the tensor server cannot listen on {host}:{port}: {error}",
-            hint="choose another port",
-        ) from error
+def _listen(host: str, port: int, options: TensorServerOptions) -> socket.socket:
+    """Return a listening socket; clients that vanish without a word are noticed on their own."""
+    listener = listen(host, port, server="the tensor server", hint="choose another port")
+    unread_ms = max(1, int(options.write_timeout_s * 1000))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unread_ms)
+    return listener

@@ -1,7 +1,6 @@
 """One client of the tensor server: receives, keeps the order, holds back, notices who leaves."""
 
 import asyncio
-import ipaddress
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from edgeflow.protocols.tensor.wire import MAGIC, Buffer, version_of
 if TYPE_CHECKING:
     from edgeflow.inference.servers.tensor_desk import Desk
 
-__all__ = ["Connection", "is_loopback"]
+__all__ = ["Connection"]
 
 log = structlog.get_logger(__name__)
 
@@ -290,11 +289,3 @@ def _joined(parts: list[Buffer]) -> list[Buffer]:
     if small:
         joined.append(b"".join(small))
     return joined
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address can only be of this machine."""
-    try:
-        return ipaddress.ip_address(host.split("%", 1)[0]).is_loopback
-    except ValueError:
-        return not host or host == "localhost"

@@ -16,7 +16,7 @@ from edgeflow.errors import EdgeFlowError, EngineError
 from edgeflow.inference.descriptions import describe_info, describe_statuses
 from edgeflow.inference.requests import InferRequest
 from edgeflow.inference.servers.tensor_calls import Call, infer_request_v1
-from edgeflow.inference.servers.tensor_connection import Connection, is_loopback
+from edgeflow.inference.servers.tensor_connection import Connection
 from edgeflow.inference.service import InferenceService
 from edgeflow.protocols.tensor import v1, v2
 from edgeflow.protocols.tensor.wire import Array, Limits, Status
@@ -249,8 +249,6 @@ class Desk:
         self.times.add(time.perf_counter_ns() - call.started)
 
     def _is_allowed(self, host: str) -> bool:
-        if is_loopback(host):
-            return True
         try:
             address = ipaddress.ip_address(host.split("%", 1)[0])
         except ValueError:
