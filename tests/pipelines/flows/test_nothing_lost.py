@@ -160,11 +160,15 @@ def test_every_message_becomes_an_action_whatever_is_killed(processes):
     until(lambda: "connector_connected" in log(made) or "mqtt_connected" in log(made), 60)
     time.sleep(0.3)
     sensor.start()
-    for share, name in ((0.2, "serve"), (0.4, "up"), (0.6, "broker"), (0.8, "serve")):
+    steps = ((0.1, "reload"), (0.25, "serve"), (0.45, "up"), (0.65, "broker"), (0.85, "serve"))
+    for share, name in steps:
         until(lambda share=share: sensor.sent > share * MESSAGES or sensor.error, 60)
         if name == "broker":
             broker.kill()
             broker.start()
+        elif name == "reload":
+            made.running["up"].send_signal(signal.SIGHUP)
+            until(lambda: "flow_reloaded" in log(made), 60)
         else:
             made.kill(name)
             made.start(name)

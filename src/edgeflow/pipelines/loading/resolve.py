@@ -73,8 +73,9 @@ class Resolver:
         built_in, base = KINDS[section]
         if name in built_in:
             module, _, member = built_in[name].partition(":")
-            return getattr(self._guarded(importlib.import_module, module), member)  # type: ignore[no-any-return]
-        found = self._entry_point(section, name) or self._find(name, "")
+            found = getattr(self._guarded(importlib.import_module, module), member, None)
+        else:
+            found = self._entry_point(section, name) or self._find(name, "")
         if found is None:
             raise ConfigError(
                 f"there is no type {name!r}", hint=self._types(section, name), code=_CODE
