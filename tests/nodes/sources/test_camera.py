@@ -88,3 +88,11 @@ def test_a_camera_that_stays_away_fails_the_node(recording: Path) -> None:
 
 def test_teardown_before_configure_is_harmless() -> None:
     CameraProducer(name="camera").teardown()
+
+
+def test_a_gstreamer_pipeline_that_cannot_run_is_named_by_its_source():
+    node = CameraProducer(name="csi", camera="nosuchsource location=rtsp://x:pw@y ! appsink")
+    with pytest.raises(NodeError, match="'nosuchsource") as caught:
+        node.configure()
+    node.teardown()
+    assert "appsink" not in str(caught.value)

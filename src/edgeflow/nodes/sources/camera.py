@@ -26,7 +26,8 @@ class CameraProducer(ProducerNode):
     without a picture the node fails, so that it is seen.
 
     Attributes:
-        camera: number of a local camera, or a URL (``rtsp://``, ``http://``) or path of a device.
+        camera: number of a local camera, a URL (``rtsp://``, ``http://``), path of a device, or a
+            GStreamer pipeline that ends in ``appsink``.
         fps: pictures per second; None for the camera's own pace.
         width: asked of a local camera, in pixels; it may give another.
         height: asked of a local camera, in pixels; it may give another.
@@ -92,6 +93,8 @@ class CameraProducer(ProducerNode):
         """The camera's name without credentials."""
         if isinstance(self.camera, int):
             return f"camera {self.camera}"
+        if " ! " in self.camera:
+            return f"pipeline {self.camera.partition(' ! ')[0]!r}"
         parts = urlsplit(self.camera)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
 
@@ -129,6 +132,8 @@ class CameraProducer(ProducerNode):
             ):
                 if value is not None:
                     capture.set(wish, value)
+        elif " ! " in self.camera:
+            capture = cv2.VideoCapture(self.camera, cv2.CAP_GSTREAMER)
         elif "://" not in self.camera:
             capture = cv2.VideoCapture(self.camera)
         else:
