@@ -112,6 +112,11 @@ def local_pictures(
     options: "CameraOptions", sampler: Sampler, connected: Callable[[], None]
 ) -> Pictures:
     """Read a camera of this machine; raise NodeError when it is not, or no longer, there."""
+    import cv2
+
+    cv2.utils.logging.setLogLevel(
+        cv2.utils.logging.LOG_LEVEL_ERROR
+    )  # what fails is told by the connector's own log
     source = str(options.source)
     camera = CameraProducer(
         name="camera",
