@@ -476,3 +476,20 @@ def test_a_peer_that_talks_nonsense_is_an_error(connect, reply):
             service.infer(request())
         over.set()
         thread.join(5)
+
+
+def test_a_late_answer_costs_nobody_else_the_connection(connect, server, local):
+    service = connect(server.port, gateway={"pool_size": 1})
+    outcomes = []
+    service.submit(request("wait"), outcomes.append)
+    until(lambda: local.seen)
+    for _ in range(3):
+        with pytest.raises(DeadlineError):
+            service.infer(request("wait", deadline=time.monotonic() + 0.1))
+    assert {status.name for status in service.status()} >= {"wait", "double"}
+    assert len(server._desk.connections) == 1
+    local.gate.set()
+    until(lambda: outcomes)
+    assert outcomes[0].first[0] == 1
+    (standing,) = service._client.standings
+    assert standing.retries == 0

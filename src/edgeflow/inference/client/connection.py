@@ -18,6 +18,8 @@ __all__ = ["ClientConnection", "NoAnswerError"]
 log = structlog.get_logger(__name__)
 
 _WRITE_BUFFER = 1 << 20
+_SILENCE_SECONDS = 2.0
+"""A connection on which nothing came for this long, although asked, is given up."""
 
 
 class NoAnswerError(DeadlineError):
@@ -42,7 +44,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._numbered: dict[int, asyncio.Future[Any]] = {}
         self._ordered: deque[asyncio.Future[Any]] = deque()
         self._writable = asyncio.Event()
-        self._heard = time.monotonic()
+        self._unheard: float | None = None
         self._last = 0
 
     @property
@@ -72,7 +74,6 @@ class ClientConnection(asyncio.BufferedProtocol):
             NoAnswerError: none came in time.
             UnreachableError: the connection was lost.
         """
-        sent = time.monotonic()
         answer: asyncio.Future[Any] = self._loop.create_future()
         limit = self._loop.call_later(timeout, self._expire, answer, timeout)
         try:
@@ -84,11 +85,13 @@ class ClientConnection(asyncio.BufferedProtocol):
                 self._ordered.append(answer)
             else:
                 self._numbered[number] = answer
+            if self._unheard is None:
+                self._unheard = time.monotonic()
             for part in parts:
                 self._transport.write(part)
             return await answer
         except (NoAnswerError, asyncio.CancelledError):
-            self._withdraw(number, sent)
+            self._withdraw(number)
             raise
         finally:
             limit.cancel()
@@ -113,8 +116,9 @@ class ClientConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Hand out the answers that are complete."""
-        self._heard = time.monotonic()
-        self._receiver.received(nbytes)
+        self._unheard = None
+        if not self._receiver.received(nbytes):
+            return
         try:
             while (cut := self._receiver.next()) is not None:
                 self._hand_out(cut.frame)
@@ -122,6 +126,8 @@ class ClientConnection(asyncio.BufferedProtocol):
             log.warning("answer_unreadable", gateway=self._label, error=str(error))
             self._fail(ProtocolError(f"{self._label}: {error}"))
             self.close()
+        if self.flight:
+            self._unheard = time.monotonic()
 
     def eof_received(self) -> bool:
         """Close with the server."""
@@ -170,11 +176,12 @@ class ClientConnection(asyncio.BufferedProtocol):
             text = f"{self._label} gave no answer within {timeout:.3g} s"
             answer.set_exception(NoAnswerError(text))
 
-    def _withdraw(self, number: int, sent: float) -> None:
-        """Take a request back. A connection that said nothing since then is given up."""
+    def _withdraw(self, number: int) -> None:
+        """Take a request back; version 1 can only do so by hanging up."""
         if not self.is_open:
             return
-        if self.protocol == 1 or self._heard < sent:
+        silence = 0.0 if self._unheard is None else time.monotonic() - self._unheard
+        if self.protocol == 1 or silence > _SILENCE_SECONDS:
             self.close()
             return
         cancel = v2.Request(number, kind=v2.Kind.CANCEL)

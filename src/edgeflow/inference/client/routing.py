@@ -30,6 +30,9 @@ __all__ = ["AsyncTensorClient", "BreakerOpenError", "Fallback"]
 
 log = structlog.get_logger(__name__)
 
+_LIST_SECONDS = 1.0
+_LOAD_SECONDS = 120.0
+
 Fallback = Callable[[InferRequest], Awaitable[InferResponse]]
 """Answers in place of a model that cannot; errors as ``InferenceService.infer``."""
 
@@ -106,7 +109,12 @@ class AsyncTensorClient:
             EdgeFlowError: as ``infer``.
         """
         pool = self._pool(gateway)
-        return await pool.inquire(kind, model, version, pool.gateway.timeout_s)
+        timeout = pool.gateway.timeout_s
+        if kind is v2.Kind.LIST:
+            timeout = min(timeout, _LIST_SECONDS)
+        elif kind in (v2.Kind.LOAD, v2.Kind.UNLOAD):
+            timeout = max(timeout, _LOAD_SECONDS)
+        return await pool.inquire(kind, model, version, timeout)
 
     async def close(self) -> None:
         """Hang up everywhere. Requests under way fail."""
