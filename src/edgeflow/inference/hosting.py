@@ -111,7 +111,9 @@ class Hosted:
                 self._waiting.setdefault(job.request.version, []).append(job)
         if not room:
             self._counters("").count_rejected()
-            job.done(OverloadedError(f"model {self.name!r}: {parked} requests wait for it to load"))
+            waiting = f"model {self.name!r}: {parked} requests wait for it to load"
+            gone = CancelledError(f"model {self.name!r} is no longer served")
+            job.done(gone if self._closed else OverloadedError(waiting))
         return first
 
     def withdraw(self, job: Job) -> bool:

@@ -100,6 +100,26 @@ def test_what_cannot_be_pushed(folder: Path, files: list[Path], tmp_path: Path) 
             editing.push(folder, "m", path)
 
 
+def test_two_pushes_at_once_make_two_versions_or_tell(folder: Path, files: list[Path]) -> None:
+    outcomes: list[str] = []
+
+    def push(file: Path) -> None:
+        try:
+            outcomes.append(editing.push(folder, "m", file).version)
+        except ConfigError as error:
+            outcomes.append(error.message)
+
+    pushers = [threading.Thread(target=push, args=(file,)) for file in files]
+    for pusher in pushers:
+        pusher.start()
+    for pusher in pushers:
+        pusher.join()
+    made = sorted(each for each in outcomes if each.isdecimal())
+    assert made == [each.version for each in FolderSource(folder).scan()["m"].versions]
+    assert all("m" in each for each in outcomes if each not in made)
+    assert left_over(folder) == []
+
+
 def test_a_folder_brings_the_files_beside_its_model(folder: Path, tmp_path: Path) -> None:
     save_scale(tmp_path / "made" / "model.onnx", 4)
     (tmp_path / "made" / "model.yaml").write_text("labels: [one]\n")

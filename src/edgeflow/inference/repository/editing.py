@@ -64,10 +64,24 @@ def push(folder: Path, name: str, model: Path, version: str | None = None) -> Pu
         EngineError: the model cannot be loaded, or not run.
     """
     check_name(name)
+    if version is not None:
+        check_name(version, "version")
     files = _files_of(model)
+    try:
+        version = _push(folder, name, files, version)
+    except OSError as error:
+        raise ConfigError(f"{folder}: {name!r} was not changed: {error}") from None
+    state = read_state(folder, name)
+    if state.version is not None:
+        write_state(folder, name, msgspec.structs.replace(state, version=None))
+    found = find(folder, name).find(version)
+    return Pushed(name, version, Path(found.path) if found else folder / name / version)
+
+
+def _push(folder: Path, name: str, files: dict[Path, str], version: str | None) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     known = FolderSource(folder).scan().get(name)
-    version = check_name(version or _next_version(folder / name, known), "version")
+    version = version or _next_version(folder / name, known)
     if known is not None and known.find(version) is not None:
         raise ConfigError(f"{folder}: model {name!r} has a version {version!r} already")
     settings = known.settings if known is not None else ModelSettings()
@@ -80,14 +94,11 @@ def push(folder: Path, name: str, model: Path, version: str | None = None) -> Pu
         try:
             _verify(main, settings)
         except EngineError as error:
-            told = error.message.replace(str(main), str(model))
+            given = str(next(each for each, as_name in files.items() if as_name == main.name))
+            told = error.message.replace(str(main), given)
             raise EngineError(f"{name!r} was not changed: {told}", hint=error.hint) from error
         _place(fresh, folder, name, version)
-    state = read_state(folder, name)
-    if state.version is not None:
-        write_state(folder, name, msgspec.structs.replace(state, version=None))
-    found = find(folder, name).find(version)
-    return Pushed(name, version, Path(found.path) if found else folder / name / version)
+    return version
 
 
 def rollback(folder: Path, name: str) -> str:
