@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgeflow.comms.mqtt import Incoming, MqttClient, MqttOptions, Will
 from edgeflow.errors import CommsError, ConfigError, ProtocolError, UnreachableError
-from mqtt_brokers import Broker
+from mqtt_brokers import Broker, make
 
 QUICK = {"backoff": 0.02, "backoff_cap": 0.1}
 Start = Callable[..., Broker]
@@ -277,6 +278,29 @@ def test_a_message_that_the_broker_refuses_does_not_block_the_others(start_broke
             assert sender.outbox == 0
 
     asyncio.run(main())
+
+
+def test_one_bad_message_among_many_is_found(tmp_path: Path) -> None:
+    """nats-server takes no topic with a space, and can only say so by closing the connection."""
+
+    async def main(broker: Broker) -> None:
+        async with client(broker, backoff_cap=0.02) as reader, client(broker) as sender:
+            await reader.wait_connected()
+            await sender.wait_connected()
+            await reader.subscribe("#", 1)
+            for number in range(50):
+                sender.post("bad topic" if number == 30 else "good", str(number))
+            seen = {int(message.payload) for message in await take(reader, 49)}
+            while len(seen) < 49:
+                seen |= {int(message.payload) for message in await take(reader)}
+            assert seen == set(range(50)) - {30}
+            async with asyncio.timeout(10):
+                while sender.outbox:
+                    await asyncio.sleep(0.01)
+            assert sender.counters.refused == 1
+
+    with make("nats", tmp_path / "broker") as broker:
+        asyncio.run(main(broker))
 
 
 def test_wrong_use_is_refused_at_once(start_broker: Start) -> None:

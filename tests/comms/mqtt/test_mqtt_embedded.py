@@ -128,6 +128,14 @@ def test_only_who_knows_the_password_gets_in() -> None:
     asyncio.run(main())
 
 
+def test_shared_subscriptions_are_refused_rather_than_deaf() -> None:
+    async def main() -> None:
+        with pytest.raises(ConfigError, match="no shared subscriptions"):
+            await MqttClient(embedded()).subscribe("$share/group/a")
+
+    asyncio.run(main())
+
+
 def test_a_port_in_use_is_told(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -155,6 +155,11 @@ class MqttClient:
         """
         check_filter(pattern)
         _check_qos(qos)
+        if pattern.startswith("$share/") and self.options.is_embedded:
+            raise ConfigError(
+                f"the embedded MQTT broker knows no shared subscriptions: {pattern!r}",
+                hint="connect to a broker that does, such as mosquitto",
+            )
         self._wanted[pattern] = qos
         if self.is_connected:
             try:
@@ -295,12 +300,13 @@ class MqttClient:
                 self.last_error = str(error)
             except Exception as error:  # noqa: BLE001 - whatever it was, the next attempt may work
                 self.last_error = repr(error)
-            if time.monotonic() - self._since > _STABLE and self.is_connected:
+            lived = time.monotonic() - self._since
+            if lived > _STABLE and self.is_connected:
                 bound = self.options.backoff
             was_connected = self.is_connected
             self._disconnected()
             if was_connected:
-                self._sender.lost(self._session)
+                self._sender.lost(self._session, lived)
             self.state = "waiting"
             pause = bound * (0.5 + 0.5 * random.random())  # noqa: S311 - spreads clients out
             self._log.warning("mqtt_disconnected", error=self.last_error, retry_s=round(pause, 2))

@@ -121,7 +121,6 @@ class Entry:
 
     Attributes:
         outcome: set when it is confirmed, refused or given up.
-        attempts: connections it was sent on.
     """
 
     topic: str
@@ -130,7 +129,6 @@ class Entry:
     retain: bool
     user: tuple[tuple[str, str], ...]
     outcome: "asyncio.Future[None]"
-    attempts: int = 0
 
     @property
     def size(self) -> int:
@@ -187,9 +185,7 @@ class Outbox:
             entry.outcome.exception()  # whoever waited may have left
 
     def take_back(self) -> None:
-        """Let every message that was sent wait again, in order, as if it had not been."""
-        for entry in self.sent.values():
-            entry.attempts = 0
+        """Let every message that was sent wait again, in order."""
         self._waiting.extendleft(reversed(self.sent.values()))
         self.sent.clear()
 

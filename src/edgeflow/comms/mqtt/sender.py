@@ -6,12 +6,13 @@ from collections.abc import Callable
 from edgeflow.comms.mqtt.messages import Entry, MqttCounters, Outbox
 from edgeflow.comms.mqtt.options import MqttOptions
 from edgeflow.comms.mqtt.session import Session
-from edgeflow.errors import CommsError, FrameTooLargeError, ProtocolError
+from edgeflow.errors import CommsError, ProtocolError
 
 __all__ = ["Sender"]
 
-_SUSPECT_BYTES = 64 << 10
-_SUSPECT_ATTEMPTS = 5
+_ALONE_AFTER = 3
+_GIVE_UP_AFTER = 6
+_QUICK_SECONDS = 10.0
 
 
 class Sender:
@@ -31,6 +32,7 @@ class Sender:
         self._counters = counters
         self._is_connected = is_connected
         self._progress = 0
+        self._fruitless = 0
 
     def admit(self, session: Session, entry: Entry, why_waiting: str | None) -> None:
         """Take a message in, and send it as soon as may be.
@@ -51,8 +53,6 @@ class Sender:
     def connected(self, session: Session) -> None:
         """A connection begins: the session sends again what it had sent, then comes the rest."""
         self._progress = self._counters.confirmed
-        for entry in self.outbox.sent.values():
-            entry.attempts += 1
         self.pump(session)
 
     def pump(self, session: Session) -> None:
@@ -60,9 +60,10 @@ class Sender:
         if not self._is_connected():
             return
         window = min(self._options.inflight, session.receive_maximum)
+        if self._fruitless >= _ALONE_AFTER:
+            window = 1
         while len(self.outbox.sent) < window and (entry := self.outbox.next()):
             mid = session.publish(entry.topic, entry.payload, entry.qos, entry.retain, entry.user)
-            entry.attempts += 1
             self.outbox.sent[mid] = entry
             self._counters.published += 1
 
@@ -73,6 +74,7 @@ class Sender:
             return
         if problem is None:
             self._counters.confirmed += 1
+            self._fruitless = 0
             self.outbox.settle(entry)
         else:
             self._counters.refused += 1
@@ -83,27 +85,31 @@ class Sender:
         # Not at once: paho is inside its own handling of the confirmation.
         asyncio.get_running_loop().call_soon(self.pump, session)
 
-    def lost(self, session: Session) -> None:
-        """A connection ended: give up a message over which, it seems, the broker ends them all.
+    def lost(self, session: Session, lived: float) -> None:
+        """A connection ended after ``lived`` seconds. Give up a message that ends them all.
 
-        A broker of version 3.1.1 cannot say that a message is too long for it.
+        A broker of version 3.1.1 cannot say that it does not want a message: it closes the
+        connection. After some that ended at once and confirmed nothing, messages are sent one at
+        a time, and the one that ends as many again is given up.
         """
-        if self._counters.confirmed != self._progress:
+        sent = self.outbox.sent
+        if not sent or self._counters.confirmed != self._progress or lived > _QUICK_SECONDS:
+            self._fruitless = 0
             return
-        tried = [e for e in self.outbox.sent.values() if e.attempts >= _SUSPECT_ATTEMPTS]
-        suspect = max(tried, key=lambda entry: entry.size, default=None)
-        if suspect is None or suspect.size < _SUSPECT_BYTES:
-            return
-        attempts = suspect.attempts
-        self.outbox.sent = {m: e for m, e in self.outbox.sent.items() if e is not suspect}
-        session.forget()
-        self.outbox.take_back()
-        self._counters.refused += 1
-        self.outbox.settle(
-            suspect,
-            FrameTooLargeError(
-                f"the MQTT broker closed {attempts} connections over a message of "
-                f"{len(suspect.payload)} bytes to {suspect.topic!r}; it was given up",
-                hint="compare the broker's limit for messages",
-            ),
-        )
+        self._fruitless += 1
+        if self._fruitless == _ALONE_AFTER:
+            session.forget()
+            self.outbox.take_back()
+        elif self._fruitless >= _GIVE_UP_AFTER and len(sent) == 1:
+            self._fruitless = _ALONE_AFTER
+            session.forget()
+            _, entry = sent.popitem()
+            self._counters.refused += 1
+            self.outbox.settle(
+                entry,
+                ProtocolError(
+                    f"the MQTT broker closed {_GIVE_UP_AFTER} connections over a message of "
+                    f"{len(entry.payload)} bytes to {entry.topic!r}; it was given up",
+                    hint="compare the broker's limits for messages and topics, and its permissions",
+                ),
+            )
