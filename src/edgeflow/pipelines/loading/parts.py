@@ -7,6 +7,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from edgeflow.core.qos import QoS
 from edgeflow.errors import EdgeFlowError
+from edgeflow.pipelines.agents.base import AgentOptions
 from edgeflow.pipelines.agents.rate_limit import Inner, RateLimit
 from edgeflow.pipelines.connectors.base import BaseConnector, RouteOptions
 from edgeflow.pipelines.declaration import (
@@ -87,7 +88,9 @@ class Parts:
         plans = []
         for name, entry, kind in self._typed("agents"):
             whole = self._with_inner(name, entry, kind)
-            options = whole and self._options(kind.Options, whole, ("agents", name))
+            if whole is None:
+                continue
+            options = self._options(kind.Options, whole, ("agents", name))
             if options is not None:
                 named = tuple(dict.fromkeys(_dispatchers(options.model_dump())))
                 if name_of_type(entry, name) not in KINDS["agents"][0]:
@@ -100,29 +103,26 @@ class Parts:
         self, name: str, entry: dict[str, Any], kind: type[Any]
     ) -> dict[str, Any] | None:
         """Return the entry of a rate limit with the agent that it names; others as they are."""
-        inner, path, own_name = entry.get("agent"), ("agents", name, "agent"), name
+        inner = entry.get("agent")
+        path: KeyPath = ("agents", name, "agent")
         if not issubclass(kind, RateLimit) or not isinstance(inner, str | dict):
             return entry
+        at, own_name = path, name
         if isinstance(inner, str):
-            declared = sections(self._raw, "agents")
-            if inner not in declared or inner == name:
-                hint = hint_for(inner, [each for each in declared if each != name])
+            others = {k: e for k, e in sections(self._raw, "agents").items() if k != name}
+            if inner not in others:
+                hint = hint_for(inner, [*others])
                 self._problems.add("EF-CONFIG-015", path, f"there is no agent {inner!r}", hint)
                 return None
-            own_name, inner = inner, declared[inner]
-        inner_kind = self._kind("agents", name_of_type(inner, own_name), path)
-        if inner_kind is None or issubclass(inner_kind, RateLimit):
-            self._problems.add("EF-CONFIG-013", path, "a rate limit needs another kind of agent")
-            return None
-        if own_name != name:  # what is wrong with it is told at its own place
-            try:
-                own = {key: value for key, value in inner.items() if key != "type"}
-                options: Any = inner_kind.Options.model_validate(own)
-            except ValidationError:
-                return None
-        else:
-            options = self._options(inner_kind.Options, inner, path)
-        return options and {**entry, "agent": Inner(kind=inner_kind, options=options)}
+            at, own_name, inner = ("agents", inner), inner, others[inner]
+        inner_kind = self._kind("agents", name_of_type(inner, own_name), at)
+        if inner_kind is not None and issubclass(inner_kind, RateLimit):
+            self._problems.add("EF-CONFIG-013", path, "a rate limit cannot limit another one")
+        elif inner_kind is not None:
+            options = self._options(inner_kind.Options, inner, at)
+            if isinstance(options, AgentOptions):
+                return {**entry, "agent": Inner(kind=inner_kind, options=options)}
+        return None
 
     def actions(self) -> list[ActionPlan]:
         """Return the actions that are valid, and ``log`` in any case."""

@@ -60,6 +60,8 @@ def _check_agents(raw: dict[str, Any], problems: Problems) -> None:
         for place, name in names_of(entry.get("agents"), (*path, "agents")):
             used.add(name)
             _known(problems, "agent", name, known, place)
+    for entry in sections(raw, "agents").values():
+        used.update(name for _, name in names_of(entry.get("agent"), ()))
     for name in known:
         if name not in used:
             problems.warn(("agents", name), f"no pipeline names the agent {name!r}")
