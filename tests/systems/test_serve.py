@@ -233,3 +233,29 @@ def test_the_page_says_what_happens(tmp_path, capsys):
         exec(python.replace("127.0.0.1:8009", place), names)
         names["client"].close()
     assert capsys.readouterr().out.strip() == "[[2. 4. 6. 8.]]"
+
+
+def test_a_model_that_hangs_does_not_hold_it_up(tmp_path):
+    listed = tmp_path / "models.yaml"
+    listed.write_text(
+        "models:\n"
+        "  - id: slow\n"
+        "    engine: oip_service:slow\n"
+        "    warm_up: false\n"
+        "    options: {inputs: 'x: float32[?, 4]', outputs: 'y: float32[?, 4]'}\n"
+    )
+    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}]}
+    with serving(listed, *ANY, PYTHONPATH=str(Path(__file__).parents[1])) as (process, addresses):
+        connection = http.client.HTTPConnection(addresses["http"].partition("//")[2], timeout=20)
+        with closing(connection):
+            connection.request("POST", "/v2/models/slow/infer", json.dumps(body))
+            busy = 'edgeflow_model_ready{model="slow",version="1"} 1.0'
+            wait_for(lambda: busy in get(addresses, "/metrics")[1])
+            started = time.monotonic()
+            process.terminate()
+            response = connection.getresponse()
+            assert response.status == 503
+            assert "ends" in json.loads(response.read())["error"]
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert time.monotonic() - started < 5

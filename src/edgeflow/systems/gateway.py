@@ -8,6 +8,7 @@
 """
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -35,7 +36,9 @@ from edgeflow.security.access import AccessRules
 
 __all__ = ["Gateway", "ServeOptions", "serve"]
 
-STOP_SECONDS = 1.6
+DRAIN_SECONDS = 0.7
+"""For requests under way, before they are answered with an error."""
+LEAVE_SECONDS = 0.2
 
 log = structlog.get_logger(__name__)
 
@@ -132,9 +135,12 @@ class Gateway:
         stopping = [Thread(target=each.stop, name="edgeflow-stop", daemon=True) for each in servers]
         for thread in stopping:
             thread.start()
+        over = time.monotonic() + DRAIN_SECONDS
         for thread in stopping:
-            thread.join(STOP_SECONDS)
+            thread.join(max(0.0, over - time.monotonic()))
         self.service.close()
+        for thread in stopping:
+            thread.join(LEAVE_SECONDS)
 
     def __enter__(self) -> Self:
         return self

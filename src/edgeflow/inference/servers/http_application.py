@@ -1,12 +1,13 @@
 """Open Inference Protocol v2, probes and metrics as an ASGI application."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 import structlog
 
-from edgeflow.errors import EdgeFlowError
+from edgeflow.errors import CancelledError, EdgeFlowError
 from edgeflow.inference.servers.http_documents import Documents
 from edgeflow.inference.servers.http_exchange import (
     ClientGoneError,
@@ -73,6 +74,8 @@ class Application:
             pass
         except EdgeFlowError as error:
             await _refuse(exchange, error)
+        except asyncio.CancelledError:  # raising it on would only fill the log
+            await _refuse(exchange, CancelledError("the server ends"))
         except Exception as error:  # one request must not end the connections of others
             log.exception("request_failed", path=scope["path"])
             await _refuse(exchange, HttpError(500, f"failed with {type(error).__name__}"))
