@@ -76,6 +76,9 @@ class _Connection(socketserver.StreamRequestHandler):
         server, sequence, number = self.server, 0, 0
         with suppress(OSError):
             while not server.ending.is_set():
+                if server.silent.is_set():
+                    server.ending.wait(0.02)
+                    continue
                 stamp = number * CLOCK // server.fps & 0xFFFFFFFF
                 units = server.units[number % len(server.units)]
                 packets = [packet for unit in units for packet in _packets(unit)]
@@ -115,6 +118,7 @@ class RtspServer(socketserver.ThreadingTCPServer):
         self.fps = fps
         self.units = _access_units(size, fps)
         self.ending = threading.Event()
+        self.silent = threading.Event()
         self.requests: list[str] = []
         self.peers: list[socket.socket] = []
         self.port = self.server_address[1]

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from connecting import collect, listening, made, until
+from edgeflow import EdgeApp
 from edgeflow.errors import ConfigError
+from edgeflow.nodes import GatewayNode, ProducerNode
+from edgeflow.nodes.gateway.interfaces.web import WebInterface
 from edgeflow.pipelines.connectors.camera import CameraConnector
 from edgeflow.pipelines.connectors.pictures import Sampler, StreamClock, public
 from rtsp_server import rtsp_server
@@ -195,3 +198,100 @@ def test_what_waited_in_the_network_is_old() -> None:
 
 def test_public_urls_hold_no_secrets() -> None:
     assert public("rtsp://me:secret@cam:554/a?token=x") == "rtsp://cam:554/a"
+
+
+def test_a_stream_that_falls_silent_is_given_up_and_opened_again() -> None:
+    async def run() -> None:
+        with rtsp_server() as server:
+            camera = made(CameraConnector, source=server.url, interval=0, timeout_s=0.5)
+            async with listening(camera) as listener:
+                await listener.take(2)
+                server.silent.set()
+                await until(lambda: camera.state == "waiting")
+                server.silent.clear()
+                seen = len(listener.messages)
+                await until(lambda: len(listener.messages) > seen)
+
+    asyncio.run(run())
+
+
+class Grey(ProducerNode):
+    fps = 30
+
+    def produce(self):
+        return np.full((48, 64, 3), 128, np.uint8)
+
+
+def test_the_video_of_a_dashboard_is_a_camera() -> None:
+    web = WebInterface(port=0)
+
+    class Gateway(GatewayNode):
+        def configure(self):
+            self.add_interface(web)
+
+    async def run() -> None:
+        source = f"http://127.0.0.1:{web.port}/video/grey"
+        camera = made(CameraConnector, source=source, interval=0.1, timeout_s=10)
+        async with listening(camera) as listener:
+            first, second = await listener.take(2)
+        assert first.payload.shape == (48, 64, 3)
+        assert abs(int(first.payload.mean()) - 128) < 4
+        assert abs(time.time() - second.timestamp) < 20
+
+    app = EdgeApp("cams")
+    app.add("grey", Grey)
+    app.add("gateway", Gateway)
+    app.link("grey").to("gateway")
+    with app.running():
+        while not web.port:
+            time.sleep(0.01)
+        asyncio.run(run())
+
+
+def test_an_mpeg_transport_stream_is_a_camera(tmp_path: Path) -> None:
+    file = tmp_path / "clip.ts"
+    with av.open(str(file), "w", format="mpegts") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(25):
+            image = np.full((48, 64, 3), 128, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(file.read_bytes())
+        await writer.drain()
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        camera = made(CameraConnector, source=f"tcp://127.0.0.1:{port}", interval=0)
+        async with listening(camera) as listener:
+            (message,) = await listener.take()
+            assert message.payload.shape == (48, 64, 3)
+            await until(lambda: camera.state == "waiting")
+            assert "has ended" in str(camera.last_error)
+        server.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("noise", [b"", b"\0" * 100_000, b"RTSP/1.0 200 OK\r\n\r\n" * 1000])
+def test_a_peer_that_is_no_camera_is_reported(noise: bytes) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(noise)
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        for scheme in ("rtsp", "http", "tcp"):
+            source = f"{scheme}://127.0.0.1:{port}/x"
+            camera = made(CameraConnector, source=source, timeout_s=1)
+            async with listening(camera) as listener:
+                await until(lambda camera=camera: camera.state == "waiting")
+                assert listener.messages == []
+        server.close()
+
+    asyncio.run(run())
