@@ -1,0 +1,208 @@
+"""From a sensor's MQTT message through a model and an agent to an actuator's topic."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from benchmarks.report import Options, Result, main
+
+__all__ = ["run"]
+
+RATE = 1000.0
+"""Messages per second that the sensor publishes at QoS 1."""
+MODEL = "mobilenet_v2_cls"
+TARGET_MS = 50.0
+WARM_UP_SECONDS = 2.0
+
+YAML = """
+version: 1
+dashboard: false
+metrics_port: -1
+gateway: {{host: 127.0.0.1, port: {gateway}}}
+connectors:
+  - id: site
+    type: mqtt
+    host: 127.0.0.1
+    port: {broker}
+    qos: 1
+    topics:
+      - {{filter: sensors/+/env, pipeline: air}}
+pipelines:
+  - id: air
+    preprocess: {{use: env.vector_to_tensor, keys: [co2_ppm, humidity_pct, temperature_c]}}
+    model: mobilenet_v2_cls
+    postprocess: env.softmax_topk
+    agents: [every]
+agents:
+  every: {{type: "every:Every", dispatcher: actuator}}
+actions:
+  actuator: {{type: mqtt, host: site, topic: actuators/bench}}
+"""
+
+AGENT = '''
+from edgeflow.pipelines.agents.base import Agent
+from edgeflow.pipelines.message import Action
+
+
+class Every(Agent):
+    """Acts on every result."""
+
+    async def handle(self, *, message, payload, latency_ms):
+        return [Action(dispatcher=self.options.dispatcher, payload={"n": payload["n"]})]
+'''
+
+
+@dataclass
+class Sensor:
+    """A paho client that publishes readings and sees the actuator's topic."""
+
+    port: int
+    sent: dict[int, float] = field(default_factory=dict)
+    latency: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        import paho.mqtt.client as paho
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        self.client = paho.Client(CallbackAPIVersion.VERSION2)
+        self.client.max_inflight_messages_set(1000)
+        self.client.on_connect = lambda client, *_: client.subscribe("actuators/bench", 0)
+        self.client.on_message = lambda _client, _data, message: self._came(message.payload)
+        self.client.connect("127.0.0.1", self.port)
+        self.client.loop_start()
+
+    def _came(self, payload: bytes) -> None:
+        now = time.perf_counter()
+        n = json.loads(payload)["n"]
+        self.latency.setdefault(n, now - self.sent.get(n, now))
+
+    def publish(self, n: int) -> None:
+        """Publish reading ``n``."""
+        values = {"n": n, "co2_ppm": 400 + n % 900, "temperature_c": 21.5, "humidity_pct": 40}
+        self.sent[n] = time.perf_counter()
+        self.client.publish("sensors/lab/env", json.dumps(values), qos=1)
+
+    def close(self) -> None:
+        """Leave."""
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def run(options: Options) -> list[Result]:
+    """Measure at ``RATE`` for a few seconds, several times."""
+    seconds = max(2.0, options.latency_seconds)
+    with _system() as broker_port:
+        sensor = Sensor(broker_port)
+        try:
+            _until_first(sensor)
+            _phase(sensor, 0, WARM_UP_SECONDS)
+            found = [_phase(sensor, 1 + index, seconds) for index in range(options.rounds)]
+        finally:
+            sensor.close()
+    return [_result(found, seconds)]
+
+
+def _result(found: list[tuple[np.ndarray, int, float]], seconds: float) -> Result:
+    result = Result(f"sensor to action over MQTT at {RATE:g} messages/s, QoS 1")
+    p50 = median(float(np.percentile(times, 50)) for times, _, _ in found)
+    p99 = median(float(np.percentile(times, 99)) for times, _, _ in found)
+    lost = sum(count for _, count, _ in found)
+    result.expect(
+        "p99 ms from publish to actuation",
+        p99,
+        f"< {TARGET_MS:g}",
+        p99 < TARGET_MS,
+        ratio=p99 / TARGET_MS,
+    )
+    result.expect("messages without an action", float(lost), "0", lost == 0)
+    worst = max(float(np.percentile(times, 99)) for times, _, _ in found)
+    rates = ", ".join(f"{rate:.0f}" for _, _, rate in found)
+    result.notes.append(
+        f"p50 {p50:.2f} ms, p99 {p99:.2f} ms (medians of {len(found)} windows of {seconds:g} s; "
+        f"worst window {worst:.2f} ms); published per second: {rates}. One broker (nats-server), "
+        f"edgeflow serve, edgeflow up and the sensor, all on this machine; {MODEL} over tensor TCP."
+    )
+    return result
+
+
+def _phase(sensor: Sensor, number: int, seconds: float) -> tuple[np.ndarray, int, float]:
+    """Publish for ``seconds``; return latencies in ms, how many had no action, and the rate."""
+    first, count = number * 1_000_000, int(RATE * seconds)
+    begun = time.perf_counter()
+    for index in range(count):
+        due = begun + index / RATE
+        while (left := due - time.perf_counter()) > 0:
+            time.sleep(left)
+        sensor.publish(first + index)
+    rate = count / (time.perf_counter() - begun)
+    wanted = range(first, first + count)
+    deadline = time.monotonic() + 10
+    while any(n not in sensor.latency for n in wanted) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    times = [sensor.latency[n] * 1e3 for n in wanted if n in sensor.latency]
+    return np.array(times), count - len(times), rate
+
+
+def _until_first(sensor: Sensor) -> None:
+    deadline = time.monotonic() + 60
+    n = -1
+    while not sensor.latency and time.monotonic() < deadline:
+        sensor.publish(n)
+        n -= 1
+        time.sleep(0.2)
+    if not sensor.latency:
+        raise RuntimeError("no action came within a minute")
+
+
+@contextmanager
+def _system() -> Iterator[int]:
+    """Run broker, models and orchestrator as processes; yield the broker's port."""
+    from edgeflow.assets import build_repository
+    from edgeflow.comms.mqtt.embedded import BrokerSettings, acquire
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        build_repository(folder / "models", [MODEL])
+        (folder / "plugins").mkdir()
+        (folder / "plugins" / "every.py").write_text(AGENT)
+        lease = acquire(BrokerSettings())
+        gateway = _free_port()
+        text = YAML.format(gateway=gateway, broker=lease.port)
+        (folder / "pipelines.yaml").write_text(text)
+        serve = ["serve", "--models", str(folder / "models"), "--tcp-port", str(gateway)]
+        serve += ["--http-port", "0", "--grpc-port", "0"]
+        processes = [_start(folder, *serve), _start(folder, "up", "pipelines.yaml")]
+        try:
+            yield lease.port
+        finally:
+            for process in reversed(processes):
+                process.terminate()
+                process.wait(10)
+            lease.release()
+
+
+def _start(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
+    program = str(Path(sys.executable).with_name("edgeflow"))
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen([program, *words], cwd=folder, stdout=quiet, stderr=quiet)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main({"sensor_to_action": run}))
