@@ -40,12 +40,12 @@ def serving(models, *options, **environment):
         process.communicate(timeout=20)
 
 
-def start(models, *options, **environment):
+def start(models, *options, run=RUN, **environment):
     return subprocess.Popen(
         [
             sys.executable,
             "-c",
-            RUN,
+            run,
             "serve",
             "--models",
             str(models),
@@ -233,6 +233,26 @@ def test_the_page_says_what_happens(tmp_path, capsys):
         exec(python.replace("127.0.0.1:8009", place), names)
         names["client"].close()
     assert capsys.readouterr().out.strip() == "[[2. 4. 6. 8.]]"
+
+
+BARE = "import sys; sys.modules.update(grpc=None, httptools=None, uvloop=None); " + RUN
+
+
+def test_without_its_extras_it_serves_what_it_can(tmp_path):
+    save_scale(tmp_path / "double.onnx")
+    ports = ("--tcp-port", "0", "--http-port", "0")
+    with serving(tmp_path, *ports, run=BARE) as (process, addresses):
+        assert set(addresses) == {"tcp", "http"}
+        over_http = triton_http.InferenceServerClient(addresses["http"].partition("//")[2])
+        answer = over_http.infer("double", tensor(triton_http)).as_numpy("y")
+        assert answer.tolist() == (2 * X).tolist()
+        over_http.close()
+        process.terminate()
+        assert "pip install 'edgeflow[grpc]'" in process.communicate(timeout=20)[1]
+    process = start(tmp_path, *ANY, run=BARE)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "needs the package 'grpc'" in told
 
 
 def test_a_model_that_hangs_does_not_hold_it_up(tmp_path):
