@@ -32,6 +32,7 @@ class Connection(asyncio.BufferedProtocol):
         self.host = ""
         self.refused = ""
         self.flight: set[Call] = set()
+        self.crowded: Call | None = None
         self._desk = desk
         self._receiver = Receiver(desk.options.limits.frame_bytes, _data_offset, self._reserve)
         self._transport: Any = None
@@ -175,6 +176,7 @@ class Connection(asyncio.BufferedProtocol):
             not self._finishing
             and not self._write_paused
             and len(self.flight) < self._desk.options.max_in_flight
+            and self.crowded not in self.flight
         )
 
     def _watch(self) -> None:

@@ -88,6 +88,8 @@ class Desk:
         """Hand a request to the service."""
         try:
             call.ticket = self._service.submit(request, call.done)
+            if getattr(call.ticket, "crowded", False):
+                call.connection.crowded = call
         except Exception as error:
             log.exception("service_failed", model=request.model)
             call.done(EngineError(f"the service failed: {error}"))
