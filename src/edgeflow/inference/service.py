@@ -46,7 +46,12 @@ class ModelInfo:
 
 
 class Ticket(Protocol):
-    """A request under way."""
+    """A request under way.
+
+    A service that lets requests wait above its queue's capacity gives its tickets an attribute
+    ``crowded``: when it is true, a server should read no more from that client until the request
+    is answered.
+    """
 
     def cancel(self) -> None:
         """Nobody waits for it any more. ``done`` is still called, with ``CancelledError`` unless

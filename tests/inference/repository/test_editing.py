@@ -1,4 +1,6 @@
+import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,6 +100,14 @@ def test_what_cannot_be_pushed(folder: Path, files: list[Path], tmp_path: Path) 
     for path in (tmp_path / "nothing.onnx", tmp_path / "files", Path("/dev/null")):
         with pytest.raises(ConfigError):
             editing.push(folder, "m", path)
+
+
+def test_what_a_killed_push_left_is_removed_later(folder: Path, files: list[Path]) -> None:
+    for name, age in ((".push-old", 7200), (".push-young", 60)):
+        (folder / name / ".version").mkdir(parents=True)
+        os.utime(folder / name, (time.time() - age,) * 2)
+    editing.push(folder, "m", files[1])
+    assert left_over(folder) == [".push-young"]
 
 
 def test_two_pushes_at_once_make_two_versions_or_tell(folder: Path, files: list[Path]) -> None:

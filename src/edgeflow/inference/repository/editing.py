@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,10 @@ __all__ = ["MAX_MODEL_BYTES", "Pushed", "ask", "find", "hold", "pin", "push", "r
 MAX_MODEL_BYTES = 8 * 1024**3
 """Largest version that is copied in, with the files beside its model."""
 
+ABANDONED_S = 3600.0
+"""Age at which an unfinished push is no longer waited for."""
+
+_SCRATCH = ".push-"
 _MAX_FILES = 1000
 
 
@@ -80,12 +85,13 @@ def push(folder: Path, name: str, model: Path, version: str | None = None) -> Pu
 
 def _push(folder: Path, name: str, files: dict[Path, str], version: str | None) -> str:
     folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
     known = FolderSource(folder).scan().get(name)
     version = version or _next_version(folder / name, known)
     if known is not None and known.find(version) is not None:
         raise ConfigError(f"{folder}: model {name!r} has a version {version!r} already")
     settings = known.settings if known is not None else ModelSettings()
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".push-") as scratch:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch:
         fresh = Path(scratch, ".version")
         fresh.mkdir()
         for source, as_name in files.items():
@@ -157,6 +163,13 @@ def ask(folder: Path, name: str, *, loaded: bool) -> None:
         state, wanted="loaded" if loaded else "unloaded", asked=state.asked + 1
     )
     write_state(folder, name, wanted)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what pushes that were killed have left behind."""
+    for each in folder.glob(f"{_SCRATCH}*"):
+        if time.time() - each.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def _is_main(file: Path) -> bool:
