@@ -191,10 +191,12 @@ def declared(file: Path) -> "tuple[Graph, Sequence[EdgeFlowError]]":
     """
     if file.suffix not in YAML_SUFFIXES:
         return load(file).graph(), ()
-    from edgeflow.pipelines.compile import compile_flow
     from edgeflow.pipelines.loading.loader import load as load_yaml
 
-    declaration = load_yaml(file)
+    with redirect_stdout(sys.stderr):
+        declaration = load_yaml(file)
+    from edgeflow.pipelines.compile import compile_flow
+
     return compile_flow(declaration).graph, declaration.warnings
 
 

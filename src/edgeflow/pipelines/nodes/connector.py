@@ -91,7 +91,7 @@ class ConnectorNode(ProducerNode):
 
 
 def _meta(message: EdgeMessage) -> dict[str, Any]:
-    meta = {"sensor": message.sensor_id, **message.metadata}
+    meta = {**message.metadata, "sensor": message.sensor_id}
     if message.encoding:
         meta["encoding"] = message.encoding
     return meta
