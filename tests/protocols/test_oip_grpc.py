@@ -116,6 +116,7 @@ def test_typed_contents_are_taken_too(datatype, field, values):
         (public(inputs=[tensor(fp32_contents=[1, 2])], raw_input_contents=[bytes(8)]),
          "both contents and raw"),
         (public(inputs=[tensor(), tensor()], raw_input_contents=[bytes(8)] * 2), "given twice"),
+        (service_pb2.ModelInferRequest(model_name="m" * 2000), "has 2000 characters"),
         (public(inputs=[tensor()] * 300), "300 inputs are more than"),
         (public(raw_input_contents=[b""] * 300), "more than 256 raw tensors"),
         (public(inputs=[tensor(bool_contents=[True] * 9_000_000)]), "beside raw_input_contents"),

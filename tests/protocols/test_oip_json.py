@@ -135,6 +135,7 @@ def test_sizes_that_lie_are_refused(size, sent, said):
          "output 'y': parameter 'binary_data' is not true or false"),
         (one_input() | {"parameters": {"timeout": -1}}, "'timeout' is not a whole number"),
         (one_input() | {"parameters": {"sequence_id": 4}}, "'sequence_id' is not supported"),
+        (one_input(name="x" * 2000), "input 'x+'...: its name has 2000 characters"),
         ({"inputs": one_input()["inputs"] * 2}, "input 'x': given twice"),
         ({"inputs": one_input()["inputs"] * 300}, "300 inputs are more than"),
     ],

@@ -16,6 +16,7 @@ __all__ = [
     "MAX_TENSORS",
     "OipRequest",
     "Wanted",
+    "check_name",
     "datatype_of",
     "dtype_of",
     "element_count",
@@ -62,6 +63,8 @@ MAX_AXES = 16
 MAX_TENSORS = 256
 """Inputs or outputs that one request may name."""
 
+MAX_NAME = 1024
+"""Characters of the name of a model or tensor."""
 _MAX_ELEMENTS = 2**48
 
 _UNSUPPORTED = {
@@ -117,6 +120,17 @@ class OipRequest:
         refuse_unsupported("request", parameters)
         self.priority = _whole(parameters, "priority", 2**32 - 1)
         self.timeout_us = _whole(parameters, "timeout", 2**53) or None
+
+
+def check_name(name: str, what: str) -> str:
+    """Return a name that is not absurdly long.
+
+    Raises:
+        ProtocolError: it is.
+    """
+    if len(name) > MAX_NAME:
+        refuse(f"{what} {name[:40]!r}...", f"its name has {len(name)} characters")
+    return name
 
 
 def dtype_of(datatype: str, place: str) -> np.dtype[Any]:

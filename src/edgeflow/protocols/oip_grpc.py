@@ -14,6 +14,7 @@ from edgeflow.protocols.oip import (
     MAX_TENSORS,
     OipRequest,
     Wanted,
+    check_name,
     datatype_of,
     dtype_of,
     element_count,
@@ -71,7 +72,7 @@ def decode_request(data: bytes) -> tuple[str, str, OipRequest]:
     request.take_schedule(_parameters(head.parameters))
     for number, tensor in enumerate(head.inputs):
         place = f"input {tensor.name[:80]!r}"
-        if tensor.name in request.inputs:
+        if check_name(tensor.name, "input") in request.inputs:
             refuse(place, "given twice")
         refuse_unsupported(place, _parameters(tensor.parameters))
         shape = list(tensor.shape)
@@ -84,7 +85,8 @@ def decode_request(data: bytes) -> tuple[str, str, OipRequest]:
             raw[number], tensor.datatype, shape, place, "its raw_input_contents"
         )
     request.outputs = tuple(_wanted(output) for output in head.outputs)
-    return head.model_name, head.model_version, request
+    model, version = check_name(head.model_name, "model"), check_name(head.model_version, "version")
+    return model, version, request
 
 
 def encode_response(
@@ -195,7 +197,7 @@ def _parameters(found: Any) -> dict[str, Any]:
 
 def _wanted(output: Any) -> Wanted:
     refuse_unsupported(f"output {output.name[:80]!r}", _parameters(output.parameters))
-    return Wanted(output.name, True)
+    return Wanted(check_name(output.name, "output"), True)
 
 
 def _typed(tensor: Any, shape: list[int], place: str) -> npt.NDArray[Any]:

@@ -18,6 +18,7 @@ from edgeflow.protocols.oip import (
     Buffer,
     OipRequest,
     Wanted,
+    check_name,
     datatype_of,
     dtype_of,
     element_count,
@@ -102,7 +103,7 @@ def decode_request(body: Buffer, length: int) -> OipRequest:
     at = length
     for tensor in head.inputs:
         place = f"input {tensor.name[:80]!r}"
-        if tensor.name in request.inputs:
+        if check_name(tensor.name, "input") in request.inputs:
             refuse(place, "given twice")
         refuse_unsupported(place, tensor.parameters)
         size = tensor.parameters.get("binary_data_size")
@@ -180,7 +181,9 @@ def _end(tensor: _Input, size: Any, at: int, total: int, place: str) -> int:
 def _wanted(output: _Output, default: bool) -> Wanted:
     place = f"output {output.name[:80]!r}"
     refuse_unsupported(place, output.parameters)
-    return Wanted(output.name, _flag(place, output.parameters, "binary_data", default))
+    return Wanted(
+        check_name(output.name, "output"), _flag(place, output.parameters, "binary_data", default)
+    )
 
 
 def _flag(place: str, parameters: dict[str, Any], name: str, default: bool = False) -> bool:

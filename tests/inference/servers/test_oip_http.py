@@ -145,6 +145,8 @@ def test_models_are_loaded_and_unloaded(client):
     states = {(m["name"], m["version"]): m["state"] for m in client.get_model_repository_index()}
     assert states["halve", "2"] == "READY"
     assert states["echo", "1"] == "UNAVAILABLE"
+    assert client.get_inference_statistics("echo") is not None
+    assert not client.is_model_ready("echo")
     client.unload_model("halve")
     assert not client.is_model_ready("halve")
     with pytest.raises(InferenceServerException, match="no model 'nobody'"):
@@ -253,6 +255,7 @@ def test_mistakes_are_told_with_their_status(server, model, head, status, said):
         ("GET", "/v2/models/%00/config", 404),
         ("GET", "/v2/models/halve/versions/9/ready", 404),
         ("POST", "/v2/models//infer", 404),
+        ("GET", "/v2/models/" + "x" * 5000, 404),
         ("HEAD", "/v2", 200),
     ],
 )

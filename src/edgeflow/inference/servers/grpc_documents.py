@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from edgeflow.errors import ProtocolError, UnknownModelError
+from edgeflow.errors import ProtocolError
 from edgeflow.inference.servers import oip_documents
 from edgeflow.inference.servers.statistics import CountedService
 
@@ -36,10 +36,7 @@ class Documents:
         }
 
     def _ready(self, request: Any) -> dict[str, Any]:
-        found = next((each for each in self._service.status() if each.name == request.name), None)
-        if found is None or (request.version and request.version not in found.versions):
-            name = f"{request.name[:80]!r} {request.version[:80]}".rstrip()
-            raise UnknownModelError(f"there is no model {name}")
+        found = oip_documents.find(self._service.status(), request.name, request.version)
         answers = request.version in ("", found.version)
         return {"ready": answers and self._service.is_ready(request.name)}
 
@@ -52,8 +49,6 @@ class Documents:
         return {"config": oip_documents.config(info, status)}
 
     def _statistics(self, request: Any) -> dict[str, Any]:
-        if request.name:
-            self._service.info(request.name, request.version or None)
         sums = self._service.statistics.sums()
         found = oip_documents.statistics(
             self._service.status(), sums, request.name, request.version

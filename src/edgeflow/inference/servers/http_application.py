@@ -19,6 +19,7 @@ from edgeflow.inference.servers.http_exchange import (
 )
 from edgeflow.inference.servers.http_infer import Inference
 from edgeflow.inference.servers.statistics import CountedService
+from edgeflow.protocols.oip import MAX_NAME
 from edgeflow.security.access import AccessRules, bearer
 
 __all__ = ["Application"]
@@ -98,7 +99,7 @@ class Application:
     def _find(self, method: str, path: str) -> tuple[Handler, tuple[str, str]]:
         pattern, names = _pattern(path.strip("/").split("/"))
         found = self._routes.get(pattern)
-        if found is None:
+        if found is None or max(map(len, names)) > MAX_NAME:
             raise HttpError(404, f"there is nothing at {path[:200]!r}")
         wanted, handler = found
         if method != wanted and (method, wanted) != ("HEAD", "GET"):

@@ -68,17 +68,13 @@ class Documents:
 
     async def model_ready(self, exchange: Exchange, model: str, version: str) -> None:
         """Say whether a model can answer at once."""
-        found = next((each for each in await self._statuses() if each.name == model), None)
-        if found is None or (version and version not in found.versions):
-            raise HttpError(404, f"there is no model {model[:80]!r} {version[:80]}".rstrip())
+        found = oip_documents.find(await self._statuses(), model, version)
         if not self._service.is_ready(model) or version not in ("", found.version):
             raise HttpError(503, f"model {model!r} is not ready: {found.last_error or found.state}")
         await exchange.answer(200)
 
     async def statistics(self, exchange: Exchange, model: str, version: str) -> None:
         """Tell what one version, all of a model, or all models did."""
-        if model:
-            await self._threaded(self._service.info, model, version or None)
         statuses = await self._statuses()
         sums = self._service.statistics.sums()
         found = oip_documents.statistics(statuses, sums, model, version)

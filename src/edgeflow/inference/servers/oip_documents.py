@@ -8,12 +8,13 @@ from importlib.metadata import version as version_of
 from typing import Any
 
 from edgeflow.core.status import ModelStatus
+from edgeflow.errors import UnknownModelError, did_you_mean
 from edgeflow.inference.engines.base import TensorSpec
 from edgeflow.inference.servers.statistics import Sums
 from edgeflow.inference.service import ModelInfo
 from edgeflow.protocols.oip import EXTENSIONS, datatype_of
 
-__all__ = ["config", "index", "metadata", "server", "statistics"]
+__all__ = ["config", "find", "index", "metadata", "server", "statistics"]
 
 Document = dict[str, Any]
 
@@ -80,6 +81,20 @@ def index(models: list[ModelStatus], *, ready_only: bool) -> list[Document]:
     return found
 
 
+def find(models: list[ModelStatus], name: str, version: str = "") -> ModelStatus:
+    """Return the state of a model that has that version, without loading it.
+
+    Raises:
+        UnknownModelError: there is none.
+    """
+    for each in models:
+        if each.name == name and version in ("", *each.versions):
+            return each
+    shown = f"{name[:80]!r} {version[:80]}".rstrip()
+    known = [each.name for each in models]
+    raise UnknownModelError(f"there is no model {shown}", hint=did_you_mean(name, known))
+
+
 def statistics(
     models: list[ModelStatus],
     sums: Mapping[tuple[str, str], Sums],
@@ -89,7 +104,12 @@ def statistics(
     """Tell what versions of models did, of one or of all.
 
     Versions that did nothing yet are told as such where they would answer.
+
+    Raises:
+        UnknownModelError: there is no such model or version.
     """
+    if model:
+        find(models, model, version)
     found = dict(sums)
     for each in models:
         early = found.pop((each.name, ""), None)  # failures before the first answer
