@@ -1,0 +1,33 @@
+"""The reference page of stages and agents says what there is."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+from edgeflow.pipelines import stages
+from edgeflow.pipelines.agents import BUILT_IN as AGENTS
+from edgeflow.pipelines.loading.loader import load_text
+from edgeflow.pipelines.stages.serializers import ENCODINGS
+
+PAGE = (Path(__file__).parents[3] / "docs/reference/stages-and-agents.md").read_text("utf-8")
+
+
+def test_its_example_loads_without_a_warning(tmp_path):
+    blocks = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 1
+    plan = load_text(blocks[0], tmp_path / "pipelines.yaml", {})
+    assert len(plan.pipelines) == 3
+    assert plan.warnings == ()
+
+
+def test_every_stage_option_serializer_and_agent_is_named():
+    for module in stages.BUILT_IN:
+        loaded = importlib.import_module(f"edgeflow.pipelines.stages.{module}")
+        for name in loaded.__all__:
+            assert f"`{module}.{name}`" in PAGE
+            for option in inspect.signature(getattr(loaded, name)).parameters.values():
+                if option.kind is option.KEYWORD_ONLY:
+                    assert f"`{option.name}`" in PAGE, (name, option.name)
+    for each in (*ENCODINGS, *AGENTS):
+        assert f"`{each}`" in PAGE
