@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from connecting import listening, made, until
@@ -158,6 +160,40 @@ def test_a_pipeline_that_is_behind_answers_503() -> None:
             await connector.stop()
         assert [answer.status_code for answer in answers] == [202, 202, 503, 503]
         assert answers[-1].headers["retry-after"] == "1"
+
+    asyncio.run(run())
+
+
+def test_bodies_that_wait_are_bounded_together() -> None:
+    async def run() -> None:
+        connector = made(HttpConnector, ROUTES, port=0, max_held_bytes=2500)
+        await connector.start()
+        async with client(connector) as http:
+            answers = [await http.post("/cam", content=b"x" * 1000) for _ in range(4)]
+            assert [answer.status_code for answer in answers] == [202, 202, 503, 503]
+            messages = connector.iter_messages()
+            await anext(messages)
+            await anext(messages)
+            answers = [await http.post("/cam", content=b"x" * 1000) for _ in range(3)]
+            assert [answer.status_code for answer in answers] == [202, 202, 503]
+        await connector.stop()
+
+    asyncio.run(run())
+
+
+@given(st.lists(st.binary(max_size=200), max_size=5))
+@settings(max_examples=8, deadline=None)
+def test_noise_on_the_port_harms_nobody(pieces: list[bytes]) -> None:
+    async def run() -> None:
+        connector = made(HttpConnector, ROUTES, port=0)
+        async with listening(connector) as listener, client(connector) as http:
+            reader, writer = await asyncio.open_connection("127.0.0.1", connector.port)
+            for piece in pieces:
+                writer.write(piece)
+            writer.close()
+            assert (await http.post("/cam", json=1)).status_code == 202
+            await listener.take()
+            assert reader
 
     asyncio.run(run())
 

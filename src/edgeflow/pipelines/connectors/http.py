@@ -71,6 +71,7 @@ class HttpOptions(ConnectorOptions):
         token: what clients present as ``Authorization: Bearer TOKEN``.
         max_bytes: largest body.
         pending: messages that may wait for the pipeline; beyond it the answer is 503.
+        max_held_bytes: of bodies that come in or wait, all together; beyond it the answer is 503.
         answer: ``received`` (202 at once) or ``processed`` (200 when all that follows is done).
         answer_timeout_s: what ``processed`` may take; the answer is 504 then.
         max_connections: open at once; more are answered 503.
@@ -82,6 +83,7 @@ class HttpOptions(ConnectorOptions):
     token: str | None = Field(None, min_length=8)
     max_bytes: int = Field(8 * 1024 * 1024, ge=1, le=1024 * 1024 * 1024)
     pending: int = Field(64, ge=1, le=100_000)
+    max_held_bytes: int = Field(128 * 1024 * 1024, ge=1)
     answer: Literal["received", "processed"] = "received"
     answer_timeout_s: float = Field(10.0, gt=0, le=600)
     max_connections: int = Field(256, ge=1, le=10_000)
@@ -106,7 +108,8 @@ class HttpConnector(BaseConnector):
         self._socket: socket.socket | None = None
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
-        self._queue: asyncio.Queue[EdgeMessage] = asyncio.Queue(options.pending)
+        self._queue: asyncio.Queue[tuple[EdgeMessage, int]] = asyncio.Queue(options.pending)
+        self._held = 0
         self._pace = Pace()
         self._waiting: set[asyncio.Future[bool]] = set()
         self._paths: list[tuple[RouteOptions | None, re.Pattern[str]]] = [
@@ -168,7 +171,9 @@ class HttpConnector(BaseConnector):
     async def iter_messages(self) -> AsyncIterator[EdgeMessage]:
         """Yield what is sent, until the connector is stopped."""
         while self.state != "ended":
-            yield await self._queue.get()
+            message, size = await self._queue.get()
+            self._held -= size
+            yield message
 
     async def acknowledge(self, message: EdgeMessage) -> None:
         """Answer who waits for the end of the processing."""
@@ -190,18 +195,23 @@ class HttpConnector(BaseConnector):
             if self._queue.full():
                 raise _RefusedError(503, "the pipeline is behind", 1)
             body = await self._body(request)
-            return await self._hand_over(self._message(request, body, found, sensor))
+            message = self._message(request, body, found, sensor)
+            self._enqueue(message, len(body))
+            return await self._answer(message)
         except _RefusedError as refused:
             return refused.response()
 
-    async def _hand_over(self, message: EdgeMessage) -> Response:
+    def _enqueue(self, message: EdgeMessage, size: int) -> None:
         if self.state == "ended":
             raise _RefusedError(503, "the connector ends", 1)
         try:
-            self._queue.put_nowait(message)
+            self._queue.put_nowait((message, size))
         except asyncio.QueueFull:
             raise _RefusedError(503, "the pipeline is behind", 1) from None
+        self._held += size
         self._pace.passed(message.sensor_id, time.monotonic())
+
+    async def _answer(self, message: EdgeMessage) -> Response:
         if message.receipt is None:
             return JSONResponse({"status": "received"}, 202)
         self._waiting.add(message.receipt)
@@ -249,10 +259,15 @@ class HttpConnector(BaseConnector):
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in request.stream():
                     body += chunk
+                    self._held += len(chunk)
                     if len(body) > limit:
                         raise too_large
+                    if self._held > self.options.max_held_bytes:
+                        raise _RefusedError(503, "too much waits already", 1)
         except (ClientDisconnect, TimeoutError):
             raise _RefusedError(408, "the body did not come to its end") from None
+        finally:
+            self._held -= len(body)
         return bytes(body)
 
     def _message(
