@@ -154,6 +154,23 @@ def test_threads_that_want_it_at_once_make_it_once(cache: Path) -> None:
     assert not list((cache / "assets").glob(".make-*"))
 
 
+def test_what_a_killed_maker_left_is_removed(cache: Path) -> None:
+    file = path_of_derived("mobilenet_v2_cls")
+    (cache / "assets" / f".make-{file.name}-abandoned").mkdir(parents=True)
+    assert assets.derive("mobilenet_v2_cls") == file
+    assert not list((cache / "assets").glob(".make-*"))
+
+
+def test_threads_that_fill_a_repository_at_once_make_one_version(tmp_path: Path) -> None:
+    assets.derive("mobilenet_v2_cls")
+    (tmp_path / "mobilenet_v2_cls" / ".new-abandoned").mkdir(parents=True)
+    with ThreadPoolExecutor(4) as pool:
+        made = pool.map(lambda _: assets.build_repository(tmp_path, ["mobilenet_v2_cls"]), range(4))
+        assert len({each["mobilenet_v2_cls"] for each in made}) == 1
+    left = sorted(each.name for each in (tmp_path / "mobilenet_v2_cls").iterdir())
+    assert left == [".lock", "1", "labels.txt"]
+
+
 def test_names_that_are_not_known_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AssetError, match="did you mean 'nanodet'"):
         assets.derive("nanodett")

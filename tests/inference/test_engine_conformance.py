@@ -162,3 +162,35 @@ def test_files_that_were_cut_off_are_refused(models: dict[str, Path | str], tmp_
         part.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
         with pytest.raises(EngineError, match="part"):
             open_engine(part, device="cpu", **KINDS[kind][1])
+
+
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_damaged_files_load_or_are_refused(
+    models: dict[str, Path | str], tmp_path: Path, kind: str
+) -> None:
+    whole, random = Path(models[kind]).read_bytes(), np.random.default_rng(11)
+    damaged = tmp_path / f"damaged{Path(models[kind]).suffix}"
+    refused = 0
+    for _ in range(80):
+        content = bytearray(whole)
+        for at in random.integers(0, len(content), random.integers(1, 6)):
+            content[at] = random.integers(256)
+        damaged.write_bytes(content)
+        try:
+            with open_engine(damaged, device="cpu", **KINDS[kind][1]) as engine:
+                engine.warm_up()
+        except EngineError as error:
+            refused += 1
+            assert "damaged" in str(error)
+    assert refused > 20
+
+
+def test_an_onnx_name_that_is_no_text_is_refused(
+    models: dict[str, Path | str], tmp_path: Path
+) -> None:
+    content = Path(models["onnx"]).read_bytes()
+    file = tmp_path / "name.onnx"
+    file.write_bytes(content.replace(b"\x12\x01n", b"\x12\x01\xff"))
+    assert file.read_bytes() != content
+    with pytest.raises(EngineError, match=r"name\.onnx: cannot be loaded as an ONNX model"):
+        open_engine(file, device="cpu")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -149,7 +150,10 @@ def _make(recipe: Derived, sources: Mapping[str, Path], target: Path) -> None:
     started = time.monotonic()
     module, _, function = recipe.maker.partition(":")
     maker = getattr(import_module(module), function)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".make-{target.name}-") as scratch:
+    prefix = f".make-{target.name}-"
+    for abandoned in target.parent.glob(f"{prefix}*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as scratch:
         made = Path(scratch, f"{recipe.name}.onnx")
         maker(sources, made)
         receipt = _Receipt(size=made.stat().st_size, sha256=_hash(made))

@@ -1,7 +1,6 @@
 """A model repository filled with what can be pulled or made: ``NAME/VERSION/model.onnx``."""
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -9,10 +8,12 @@ from pathlib import Path
 
 from edgeflow.assets.derived import DERIVED, derive
 from edgeflow.assets.labels import read_labels
-from edgeflow.assets.puller import Progress, no_progress
+from edgeflow.assets.puller import Progress, locked, no_progress
 from edgeflow.errors import AssetError
 
 __all__ = ["build_repository"]
+
+_LOCK_SECONDS = 60.0
 
 
 def build_repository(
@@ -46,12 +47,19 @@ def build_repository(
 
 def _put(folder: Path, name: str, file: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".lock", _LOCK_SECONDS):
+        return _put_alone(folder, name, file)
+
+
+def _put_alone(folder: Path, name: str, file: Path) -> Path:
     versions = [int(each.name) for each in folder.iterdir() if each.name.isdecimal()]
     newest = folder / str(max(versions, default=0)) / "model.onnx"
     _write_labels(folder, DERIVED[name].labels)
     if newest.is_file() and _hash(newest) == _hash(file):
         return newest
     target = folder / str(max(versions, default=0) + 1)
+    for abandoned in folder.glob(".new-*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as scratch:
         version = Path(scratch, "version")
         version.mkdir()
@@ -67,7 +75,7 @@ def _write_labels(folder: Path, labels: str) -> None:
     target = folder / "labels.txt"
     if target.is_file() and target.read_text("utf-8") == text:
         return
-    aside = folder / f".labels-{os.getpid()}"
+    aside = folder / ".labels"
     aside.write_text(text, "utf-8")
     aside.replace(target)
 

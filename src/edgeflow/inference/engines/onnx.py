@@ -98,10 +98,13 @@ class OnnxEngine(Engine):
         self._session: Any = _load(path, choice, dynamic, strict)
         self.providers = tuple(device_of(each) for each in self._session.get_providers())
         self.device = self.providers[0]
-        self.spec = EngineSpec(
-            inputs=tuple(self._tensor(each) for each in self._session.get_inputs()),
-            outputs=tuple(self._tensor(each) for each in self._session.get_outputs()),
-        )
+        try:
+            self.spec = EngineSpec(
+                inputs=tuple(self._tensor(each) for each in self._session.get_inputs()),
+                outputs=tuple(self._tensor(each) for each in self._session.get_outputs()),
+            )
+        except UnicodeDecodeError as error:
+            raise EngineError(f"{path}: cannot be loaded as an ONNX model: {error}") from None
         self._outputs = [tensor.name for tensor in self.spec.outputs]
         log.info("model_loaded", model=self.name, device=self.device, threads=threads)
 
