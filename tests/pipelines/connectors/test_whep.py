@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import numpy as np
+import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -108,9 +109,12 @@ def test_a_server_that_refuses_is_reported() -> None:
     asyncio.run(run())
 
 
-def test_an_answer_that_is_no_sdp_is_reported() -> None:
+@pytest.mark.parametrize(
+    "answer", ["", "v=0\r\nnonsense", "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"]
+)
+def test_an_answer_that_is_no_sdp_is_reported(answer: str) -> None:
     async def nonsense(request: Request) -> Response:
-        return Response("v=0\r\nnonsense", 201, media_type="application/sdp")
+        return Response(answer, 201, media_type="application/sdp")
 
     async def run() -> None:
         app = Starlette(routes=[Route("/whep", nonsense, methods=["POST"])])

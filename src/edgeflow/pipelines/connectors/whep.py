@@ -124,6 +124,8 @@ async def _peer(options: "CameraOptions") -> AsyncGenerator[Any, None]:
                 )
             except Exception as error:  # noqa: BLE001 - its parser stumbles in many ways
                 raise UnreachableError(f"{public(url)} answers no usable SDP: {error}") from None
+            if transceiver.receiver.track is None:
+                raise UnreachableError(f"{public(url)} offers no video")
             yield transceiver.receiver.track
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
