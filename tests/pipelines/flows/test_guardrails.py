@@ -250,3 +250,37 @@ def test_it_stops_in_time_while_a_gateway_does_not_answer(tmp_path):
         assert flow.flow.stop()
         assert time.monotonic() - started < 3.0
         assert service.cancelled
+
+
+GARBAGE = [
+    (b"", "json"),
+    (b"[" * 100_000, "json"),
+    (b'{"value": ' + b"9" * 5000 + b"}", "json"),
+    (b"\xff\xd8\xff\xe0", "jpeg"),
+    (b"\xff" * 1000, "msgpack"),
+    (b"PK\x03\x04" + b"\0" * 100, "npz"),
+    (b"\x93NUMPY\x01\x00\xff\xff", "npy"),
+    (b"!!!", "base64"),
+    (b"123", "bgr"),
+    (b"bytes", "raw"),
+    ({"value": "text"}, ""),
+    ({"value": float("nan")}, ""),
+    ([1, 2, 3], ""),
+    (None, ""),
+    (3.5, ""),
+    (object(), ""),
+    ("\ud800", ""),
+]
+
+
+def test_garbage_is_counted_and_the_flow_goes_on(tmp_path):
+    with running(tmp_path, flow_text(feed=", qos: 1")) as flow:
+        for number, (payload, encoding) in enumerate(GARBAGE):
+            flow.send(
+                EdgeMessage(sensor_id="s", payload=payload, encoding=encoding, receipt=number)
+            )
+        flow.send(message(21, receipt=100))
+        flow.until(lambda: len(flow.rig.acknowledged) == len(GARBAGE) + 1)
+        assert [entry[1]["value"] for entry in flow.rig.handled][-1] == 21
+        assert flow.dropped()["main", "exception"] >= len(GARBAGE) - 3
+        assert all(node.errors == 0 for node in flow.flow.runtime.status().nodes)

@@ -308,3 +308,25 @@ def test_up_refuses_processes_and_wrong_files(file):
     assert not found["ok"] and found["problems"][0]["code"] == "EF-CONFIG-012"
     file.write_text(FLOW)
     assert "ticks" in run("graph", str(file), "--format", "mermaid").stdout
+
+
+def test_an_agent_that_blocks_the_event_loop_is_seen(file):
+    (file.parent / "plugins" / "blocking.py").write_text(
+        "import threading\n"
+        "from edgeflow.pipelines.agents.base import Agent\n"
+        "GO_ON = threading.Event()\n"
+        "class Blocking(Agent):\n"
+        "    async def handle(self, *, message, payload, latency_ms):\n"
+        "        GO_ON.wait(30)\n"
+        "        return []\n"
+    )
+    file.write_text(FLOW.replace("type: parts.Watch, ", "type: blocking.Blocking, ")
+                    .replace(", above: 100000", ""))  # fmt: skip
+    with orchestrated(file) as (orchestrator, _):
+        go_on = orchestrator.flow.session.declaration.plugins.load("blocking").GO_ON
+        port = orchestrator.probes.port
+        try:
+            until(lambda: get(port, "/healthz")[0] == 503)
+        finally:
+            go_on.set()
+        until(lambda: get(port, "/healthz")[0] == 200)

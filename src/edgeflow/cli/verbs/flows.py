@@ -86,6 +86,10 @@ def run_file(file: Path, words: list[str]) -> int:
     from edgeflow.errors import ConfigError
 
     _require(file)
+    if file.suffix in YAML_SUFFIXES:
+        raise ConfigError(
+            f"{file}: pipelines are run by another command", hint=f"edgeflow up {file}"
+        )
     before = EdgeApp.runs_started
     sys.argv = [str(file), *words]
     sys.path.insert(0, str(file.resolve().parent))

@@ -37,6 +37,9 @@ def up(
             "connectors and actions are shared",
             hint="for more cores raise max_parallel, or serve the models with edgeflow serve",
         )
+    if file.suffix == ".py":
+        raise ConfigError(f"{file}: a Python flow is run by another command",
+                          hint=f"edgeflow run {file}")  # fmt: skip
     declaration = load(file)
     for warning in declaration.warnings:
         narrate(render(warning, kind="warning"))
