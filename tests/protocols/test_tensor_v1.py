@@ -149,6 +149,13 @@ def test_a_frame_that_parses_both_ways():
     assert v1.choose(request, lambda each: each is request.other) is request.other
 
 
+def test_two_readings_that_agree_are_one():
+    empty = [np.zeros((0,), np.float32)] * 3
+    request = v1.decode_request(frame(v1.encode_request("m", empty)), LIMITS)
+    assert request.other is None
+    assert same(request.inputs, empty)
+
+
 def test_large_arrays_are_neither_copied_in_nor_out():
     array = np.zeros((3, 100, 100), np.float32)
     parts = v1.encode_request("m", [array])

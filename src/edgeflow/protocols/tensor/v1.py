@@ -54,7 +54,7 @@ class Request:
     Attributes:
         model: its id.
         inputs: in the order of the wire; views of the frame where their elements are aligned.
-        other: the inputs in the other layout, where the frame is valid in both.
+        other: the inputs in the other layout, where the frame is valid in both and they differ.
     """
 
     model: str
@@ -116,9 +116,10 @@ def decode_request(frame: Buffer, limits: Limits) -> Request:
         except ProtocolError:
             raise error from None
     try:
-        return Request(model, inputs, _descriptors_first(frame, start, count, limits))
+        other = _descriptors_first(frame, start, count, limits)
     except ProtocolError:
         return Request(model, inputs)
+    return Request(model, inputs, None if _same(inputs, other) else other)
 
 
 def choose(request: Request, fits: Callable[[Sequence[Array]], bool]) -> list[Array]:
@@ -225,6 +226,13 @@ def _descriptors_first(frame: Buffer, at: int, count: int, limits: Limits) -> li
         inputs.append(array_at(frame, dtype, dims, nbytes, at))
         at += nbytes
     return _all_used(frame, at, inputs)
+
+
+def _same(left: Sequence[Array], right: Sequence[Array]) -> bool:
+    return all(
+        a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+        for a, b in zip(left, right, strict=True)
+    )
 
 
 def _all_used(frame: Buffer, at: int, inputs: list[Array]) -> list[Array]:
