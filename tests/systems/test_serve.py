@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -279,3 +280,37 @@ def test_a_model_that_hangs_does_not_hold_it_up(tmp_path):
         process.communicate(timeout=20)
         assert process.returncode == 0
         assert time.monotonic() - started < 5
+
+
+def test_tls_covers_all_three(tmp_path):
+    save_scale(tmp_path / "models" / "double.onnx")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    files = ("--tls-cert", str(certificate), "--tls-key", str(key))
+    trusted = ssl.create_default_context(cafile=certificate)
+    with serving(tmp_path / "models", *ANY, *files) as (_, addresses):
+        assert addresses["http"].startswith("https://")
+        place = addresses["http"].partition("//")[2]
+        connection = http.client.HTTPSConnection(place, timeout=20, context=trusted)
+        with closing(connection):
+            connection.request("GET", "/v2/models/double")
+            assert connection.getresponse().status == 200
+        with triton_grpc.InferenceServerClient(
+            addresses["grpc"], ssl=True, root_certificates=str(certificate)
+        ) as over_grpc:
+            answer = over_grpc.infer("double", tensor(triton_grpc)).as_numpy("y")
+        assert answer.tolist() == (2 * X).tolist()
+        port = int(addresses["tcp"].rpartition(":")[2])
+        over_tcp = PublicClient(port)
+        over_tcp.socket = trusted.wrap_socket(over_tcp.socket, server_hostname="localhost")
+        with closing(over_tcp.socket):
+            assert over_tcp.infer("double", X)[0] == 0
+    process = start(tmp_path / "models", *ANY, *files[:2], "--tls-key", str(certificate))
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "TLS with" in told

@@ -33,6 +33,7 @@ from edgeflow.inference.servers.tensor import TensorServer, TensorServerOptions
 from edgeflow.runtime.allocation import keep_freed_memory
 from edgeflow.runtime.signals import setting_on_hangup, stopping_on_signals
 from edgeflow.security.access import AccessRules
+from edgeflow.security.tls import TlsFiles
 
 __all__ = ["Gateway", "ServeOptions", "serve"]
 
@@ -54,6 +55,7 @@ class ServeOptions:
         http_port: of the Open Inference Protocol over HTTP.
         grpc_port: of the same over gRPC.
         allow: networks whose clients may use the tensor protocol besides this machine's.
+        tls: certificate and key of all servers.
     """
 
     models: Path
@@ -62,6 +64,7 @@ class ServeOptions:
     http_port: int | None = None
     grpc_port: int | None = None
     allow: tuple[str, ...] = ()
+    tls: TlsFiles | None = None
 
 
 def serve(options: ServeOptions, ready: Callable[["Gateway"], None]) -> None:
@@ -107,6 +110,7 @@ class Gateway:
         self.rules = AccessRules(self.host, "gateway")
         self.statistics = Statistics()
         self._options = options
+        self._context = options.tls.context() if options.tls else None
         with ExitStack() as undone:
             self.service = LocalService(source or options.models)
             undone.callback(self.service.close)
@@ -123,8 +127,9 @@ class Gateway:
 
     def addresses(self) -> dict[str, str]:
         """Return where each server listens."""
+        scheme = "https" if self._options.tls else "http"
         shown = f"[{self.host}]" if ":" in self.host else self.host
-        found = {"tcp": f"{shown}:{self.tcp.port}", "http": f"http://{shown}:{self.http.port}"}
+        found = {"tcp": f"{shown}:{self.tcp.port}", "http": f"{scheme}://{shown}:{self.http.port}"}
         if self.grpc is not None:
             found["grpc"] = f"{shown}:{self.grpc.port}"
         return found
@@ -162,12 +167,12 @@ class Gateway:
         )
         counted = CountedService(self.service, self.statistics, "tensor")
         with owned(port):
-            return TensorServer(counted, self.host, port.number, options=bounds)
+            return TensorServer(counted, self.host, port.number, options=bounds, tls=self._context)
 
     def _http(self, port: Port) -> HttpServer:
         with owned(port):
             return HttpServer(
-                self.service, self.host, port.number, rules=self.rules,
+                self.service, self.host, port.number, rules=self.rules, tls=self._options.tls,
                 statistics=self.statistics,
                 collectors=[CollectorOf(self.tcp.collect), CollectorOf(self.service.collect)],
             )  # fmt: skip
@@ -177,7 +182,7 @@ class Gateway:
             with owned(port):
                 return GrpcServer(
                     self.service, self.host, port.number,
-                    rules=self.rules, statistics=self.statistics,
+                    rules=self.rules, statistics=self.statistics, tls=self._options.tls,
                 )  # fmt: skip
         except MissingExtraError as error:
             if self._options.grpc_port is not None:

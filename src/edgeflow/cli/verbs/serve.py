@@ -40,6 +40,12 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NETWORK", help="Clients of the tensor protocol; may be repeated."),
     ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificate (PEM) of all three servers.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its key (PEM, without a password).")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Serve models over TCP, HTTP and gRPC.
@@ -50,11 +56,18 @@ def serve(
     and gRPC want the token of EDGEFLOW_TOKEN, or one that is printed here. Ctrl+C or SIGTERM ends
     it, SIGHUP looks for changes at once. --json prints the addresses once it serves.
     """
+    from edgeflow.errors import ConfigError
     from edgeflow.observe.logs import configure_logging
+    from edgeflow.security.tls import TlsFiles
     from edgeflow.systems import gateway
 
     configure_logging()
-    options = gateway.ServeOptions(models, host, tcp_port, http_port, grpc_port, tuple(allow or ()))
+    if (tls_cert is None) != (tls_key is None):
+        raise ConfigError("--tls-cert and --tls-key go together", hint="give both, or none")
+    options = gateway.ServeOptions(
+        models, host, tcp_port, http_port, grpc_port, tuple(allow or ()),
+        TlsFiles(tls_cert, tls_key) if tls_cert and tls_key else None,
+    )  # fmt: skip
 
     def ready(running: "Gateway") -> None:
         if json:
@@ -70,7 +83,7 @@ def welcome(gateway: "Gateway") -> list[str]:
     statuses = gateway.service.status()
     found = gateway.addresses()
     token = gateway.rules.token
-    head = f"-H 'Authorization: Bearer {token}' " if token else ""
+    flags = f"-H 'Authorization: Bearer {token}' " if token else ""
     near = found["http"].replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
     name = statuses[0].name if statuses else "NAME"
     return [
@@ -79,7 +92,7 @@ def welcome(gateway: "Gateway") -> list[str]:
         f"  Tensor TCP  {found['tcp']}",
         f"  OIP HTTP    {found['http']}/v2  (/healthz, /readyz, /metrics)",
         f"  OIP gRPC    {found.get('grpc', 'not installed: pip install edgeflow[grpc]')}",
-        f"  Try         curl {head}{near}/v2/models/{name}",
+        f"  Try         curl {flags}{near}/v2/models/{name}",
         "  Stop        Ctrl+C",
     ]
 

@@ -24,6 +24,7 @@ from edgeflow.inference.servers.statistics import CountedService, Statistics
 from edgeflow.inference.service import InferenceService
 from edgeflow.protocols.oip_messages import SERVICE, Rpc, message, rpcs
 from edgeflow.security.access import AccessRules, bearer
+from edgeflow.security.tls import TlsFiles
 
 __all__ = ["GrpcLimits", "GrpcServer"]
 
@@ -67,6 +68,7 @@ class GrpcServer:
         statistics: counts of all servers of the service.
         limits: bounds; by ``settings.MAX_FRAME_BYTES`` if None.
         rules: who may ask; made for ``host`` if None.
+        tls: certificate and key; without, gRPC is plain.
 
     Raises:
         MissingExtraError: grpcio or protobuf is not installed.
@@ -82,6 +84,7 @@ class GrpcServer:
         statistics: Statistics | None = None,
         limits: GrpcLimits | None = None,
         rules: AccessRules | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
         self._grpc = _grpc()
         self._service = CountedService(service, statistics or Statistics(), "grpc")
@@ -102,7 +105,7 @@ class GrpcServer:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        self.port = self._listen(host, port)
+        self.port = self._listen(host, port, tls)
 
     def start(self) -> Self:
         """Begin to serve."""
@@ -128,10 +131,16 @@ class GrpcServer:
     ) -> None:
         self.stop()
 
-    def _listen(self, host: str, port: int) -> int:
+    def _listen(self, host: str, port: int, tls: TlsFiles | None) -> int:
         shown = f"[{host}]" if ":" in host else host
+        address = f"{shown}:{port}"
         try:
-            bound = int(self._server.add_insecure_port(f"{shown}:{port}"))
+            if tls is None:
+                bound = int(self._server.add_insecure_port(address))
+            else:
+                pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+                shows = self._grpc.ssl_server_credentials([pair])
+                bound = int(self._server.add_secure_port(address, shows))
         except RuntimeError:
             bound = 0
         if not bound:

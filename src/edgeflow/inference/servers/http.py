@@ -21,6 +21,7 @@ from edgeflow.inference.servers.metrics import ServerCollector, render
 from edgeflow.inference.servers.statistics import CountedService, Statistics
 from edgeflow.inference.service import InferenceService
 from edgeflow.security.access import AccessRules
+from edgeflow.security.tls import TlsFiles
 
 __all__ = ["HttpServer"]
 
@@ -52,6 +53,7 @@ class HttpServer:
         collectors: what ``/metrics`` tells besides.
         limits: bounds of a request; by the size of ``settings.MAX_FRAME_BYTES`` if None.
         rules: who may ask; made for ``host`` if None.
+        tls: certificate and key; without, HTTP is plain.
 
     Raises:
         ConfigError: it cannot listen there.
@@ -67,6 +69,7 @@ class HttpServer:
         collectors: Sequence[Collector] = (),
         limits: Limits | None = None,
         rules: AccessRules | None = None,
+        tls: TlsFiles | None = None,
     ) -> None:
         counted = CountedService(service, statistics or Statistics(), "http")
         sources = [ServerCollector(service, counted.statistics), *collectors]
@@ -78,7 +81,8 @@ class HttpServer:
         )
         self.host, self.port = self._socket.getsockname()[:2]
         self._application = Application(counted, self.rules, limits, lambda: render(sources))
-        self._server = uvicorn.Server(_config(self._application))
+        self._server = uvicorn.Server(_config(self._application, tls))
+        self._scheme = "https" if tls else "http"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="edgeflow-oip-http", daemon=True)
 
@@ -86,7 +90,7 @@ class HttpServer:
     def url(self) -> str:
         """Address of the server."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"{self._scheme}://{host}:{self.port}"
 
     def start(self) -> Self:
         """Begin to serve; returns when clients can connect.
@@ -147,7 +151,7 @@ class HttpServer:
         log.info("server_stopped", protocol="oip-http", port=self.port)
 
 
-def _config(application: Any) -> uvicorn.Config:
+def _config(application: Any, tls: TlsFiles | None) -> uvicorn.Config:
     return uvicorn.Config(
         application,
         log_config=None,
@@ -162,6 +166,8 @@ def _config(application: Any) -> uvicorn.Config:
         proxy_headers=False,
         backlog=128,
         timeout_graceful_shutdown=1,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
 
 
