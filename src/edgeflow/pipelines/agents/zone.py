@@ -1,6 +1,5 @@
 """An alarm when somebody is in a zone."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -71,7 +70,6 @@ class PersonInZone(Agent):
     def __init__(self, name: str, options: Any, **rest: Any) -> None:
         super().__init__(name, options, **rest)
         self._polygon: Sequence[Point] = tuple(self.zones.get(self.options.zone, ()))
-        self._labels = frozenset(self.options.labels)
         forget_s = self.options.exit_s
         self._states: PerSensor[_State] = PerSensor(lambda: _State(Tracker(forget_s)), MAX_SENSORS)
 
@@ -99,7 +97,7 @@ class PersonInZone(Agent):
         if found is None and "bbox" in payload:
             found = [payload]
         for each in (found if isinstance(found, list | tuple) else ())[:MAX_DETECTIONS]:
-            if not isinstance(each, Mapping) or each.get("label") not in self._labels:
+            if not isinstance(each, Mapping) or each.get("label") not in self.options.labels:
                 continue
             confidence, box = each.get("confidence", 1.0), _box_of(each.get("bbox"))
             sure = isinstance(confidence, int | float) and confidence >= self.options.min_confidence
@@ -212,13 +210,14 @@ class PersonInZone(Agent):
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    fits = isinstance(value, int | float) and not isinstance(value, bool)
+    return fits and -1e9 < value < 1e9
 
 
 def _box_of(value: Any) -> Box | None:
     if not isinstance(value, list | tuple) or len(value) != 4:
         return None
-    if not all(_is_number(each) and abs(each) < 1e9 for each in value):
+    if not all(_is_number(each) for each in value):
         return None
     x1, y1, x2, y2 = (float(each) for each in value)
     return (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))

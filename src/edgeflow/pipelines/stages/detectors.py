@@ -98,11 +98,12 @@ def yolov8(
     if table.ndim != 2 or min(table.shape) < 5:
         raise misfit(response, "(1, 4 + classes, n)")
     table = table if table.shape[0] <= table.shape[1] else table.T
-    best = table[4:].max(axis=0).astype(np.float32)
+    scores = table[4:].astype(np.float32, copy=False)
+    best = scores.max(axis=0)
     logits = are_logits(best, activation)
     best = sigmoid(best) if logits else best
     best, columns = above(conf, best, np.arange(table.shape[1]))
-    classes, boxes = table[4:, columns].argmax(axis=0), corners(table[:4, columns].T)
+    classes, boxes = scores[:, columns].argmax(axis=0), corners(table[:4, columns].T)
     choice = Choice(iou, max_detections, per_class, labels, only)
     return finish(boxes, best, classes, message, choice)
 
