@@ -136,16 +136,16 @@ def test_an_ambiguous_frame_is_settled_by_the_model(arrays, first):
 
 
 def test_a_frame_that_parses_both_ways():
-    """Zeros that look like descriptors of the other layout."""
-    first = np.frombuffer(bytes.fromhex("00 01 00000000 00000000"), np.int8)
-    inputs = [first, np.zeros((0,), np.float32)]
-    parts = v1.encode_request("m", inputs)
-    request = v1.decode_request(frame(parts), LIMITS)
-    assert request.other is not None
+    inputs = [np.array([0, 2], np.int8), np.zeros((1, 0), np.int8)]
+    request = v1.decode_request(frame(v1.encode_request("m", inputs)), LIMITS)
     assert same(request.inputs, inputs)
-    assert [array.shape for array in request.other] == [(10,), (0,)]
-    assert same(v1.choose(request, lambda _: True), request.inputs)
-    assert same(v1.choose(request, lambda _: False), request.inputs)
+    assert request.other is not None
+    assert [(str(each.dtype), each.shape) for each in request.other] == [
+        ("int8", (2,)),
+        ("float32", (66_050, 0)),
+    ]
+    assert v1.choose(request, lambda _: True) is request.inputs
+    assert v1.choose(request, lambda _: False) is request.inputs
     assert v1.choose(request, lambda each: each is request.other) is request.other
 
 
