@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acting import action
@@ -22,6 +22,7 @@ def body(payload: object) -> object:
 
 
 @given(st.dictionaries(st.text(), JSON))
+@settings(max_examples=30, deadline=None)
 def test_json_like_payloads_travel_beside_their_origin(payload: dict[str, object]) -> None:
     assert body(payload) == {"agent": "guard", "pipeline": "vision", **payload}
 

@@ -171,7 +171,7 @@ def test_dead_letters_are_bounded_and_bad_lines_left_out(tmp_path: Path) -> None
 def test_an_endpoint_that_hangs_holds_nobody_else_up() -> None:
     async def run() -> None:
         async with endpoint() as (_, slow), endpoint() as (door, url):
-            options = {"timeout": 1.0, "retries": 0, "parallel": 2, "pending": 4}
+            options = {"timeout": 1.0, "retries": 0, "parallel": 6, "pending": 0}
             async with acting(WebhookDispatcher, url=f"{url}/hook", **options) as hook:
                 hung = action(target=f"{slow}/hang")
                 stuck = [asyncio.create_task(dispatch(hook, hung)) for _ in range(10)]
