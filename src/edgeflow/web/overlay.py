@@ -21,6 +21,7 @@ MAX_POINTS = 256
 ZONE_COLOUR = (235, 190, 80)
 ACTIVE_COLOUR = (60, 120, 255)
 ZONE_INK = 0.22
+INK = (16, 16, 16)
 """Share of the zone's colour inside it."""
 
 # Blue, green, red; far enough apart to be told from each other on video.
@@ -45,7 +46,7 @@ def draw(image: Image, meta: Mapping[str, Any], scale: float = 1.0) -> None:
         meta: of the frame.
         scale: pixels of ``image`` per pixel of the frame.
     """
-    thickness = max(1, round(max(image.shape[:2]) / 420))
+    thickness = max(1, round(max(image.shape[:2]) / 640))
     for name, points, active in _zones(meta.get("zones"), image):
         _draw_zone(image, name, points, active, thickness)
     for label, confidence, box in _boxes(meta.get("detections"), scale):
@@ -94,7 +95,8 @@ def _draw_zone(
     cv2.addWeighted(tinted, ZONE_INK, inside, 1 - ZONE_INK, 0, dst=inside)
     cv2.polylines(image, [points], True, colour, thickness, cv2.LINE_AA)
     if name:
-        _write(image, name, (left + 2 * thickness, top + height - 3 * thickness), colour, thickness)
+        x, y = points.mean(axis=0).round().astype(int)
+        _write(image, name, (int(x), int(y)), colour, centred=True)
 
 
 def _draw_box(
@@ -106,18 +108,29 @@ def _draw_box(
     left, top, right, bottom = box
     cv2.rectangle(image, (left, top), (right, bottom), colour, thickness, cv2.LINE_AA)
     text = f"{label} {confidence:.2f}" if label else f"{confidence:.2f}"
-    above = top - 2 * thickness
-    baseline = above if above > 12 * thickness else top + 12 * thickness
-    _write(image, text, (max(0, left), baseline), colour, thickness)
+    _write(image, text, (left, top), colour)
 
 
 def _write(
-    image: Image, text: str, origin: tuple[int, int], colour: tuple[int, int, int], thickness: int
+    image: Image,
+    text: str,
+    at: tuple[int, int],
+    colour: tuple[int, int, int],
+    *,
+    centred: bool = False,
 ) -> None:
+    """Write dark on a tag of the colour: around ``at``, or above it, and always in the picture."""
     import cv2
 
-    scale = max(0.36, max(image.shape[:2]) / 1300)
+    height, width = image.shape[:2]
+    scale = max(0.32, max(height, width) / 2000)
     shown = text[:60].encode("ascii", "replace").decode()
     font = cv2.FONT_HERSHEY_SIMPLEX
-    for ink, width in (((0, 0, 0), thickness + 2), (colour, thickness)):
-        cv2.putText(image, shown, origin, font, scale, ink, width, cv2.LINE_AA)
+    (wide, high), below = cv2.getTextSize(shown, font, scale, 1)
+    pad = max(1, high // 3)
+    tag_width, tag_height = wide + 2 * pad, high + below // 2 + 2 * pad
+    x = at[0] - tag_width // 2 if centred else at[0]
+    y = at[1] - tag_height // 2 if centred else at[1] - tag_height
+    x, y = max(0, min(x, width - tag_width)), max(0, min(y, height - tag_height))
+    cv2.rectangle(image, (x, y), (x + tag_width - 1, y + tag_height - 1), colour, cv2.FILLED)
+    cv2.putText(image, shown, (x + pad, y + pad + high), font, scale, INK, 1, cv2.LINE_AA)

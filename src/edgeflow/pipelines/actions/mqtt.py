@@ -92,7 +92,8 @@ class MqttDispatcher(Dispatcher):
         except EdgeFlowError as error:
             return ActionResult(ok=False, detail=str(error), target=topic)
         how = "confirmed by the broker" if keys.qos else "sent"
-        return ActionResult(ok=True, detail=f"{len(data)} bytes {how}", target=topic)
+        said = f"published to {topic} ({len(data)} bytes, {how})"
+        return ActionResult(ok=True, detail=said, target=topic)
 
     def _data(self, action: Action, agent: str, pipeline: str) -> bytes:
         payload = action.payload
