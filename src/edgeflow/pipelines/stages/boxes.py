@@ -1,16 +1,20 @@
 """Geometry of detections: fitting a picture into a model's input, and boxes back out of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 import msgspec
 import numpy as np
 
+from edgeflow.errors import PipelineError
 from edgeflow.inference.requests import Array
 from edgeflow.pipelines.stages.base import Detection
 from edgeflow.pipelines.stages.class_names import name_of
 
 __all__ = ["Fit", "as_detections", "corners", "fit_picture", "suppress"]
+
+T = TypeVar("T")
+Positive = Annotated[int, msgspec.Meta(gt=0, lt=1_000_000)]
 
 MAX_CANDIDATES = 2000
 """Boxes that suppression looks at, the best ones: it costs kept times looked at."""
@@ -35,8 +39,16 @@ class Fit(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> Self:
-        """Return what a preprocessor has noted, or no change at all."""
-        return msgspec.convert(metadata.get("letterbox") or {}, cls, strict=False)
+        """Return what a preprocessor has noted, or no change at all.
+
+        Raises:
+            PipelineError: the note is none that a preprocessor makes.
+        """
+        fit = _noted(metadata.get("letterbox") or {}, cls, "letterbox")
+        usable = all(1e-6 < each < 1e6 for each in fit.scale)
+        if not usable or not all(-1e6 < each < 1e6 for each in (*fit.offset, *fit.size)):
+            raise PipelineError(f"the note `letterbox` of the message is out of range: {fit}")
+        return fit
 
     def back(self, boxes: Array) -> Array:
         """Return boxes (n, 4) of the input as boxes of the picture."""
@@ -135,7 +147,8 @@ def as_detections(
         ``detections``, with boxes in pixels of the picture and inside it, and ``image_hw``.
     """
     boxes = Fit.of(metadata).back(boxes.astype(np.float32))
-    size = metadata.get("image_hw")
+    noted = metadata.get("image_hw")
+    size = _noted(noted, tuple[Positive, Positive], "image_hw") if noted else None
     if size:
         boxes = np.clip(boxes, 0, _float32([size[1], size[0]] * 2))
     boxes = np.round(boxes.astype(np.float64), 1)
@@ -148,6 +161,13 @@ def as_detections(
         ]
     }
     return {**result, "image_hw": list(size)} if size else result
+
+
+def _noted(value: Any, kind: type[T], name: str) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise PipelineError(f"the note `{name}` of the message is damaged: {error}") from None
 
 
 def _float32(values: Sequence[float]) -> Array:
