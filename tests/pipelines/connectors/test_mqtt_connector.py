@@ -69,7 +69,7 @@ def test_a_message_goes_to_the_pipelines_of_every_matching_route(broker: Broker)
         async with sender(broker) as out:
             await out.wait_connected()
             await out.publish("s/a/env", b"{}", qos=1)
-            await out.publish("s/b", b"[]", qos=0)
+            await out.publish("s/b", b"[]", qos=1)
         first, second, third = await take(one, 3)
         assert (first.sensor_id, first.encoding) == ("s/a/env", "json")
         assert first.pipeline_override == ("air", "all")
@@ -237,20 +237,31 @@ def test_a_thousand_messages_a_second(broker: Broker) -> None:
     count = 3000
 
     async def main() -> None:
-        one = connector(broker, {"filter": "s/+", "pipeline": "p"}, qos=0)
+        one = connector(broker, {"filter": "s/+", "pipeline": "p"})
         await ready(one)
 
         async def send() -> None:
-            async with sender(broker) as out:
+            async with sender(broker, outbox=count) as out:
                 await out.wait_connected()
                 for number in range(count):
-                    await out.publish(f"s/{number % 50}", json.dumps({"value": number}))
+                    out.post(f"s/{number % 50}", json.dumps({"value": number}))
+                while out.outbox:
+                    await asyncio.sleep(0.01)
+
+        async def receive() -> int:
+            seen = 0
+            async for message in one.iter_messages():
+                await one.acknowledge(message)
+                seen += 1
+                if seen == count:
+                    break
+            return seen
 
         started = time.monotonic()
         sending = asyncio.create_task(send())
-        assert len(await take(one, count)) == count
+        assert await asyncio.wait_for(receive(), 60) == count
         await sending
-        assert time.monotonic() - started < 20  # it takes well under a second on an idle machine
+        assert time.monotonic() - started < 30  # it takes a second on an idle machine
         await one.stop()
 
     asyncio.run(main())

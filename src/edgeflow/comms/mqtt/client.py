@@ -15,13 +15,13 @@ from edgeflow.comms.mqtt.messages import Entry, Inbox, Incoming, MqttCounters
 from edgeflow.comms.mqtt.options import MqttOptions
 from edgeflow.comms.mqtt.sender import Sender
 from edgeflow.comms.mqtt.session import Session
+from edgeflow.comms.mqtt.subscriptions import Subscriptions
 from edgeflow.comms.mqtt.tls import client_context
 from edgeflow.comms.mqtt.topics import check_filter, check_topic
 from edgeflow.errors import (
     ConfigError,
     EdgeFlowError,
     FrameTooLargeError,
-    ProtocolError,
     UnreachableError,
 )
 
@@ -59,8 +59,7 @@ class MqttClient:
         self._log: Any = structlog.get_logger("edgeflow.mqtt").bind(client=name or self.client_id)
         self._inbox = Inbox(options.inbox, options.inbox_bytes, self._read_on)
         self._sender = Sender(options, self.counters, lambda: self.is_connected)
-        self._wanted: dict[str, int] = {}
-        self._asked: dict[int, tuple[str, asyncio.Future[None]]] = {}
+        self._subscriptions = Subscriptions(self._log)
         self._connection = 0
         self._since = 0.0
         self._connected = asyncio.Event()
@@ -160,10 +159,11 @@ class MqttClient:
                 f"the embedded MQTT broker knows no shared subscriptions: {pattern!r}",
                 hint="connect to a broker that does, such as mosquitto",
             )
-        self._wanted[pattern] = qos
+        self._subscriptions.wanted[pattern] = qos
         if self.is_connected:
             try:
-                await asyncio.wait_for(self._ask(pattern, qos), timeout)
+                answer = self._subscriptions.ask(self._session, pattern, qos)
+                await asyncio.wait_for(answer, timeout)
             except TimeoutError:
                 raise UnreachableError(
                     f"the MQTT broker did not answer the subscription to {pattern!r}"
@@ -171,7 +171,7 @@ class MqttClient:
 
     def unsubscribe(self, pattern: str) -> None:
         """Give a subscription up."""
-        if self._wanted.pop(pattern, None) is not None and self.is_connected:
+        if self._subscriptions.wanted.pop(pattern, None) is not None and self.is_connected:
             self._session.unsubscribe(pattern)
 
     async def messages(self) -> AsyncIterator[Incoming]:
@@ -324,8 +324,7 @@ class MqttClient:
         self.state, self.last_error = "connected", None
         self._connected.set()
         self._log.info("mqtt_connected", broker=self.options.address)
-        for pattern, qos in self._wanted.items():
-            self._ask(pattern, qos)
+        self._subscriptions.ask_all(self._session)
         self._sender.connected(self._session)
         try:
             await self._session.until_lost()
@@ -335,16 +334,7 @@ class MqttClient:
 
     def _disconnected(self) -> None:
         self._connected.clear()
-        for _, answer in self._asked.values():
-            if not answer.done():
-                answer.set_exception(UnreachableError("the connection broke"))
-                answer.exception()
-        self._asked.clear()
-
-    def _ask(self, pattern: str, qos: int) -> "asyncio.Future[None]":
-        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._asked[self._session.subscribe(pattern, qos)] = (pattern, answer)
-        return answer
+        self._subscriptions.lost()
 
     def _read_on(self) -> None:
         self._session.resume()
@@ -399,18 +389,8 @@ class MqttClient:
 
     def subscribed(self, mid: int, problem: str | None) -> None:
         """Settle a subscription."""
-        pattern, answer = self._asked.pop(mid, ("", None))
-        if answer is None:
-            return
-        if problem is None:
-            if not answer.done():
-                answer.set_result(None)
-            return
-        self.last_error = f"the broker refused the subscription to {pattern!r}: {problem}"
-        self._log.error("mqtt_subscription_refused", filter=pattern, reason=problem)
-        if not answer.done():
-            answer.set_exception(ProtocolError(self.last_error))
-            answer.exception()
+        refusal = self._subscriptions.answered(mid, problem)
+        self.last_error = refusal or self.last_error
 
 
 def _check_qos(qos: int) -> None:
