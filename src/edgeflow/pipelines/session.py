@@ -119,20 +119,16 @@ class Session:
             TimeoutError: it took longer than ``timeout`` seconds, or raised this itself.
             StoppedError: the flow has ended meanwhile.
         """
-        future = self.loop.spawn(work)
+        call = self.loop.begin(work)
         due = time.monotonic() + timeout
-        while True:
-            try:
-                return future.result(min(SLICE_SECONDS, max(0.0, due - time.monotonic())))
-            except TimeoutError:
-                if future.done():
-                    raise
+        while not call.wait(min(SLICE_SECONDS, max(0.0, due - time.monotonic()))):
             if self.is_over:
-                future.cancel()
+                call.cancel()
                 raise StoppedError
             if time.monotonic() >= due:
-                future.cancel()
+                call.cancel()
                 raise TimeoutError(f"no answer within {timeout:g} s")
+        return call.result()
 
     def start(self) -> None:
         """Start the event loop."""

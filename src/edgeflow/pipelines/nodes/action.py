@@ -1,7 +1,6 @@
 """A dispatcher as a sink: carries commands out and tells how that went."""
 
 import asyncio
-import concurrent.futures
 import contextlib
 import threading
 import time
@@ -23,6 +22,7 @@ START_SECONDS = 30.0
 DISPATCH_SECONDS = 120.0
 STOP_SECONDS = 1.0
 WAIT_SECONDS = 0.2
+LONGEST_LINGER = 2.0
 UNDER_WAY = 64
 
 
@@ -51,7 +51,8 @@ class ActionNode(SinkNode):
         self._latency = metrics.action_latency.labels(plan.name)
         self._audit = structlog.get_logger("edgeflow.audit").bind(dispatcher=plan.name)
         self._room = threading.Semaphore(self.limit)
-        self._under_way: set[concurrent.futures.Future[None]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._loop = session.loop.loop
         session.loop.run(self._dispatcher.start(), START_SECONDS)
 
     def write(self, frame: Frame) -> None:
@@ -60,24 +61,36 @@ class ActionNode(SinkNode):
         while not self._room.acquire(timeout=WAIT_SECONDS):
             if not self.session.live:
                 raise StoppedError
-        future = self.session.loop.spawn(self._carry_out(frame))
-        self._under_way.add(future)
-        future.add_done_callback(self._over)
+        try:
+            self._loop.call_soon_threadsafe(self._begin, frame)
+        except RuntimeError:  # the loop has ended
+            raise StoppedError from None
 
     def teardown(self) -> None:
         """Wait a moment for what is under way, then stop the dispatcher."""
         dispatcher = getattr(self, "_dispatcher", None)
         if dispatcher is None:
             return
-        concurrent.futures.wait(list(self._under_way), self.session.linger())
-        for future in list(self._under_way):
-            future.cancel()
-        with contextlib.suppress(PipelineError):
+        with contextlib.suppress(PipelineError, TimeoutError):
+            self.session.loop.run(self._finish(self.session.linger()), LONGEST_LINGER)
             self.session.loop.run(dispatcher.stop(), STOP_SECONDS)
 
-    def _over(self, future: "concurrent.futures.Future[None]") -> None:
-        self._under_way.discard(future)
+    # --- on the event loop -----------------------------------------------------------------
+
+    def _begin(self, frame: ActionFrame) -> None:
+        task = self._loop.create_task(self._carry_out(frame))
+        self._under_way.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        self._under_way.discard(task)
         self._room.release()
+
+    async def _finish(self, seconds: float) -> None:
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=seconds)
+            for task in late:
+                task.cancel()
 
     async def _carry_out(self, frame: ActionFrame) -> None:
         started = time.perf_counter()
@@ -92,10 +105,10 @@ class ActionNode(SinkNode):
 
     async def _result(self, frame: ActionFrame) -> ActionResult:
         try:
-            work = self._dispatcher.dispatch(
-                frame.action, agent=frame.agent, pipeline=frame.pipeline
-            )
-            result = await asyncio.wait_for(work, DISPATCH_SECONDS)
+            async with asyncio.timeout(DISPATCH_SECONDS):
+                result = await self._dispatcher.dispatch(
+                    frame.action, agent=frame.agent, pipeline=frame.pipeline
+                )
         except Exception as error:  # noqa: BLE001 - a result like any other
             target = frame.action.target or ""
             return ActionResult(ok=False, detail=f"{type(error).__name__}: {error}", target=target)
@@ -104,7 +117,7 @@ class ActionNode(SinkNode):
     def _tell(self, frame: ActionFrame, result: ActionResult, latency_ms: float) -> None:
         said = result.detail or ("done" if result.ok else "failed")
         self._audit.log(
-            20 if result.ok else 30,
+            10 if result.ok else 30,
             "action_done" if result.ok else "action_failed",
             agent=frame.agent,
             pipeline=frame.pipeline,

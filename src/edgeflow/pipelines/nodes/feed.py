@@ -39,6 +39,7 @@ class Feed:
         self._acknowledged = session.metrics.acknowledged.labels(plan.name)
         self._finished: deque[EdgeMessage] = deque()
         self._more = asyncio.Event()
+        self._error: Exception | None = None
         self._tasks: list[concurrent.futures.Future[Any]] = []
 
     @property
@@ -65,10 +66,8 @@ class Feed:
 
     def check(self) -> None:
         """Raise what the connector has raised."""
-        if self._tasks and self._tasks[0].done() and not self._tasks[0].cancelled():
-            error = self._tasks[0].exception()
-            if error is not None:
-                raise error
+        if self._error is not None:
+            raise self._error
 
     def stop(self) -> None:
         """Read no more, acknowledge what is finished within a moment, stop the connector."""
@@ -94,6 +93,8 @@ class Feed:
                     await self._pass_on(closing)
             else:
                 await self._pass_on(messages)
+        except Exception as error:  # noqa: BLE001 - raised again in the node's thread
+            self._error = error
         finally:
             self.inbox.close()
 

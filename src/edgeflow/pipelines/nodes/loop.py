@@ -10,11 +10,13 @@ from typing import Any, Generic, TypeVar
 
 from edgeflow.errors import PipelineError
 
-__all__ = ["EventLoopThread", "Inbox"]
+__all__ = ["Call", "EventLoopThread", "Inbox"]
 
 T = TypeVar("T")
 
 CLOSE_SECONDS = 1.5
+
+_ENDED = "the event loop of the flow has ended"
 
 
 class EventLoopThread:
@@ -25,7 +27,7 @@ class EventLoopThread:
     """
 
     def __init__(self, name: str = "edgeflow-loop") -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = _new_loop()
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
 
     @property
@@ -47,7 +49,15 @@ class EventLoopThread:
             return asyncio.run_coroutine_threadsafe(work, self._loop)
         except RuntimeError:
             work.close()
-            raise PipelineError("the event loop of the flow has ended") from None
+            raise PipelineError(_ENDED) from None
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> "Call[T]":
+        """Run ``work`` on the loop; callable from any other thread.
+
+        Raises:
+            PipelineError: the loop has ended.
+        """
+        return Call(self._loop, work)
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
         """Run ``work`` on the loop and wait; it is cancelled after ``timeout`` seconds.
@@ -56,15 +66,11 @@ class EventLoopThread:
             TimeoutError: it took too long.
             PipelineError: the loop has ended.
         """
-        future = self.spawn(work)
-        try:
-            return future.result(timeout)
-        except concurrent.futures.CancelledError:
-            raise PipelineError("the event loop of the flow has ended") from None
-        except TimeoutError:
-            if future.cancel():
-                raise TimeoutError(f"no answer within {timeout:g} s") from None
-            raise
+        call = self.begin(work)
+        if not call.wait(timeout):
+            call.cancel()
+            raise TimeoutError(f"no answer within {timeout:g} s")
+        return call.result()
 
     def close(self) -> bool:
         """Cancel what still runs, end the thread; return whether it ended. Idempotent."""
@@ -92,6 +98,63 @@ class EventLoopThread:
                 self._loop.run_until_complete(asyncio.wait(tasks, timeout=CLOSE_SECONDS))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
+
+
+class Call(Generic[T]):
+    """Work on the loop that one thread waits for; lighter than a future of two worlds.
+
+    Args:
+        loop: runs it.
+        work: what is run.
+
+    Raises:
+        PipelineError: the loop has ended.
+    """
+
+    __slots__ = ("_error", "_loop", "_over", "_result", "_task", "_work")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> None:
+        self._loop = loop
+        self._work = work
+        self._task: asyncio.Task[None] | None = None
+        self._error: BaseException | None = None
+        self._over = threading.Lock()
+        self._over.acquire()
+        try:
+            loop.call_soon_threadsafe(self._begin)
+        except RuntimeError:
+            work.close()
+            raise PipelineError(_ENDED) from None
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is over; return whether it is. For one thread, until it was True once."""
+        return self._over.acquire(timeout=timeout)
+
+    def result(self) -> T:
+        """Return what the work returned, or raise what it raised; once ``wait`` was True."""
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def cancel(self) -> None:
+        """Cancel it; it is not waited for any more."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and cancelled it
+            self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._main())
+        self._task.add_done_callback(lambda _: self._work.close())  # if it was never begun
+
+    async def _main(self) -> None:
+        try:
+            self._result = await self._work
+        except asyncio.CancelledError:
+            self._error = PipelineError(_ENDED)
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            self._error = error
+        finally:
+            self._over.release()
 
 
 class Inbox(Generic[T]):
@@ -151,3 +214,12 @@ class Inbox(Generic[T]):
             self._items.append(item)
             self._filled.notify()
         return True
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
