@@ -4,27 +4,33 @@ import socket
 import subprocess
 import sys
 
+import pytest
+
 from edgeflow.cli import main
+from pulled import pulled
 
 COMMAND = "import sys; from edgeflow.cli import main; sys.exit(main())"
 
 
-def test_the_demo_tells_where_to_look_and_ends_in_time(run_dir):
+@pytest.mark.parametrize(("name", "flow"), [("frames", "demo"), ("gateway", "edge-gateway")])
+def test_the_demo_tells_where_to_look_and_ends_in_time(run_dir, name, flow):
+    for asset in ("vtest", "nanodet") if name == "gateway" else ():
+        pulled(asset)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, "demo", "--port", str(port), "--seconds", "1"],
+        [sys.executable, "-c", COMMAND, "demo", name, "--port", str(port), "--seconds", "1"],
         check=False,
         capture_output=True,
         text=True,
         timeout=100,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f"http://127.0.0.1:{port}/dashboard") == 1
+    assert f"http://127.0.0.1:{port}/dashboard\n" in done.stdout
     assert "Ctrl+C" in done.stdout
-    assert "edgeflow new" in done.stdout
-    assert "demo: ran " in done.stderr
+    assert "  Next    edgeflow " in done.stdout
+    assert f"{flow}: ran " in done.stderr
     assert "Traceback" not in done.stderr
 
 

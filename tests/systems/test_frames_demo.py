@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from edgeflow.assets import pull
+from edgeflow.comms.listening import free_port
 from edgeflow.config import settings
 from edgeflow.errors import ConfigError, MissingExtraError
 from edgeflow.nodes.vision import FaceDetector
-from edgeflow.systems.frames import build, free_port, prepare, welcome
+from edgeflow.systems.frames import build, prepare, welcome
 
 EXAMPLE = Path(__file__).parents[2] / "examples/frames/main.py"
 DEMO = "from edgeflow.systems.frames import build; build(port={port}, blur={blur}).run()"
@@ -149,7 +150,7 @@ def test_the_next_free_port_is_taken_and_said(port: int, monkeypatch: pytest.Mon
     with socket.socket() as other:
         other.bind((settings.BIND_HOST, port))
         other.listen()
-        assert free_port(port) > port
+        assert free_port(settings.BIND_HOST, port) > port
         text = "\n".join(welcome(build()))
         assert welcome(build(port=port))[1].startswith(f"Port {port} is in use")
     assert f"Port {port} is in use" in text

@@ -1,11 +1,13 @@
-"""Listening sockets of HTTP servers."""
+"""Ports and listening sockets of servers."""
 
+import errno
 import socket
 
 from edgeflow.errors import ConfigError
 
-__all__ = ["listen"]
+__all__ = ["free_port", "listen", "shown_host"]
 
+PORTS_TRIED = 20
 UNREAD_SECONDS = 10.0
 """A client that takes nothing of what was sent for this long is cut off."""
 VANISHED_SECONDS = 30.0
@@ -47,3 +49,43 @@ def _prepare(listener: socket.socket) -> None:
     # A client that has vanished is noticed also while there is nothing to send to it.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, int(VANISHED_SECONDS))
+
+
+def free_port(host: str, wanted: int) -> int:
+    """Return ``wanted``, or the next port above it that ``host`` can bind; 0 stays 0.
+
+    Raises:
+        ConfigError: none of the next ones is free, or the address is not this machine's.
+    """
+    if wanted == 0:
+        return 0
+    for port in range(wanted, min(wanted + PORTS_TRIED, 65536)):
+        if _is_free(host, port):
+            return port
+    raise ConfigError(
+        f"none of the {PORTS_TRIED} ports from {wanted} on is free",
+        hint="name another with --port, or set GATEWAY_HTTP_PORT",
+    )
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise ConfigError(
+                f"EDGEFLOW_BIND={host!r} cannot be bound: {error.strerror}",
+                hint="use an address of this machine, such as 127.0.0.1",
+            ) from None
+    return True
+
+
+def shown_host(host: str) -> str:
+    """Return what a browser on this machine calls a server that is bound to ``host``."""
+    if host in ("0.0.0.0", "::", ""):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

@@ -6,28 +6,25 @@
        └───────────────────────────────────┘
 """
 
-import errno
 import importlib.util
-import socket
 from pathlib import Path
 from typing import Any
 
 from edgeflow import assets
 from edgeflow.app import EdgeApp
 from edgeflow.assets.puller import Progress
+from edgeflow.comms.listening import free_port, shown_host
 from edgeflow.config import settings
 from edgeflow.errors import ConfigError, MissingExtraError
 from edgeflow.nodes import GatewayNode, ProducerNode
 from edgeflow.nodes.sources import CameraProducer, VideoFileProducer
 from edgeflow.nodes.vision import BoxDrawer, FaceBlur, FaceDetector
 
-__all__ = ["AssetClip", "Dashboard", "build", "free_port", "prepare", "welcome"]
+__all__ = ["AssetClip", "Dashboard", "build", "prepare", "welcome"]
 
 CLIP = "carphone"
 CLIP_WIDTH = 528
 """Three times the clip's own width, so that boxes and labels are sharp."""
-
-PORTS_TRIED = 20
 
 
 class AssetClip(VideoFileProducer):
@@ -87,7 +84,7 @@ def build(
     app.add("detector", FaceDetector)
     app.add("privacy", FaceBlur if blur else BoxDrawer)
     wanted = settings.GATEWAY_HTTP_PORT if port is None else port
-    ports = {"http_port": free_port(wanted), "wanted_port": wanted}
+    ports = {"http_port": free_port(settings.BIND_HOST, wanted), "wanted_port": wanted}
     app.add("gateway", Dashboard, options=ports)
 
     app.link("camera").to("detector").to("privacy").to("gateway")
@@ -129,40 +126,6 @@ def prepare(
         assets.pull(name, progress=progress or (lambda _asset, _stage: None))
 
 
-def free_port(wanted: int) -> int:
-    """Return ``wanted``, or the next port above it that can be bound; 0 stays 0.
-
-    Raises:
-        ConfigError: none of the next ones is free.
-    """
-    if wanted == 0:
-        return 0
-    for port in range(wanted, min(wanted + PORTS_TRIED, 65536)):
-        if _is_free(port):
-            return port
-    raise ConfigError(
-        f"none of the {PORTS_TRIED} ports from {wanted} on is free",
-        hint="name another with --port, or set GATEWAY_HTTP_PORT",
-    )
-
-
-def _is_free(port: int) -> bool:
-    host = settings.BIND_HOST
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                return False
-            raise ConfigError(
-                f"EDGEFLOW_BIND={host!r} cannot be bound: {error.strerror}",
-                hint="use an address of this machine, such as 127.0.0.1",
-            ) from None
-    return True
-
-
 def welcome(app: EdgeApp) -> list[str]:
     """Return what to tell the user once the flow runs: what, where, how to stop, what next."""
     nodes = {node.name: node for node in app.graph().nodes}
@@ -177,7 +140,7 @@ def welcome(app: EdgeApp) -> list[str]:
     lines = [
         f"Showing {shown}: faces are found by CenterFace and {done}.",
         "",
-        f"  Open    http://{_browser_host()}:{port}/dashboard",
+        f"  Open    http://{shown_host(settings.BIND_HOST)}:{port}/dashboard",
         "  Stop    Ctrl+C",
         "  Next    edgeflow demo --camera 0              your webcam",
         "          edgeflow top                          rates, drops and latency, here",
@@ -186,10 +149,3 @@ def welcome(app: EdgeApp) -> list[str]:
     if port != wanted:
         lines.insert(1, f"Port {wanted} is in use; the dashboard is on {port}.")
     return lines
-
-
-def _browser_host() -> str:
-    host = settings.BIND_HOST
-    if host in ("0.0.0.0", "::", ""):
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host

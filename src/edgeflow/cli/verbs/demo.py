@@ -5,28 +5,26 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edgeflow.cli.terminal import narrate, new_group, progress, write
 
-if TYPE_CHECKING:
-    from edgeflow.app import EdgeApp
-
 group = new_group()
 
-DEMOS = ("frames",)
+DEMOS = ("gateway", "frames")
 START_SECONDS = 20.0
 """How long the dashboard may take to answer before the welcome is printed anyway."""
 
 
-@group.command(epilog="Example: edgeflow demo --camera 0")
+@group.command(epilog="Example: edgeflow demo frames --camera 0")
 def demo(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help=f"Which one: {', '.join(DEMOS)}.")
-    ] = "frames",
+    ] = "gateway",
     *,
     camera: Annotated[
         str | None, typer.Option(metavar="N", help="Camera to show: its number or URL.")
@@ -36,7 +34,7 @@ def demo(
         int | None, typer.Option(metavar="N", min=0, max=65535, help="Port of the dashboard.")
     ] = None,
     boxes: Annotated[
-        bool, typer.Option("--boxes", help="Outline faces instead of hiding them.")
+        bool, typer.Option("--boxes", help="Outline faces instead of hiding them (frames).")
     ] = False,
     seconds: Annotated[
         float | None, typer.Option(metavar="N", min=0.1, help="End after N seconds.")
@@ -44,33 +42,60 @@ def demo(
 ) -> int:
     """Show a live example in the browser.
 
-    A clip or camera goes through a face detector, faces are hidden, and the dashboard shows the
-    pictures and what every part of the flow is doing. Models and clips are fetched at first.
+    gateway: pipelines from YAML; people are found in a street, agents watch zones, a simulated
+    air sensor sends over MQTT, and actions go out. frames: a Python flow that finds and hides
+    faces. Models and clips are fetched at first; without them gateway shows frames instead.
     """
-    from edgeflow.cli.verbs.assets import stage_line
-    from edgeflow.errors import ConfigError, did_you_mean
-    from edgeflow.systems import frames
+    from edgeflow.errors import AssetError, ConfigError, did_you_mean
 
     if name not in DEMOS:
         raise ConfigError(f"there is no demo {name!r}", hint=did_you_mean(name, DEMOS))
+    if camera is not None and clip is not None:
+        raise ConfigError("a camera and a clip were given", hint="choose one of them")
+    if clip is not None and not clip.is_file():
+        raise ConfigError(f"there is no video file {str(clip)!r}", hint="check the path")
+    if name == "gateway":
+        try:
+            return _gateway(camera if clip is None else str(clip.resolve()), port, seconds)
+        except AssetError as error:
+            narrate(f"{error}\nShowing the demo frames instead.")
+    return _frames(camera, clip, port, boxes, seconds)
+
+
+def _gateway(camera: str | None, port: int | None, seconds: float | None) -> int:
+    from edgeflow.cli.verbs.assets import stage_line
+    from edgeflow.systems.gateway_demo import GatewayDemo, prepare
+
+    with progress("Getting ready") as say:
+        folder = prepare(lambda asset, stage: say(stage_line(asset, stage)))
+    shown = GatewayDemo(folder, port, camera)
+    return _guided(shown.run, shown.http_port, shown.welcome(), seconds)
+
+
+def _frames(
+    camera: str | None, clip: Path | None, port: int | None, boxes: bool, seconds: float | None
+) -> int:
+    from edgeflow.cli.verbs.assets import stage_line
+    from edgeflow.systems import frames
+
     app = frames.build(camera=camera, clip=clip, port=port, blur=not boxes)
     with progress("Getting ready") as say:
         frames.prepare(camera, clip, lambda asset, stage: say(stage_line(asset, stage)))
-    return _run(app, frames.welcome(app), seconds)
-
-
-def _run(app: "EdgeApp", welcome: list[str], seconds: float | None) -> int:
-    """Run the app; print the welcome once its dashboard answers; end it after ``seconds``."""
-    over = threading.Event()
-    port = next(
+    shown = next(
         (int(n.options["http_port"]) for n in app.graph().nodes if "http_port" in n.options), 0
     )
+    return _guided(lambda: app.run([]), shown, frames.welcome(app), seconds)
+
+
+def _guided(run: Callable[[], int], port: int, welcome: list[str], seconds: float | None) -> int:
+    """Run a demo; print the welcome once its dashboard answers; end it after ``seconds``."""
+    over = threading.Event()
     guide = threading.Thread(
         target=_guide, args=(port, welcome, seconds, over), name="edgeflow-guide", daemon=True
     )
     guide.start()
     try:
-        return app.run([])
+        return run()
     finally:
         over.set()
         guide.join(timeout=1.0)

@@ -1,0 +1,176 @@
+"""The gateway system on show: a street camera and a simulated air sensor, decided on by YAML.
+
+The project is ``edge_gateway`` beside this file; it is copied into the cache, where its models and
+snapshots lie too, and runs as ``edgeflow up`` would run it.
+"""
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import threading
+from contextlib import suppress
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from edgeflow import assets
+from edgeflow.assets.puller import Progress
+from edgeflow.comms.listening import free_port, shown_host
+from edgeflow.config import settings
+from edgeflow.errors import EdgeFlowError, MissingExtraError
+
+__all__ = ["GatewayDemo", "prepare"]
+
+CLIP = "vtest"
+MODELS = ("nanodet", "mobilenet_v2_cls")
+SENSOR_TOPIC = "sensors/lab/env"
+SENSOR_SECONDS = 0.5
+POLL_SECONDS = 0.05
+_PACKAGES = ("onnxruntime", "av", "onnx", "yaml", "paho")
+
+
+def prepare(progress: Progress | None = None) -> Path:
+    """Pull and make what the demo needs, and return the folder it runs in.
+
+    Raises:
+        MissingExtraError: a package of the ``demo`` extra is not installed.
+        AssetError: the clip or a model cannot be had.
+    """
+    for package in _PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(package, "demo")
+    told = progress or (lambda _asset, _stage: None)
+    folder = settings.CACHE_DIR / "demo" / "edge_gateway"
+    assets.pull(CLIP, progress=told)
+    assets.build_repository(folder / "models", MODELS, progress=told)
+    _copy(resources.files("edgeflow.systems") / "edge_gateway", folder)
+    return folder
+
+
+def _copy(source: Traversable, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for entry in source.iterdir():
+        if entry.is_dir() and entry.name != "__pycache__":
+            _copy(entry, target / entry.name)
+        elif entry.is_file():
+            with entry.open("rb") as content, (target / entry.name).open("wb") as file:
+                shutil.copyfileobj(content, file)
+
+
+class GatewayDemo:
+    """The demo with its ports chosen; nothing runs yet.
+
+    Args:
+        folder: what ``prepare`` returned.
+        port: of the dashboard; ``settings.GATEWAY_HTTP_PORT`` if not given. The next free one is
+            taken when it is in use.
+        camera: number or URL of a camera, or a file, to show instead of the clip.
+
+    Attributes:
+        http_port, mqtt_port: where its servers will listen.
+    """
+
+    def __init__(
+        self, folder: Path, port: int | None = None, camera: int | str | None = None
+    ) -> None:
+        host = settings.BIND_HOST
+        self.folder = folder
+        self.wanted_port = settings.GATEWAY_HTTP_PORT if port is None else port
+        self.http_port = free_port(host, self.wanted_port)
+        self.mqtt_port = free_port("127.0.0.1", 1883)
+        self._source = assets.path(CLIP) if camera is None else camera
+        os.environ |= {
+            "GATEWAY_HTTP_PORT": str(self.http_port),
+            "EDGE_MQTT_PORT": str(self.mqtt_port),
+            "EDGE_METRICS_PORT": str(free_port(host, 9108)),
+            "EDGE_MODELS": str(folder / "models"),
+            "EDGE_CAMERA": str(self._source),
+        }
+
+    def run(self) -> int:
+        """Run until Ctrl+C; return the exit code."""
+        from edgeflow.observe.logs import configure_logging
+        from edgeflow.pipelines.loading.loader import load
+        from edgeflow.pipelines.orchestrator import Orchestrator
+        from edgeflow.runtime.launch import drive
+
+        configure_logging()
+        file = self.folder / "pipelines.yaml"
+        declaration = load(file)
+        orchestrator = Orchestrator(declaration, lambda: load(file))
+        sensor = _Sensor(self.mqtt_port, orchestrator.stop_requested)
+        sensor.start()
+        try:
+            return drive(orchestrator, declaration.name)
+        finally:
+            sensor.join()
+
+    def welcome(self) -> list[str]:
+        """Return what to tell the user once the flow runs."""
+        host = shown_host(settings.BIND_HOST)
+        shown = "a street" if self._source == assets.path(CLIP) else f"{self._source}"
+        lines = [
+            f"Showing {shown}: NanoDet finds people, agents watch two zones, an air sensor sends",
+            "over MQTT, and what is decided goes to actuators, a log and an archive.",
+            "",
+            f"  Open    http://{host}:{self.http_port}/dashboard",
+            f"          http://{host}:{self.http_port}/dashboard#/activity",
+            "  Stop    Ctrl+C",
+            f"  Change  {self.folder / 'pipelines.yaml'}",
+            f"          kill -HUP {os.getpid()} takes the change over",
+            f"  Send    JSON with co2_ppm to 127.0.0.1:{self.mqtt_port}, topic sensors/attic/env",
+            "  Next    edgeflow serve --models DIR           models for other programs",
+            "          edgeflow demo frames                  faces, found and hidden",
+        ]
+        if self.http_port != self.wanted_port:
+            lines.insert(
+                2, f"Port {self.wanted_port} is in use; the dashboard is on {self.http_port}."
+            )
+        return lines
+
+
+class _Sensor:
+    """An air sensor, simulated in a thread: publishes while the flow runs."""
+
+    def __init__(self, port: int, over: threading.Event) -> None:
+        self._port = port
+        self._over = over
+        self._thread = threading.Thread(target=self._main, name="edgeflow-sensor", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        self._over.set()
+        self._thread.join(timeout=2.0)
+
+    def _main(self) -> None:
+        asyncio.run(self._publish_until_over())
+
+    async def _publish_until_over(self) -> None:
+        publishing = asyncio.create_task(self._publish())
+        while not self._over.is_set():
+            await asyncio.sleep(POLL_SECONDS)
+        publishing.cancel()
+        await asyncio.gather(publishing, return_exceptions=True)
+
+    async def _publish(self) -> None:
+        from edgeflow.comms.mqtt.options import MqttOptions
+        from edgeflow.pipelines.simulate.sensor import Plan, run
+
+        options = MqttOptions(host="127.0.0.1", port=self._port, outbox=128)
+        plan = Plan(topic=SENSOR_TOPIC, interval=SENSOR_SECONDS, qos=1, stamped=True)
+        while not self._over.is_set():
+            await self._broker_listens()
+            with suppress(EdgeFlowError):
+                await run(plan, options)
+
+    async def _broker_listens(self) -> None:
+        """Wait for the broker, which comes up with the flow."""
+        while not self._over.is_set():
+            await asyncio.sleep(POLL_SECONDS)
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                writer.close()
+                return
