@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from edgeflow.comms.mqtt.options import MqttOptions, TlsOptions
 from edgeflow.errors import ConfigError
+from edgeflow.pipelines.paths import LocalPath
 
 __all__ = ["BrokerKeys", "TlsKeys"]
 
@@ -24,9 +25,9 @@ class TlsKeys(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
+    ca: LocalPath | None = None
+    cert: LocalPath | None = None
+    key: LocalPath | None = None
     insecure: bool = False
 
 
@@ -83,7 +84,8 @@ class BrokerKeys(BaseModel):
             found["password"] = self.password.get_secret_value()
         if self.tls:
             keys = self.tls if isinstance(self.tls, TlsKeys) else TlsKeys()
-            found["tls"] = TlsOptions(**keys.model_dump())
+            files = {name: file and str(file) for name, file in keys if name != "insecure"}
+            found["tls"] = TlsOptions(**files, insecure=keys.insecure)
         found |= more
         if self.url is not None:
             return MqttOptions.from_url(self.url, **found)

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -13,6 +12,7 @@ from pydantic import Field, field_validator
 from edgeflow.errors import ActionError, ConfigError, did_you_mean
 from edgeflow.pipelines.actions.base import Dispatcher, DispatcherOptions
 from edgeflow.pipelines.message import Action, ActionResult
+from edgeflow.pipelines.paths import LocalPath
 
 __all__ = ["CommandDispatcher", "CommandOptions"]
 
@@ -43,7 +43,7 @@ class CommandOptions(DispatcherOptions):
     timeout: float = Field(5.0, gt=0, le=3600)
     pending: int = Field(16, ge=0, le=1000)
     max_output: int = Field(4096, ge=0, le=1024 * 1024)
-    directory: Path | None = None
+    directory: LocalPath | None = None
     environment: dict[str, str] = {}
     allow_options: bool = False
 

@@ -14,6 +14,7 @@ from edgeflow.errors import ActionError, ConfigError
 from edgeflow.pipelines.actions.base import Dispatcher, DispatcherOptions
 from edgeflow.pipelines.actions.body import action_body, encode_json
 from edgeflow.pipelines.message import Action, ActionResult
+from edgeflow.pipelines.paths import LocalPath
 
 __all__ = ["FileDispatcher", "FileOptions"]
 
@@ -32,7 +33,7 @@ class FileOptions(DispatcherOptions):
         max_files: files of bytes that are kept; the oldest make room.
     """
 
-    path: Path
+    path: LocalPath
     max_bytes: int = Field(16 * 1024 * 1024, ge=1024)
     keep: int = Field(5, ge=0, le=1000)
     fsync: bool = False

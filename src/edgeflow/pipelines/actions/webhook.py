@@ -8,7 +8,6 @@ import uuid
 from base64 import b64decode, b64encode
 from collections import OrderedDict, deque
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from edgeflow.pipelines.actions.body import action_body
 from edgeflow.pipelines.actions.dead_letters import DeadLetter, DeadLetters
 from edgeflow.pipelines.connectors.backoff import Backoff
 from edgeflow.pipelines.message import Action, ActionResult
+from edgeflow.pipelines.paths import LocalPath
 
 __all__ = ["WebhookDispatcher", "WebhookOptions", "signature"]
 
@@ -58,7 +58,7 @@ class WebhookOptions(DispatcherOptions):
     parallel: int = Field(4, ge=1, le=64)
     pending: int = Field(16, ge=0, le=10_000)
     follow_redirects: bool = False
-    dead_letters: Path | None = None
+    dead_letters: LocalPath | None = None
     dead_letters_max_bytes: int = Field(16 * 1024 * 1024, ge=1024)
 
 

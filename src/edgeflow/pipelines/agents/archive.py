@@ -16,6 +16,7 @@ from edgeflow.pipelines.agents.base import Agent, AgentOptions
 from edgeflow.pipelines.agents.snapshots import Bounds, SnapshotFolder
 from edgeflow.pipelines.agents.values import PerSensor
 from edgeflow.pipelines.message import Action, EdgeMessage
+from edgeflow.pipelines.paths import LocalPath
 from edgeflow.pipelines.stages.pictures import as_picture, encode_picture, picture_size
 
 __all__ = ["ArchiveOptions", "SnapshotArchive"]
@@ -28,8 +29,10 @@ COLOUR = (0, 200, 255)
 class ArchiveOptions(AgentOptions):
     """Keys of an agent of type ``snapshot_archive``."""
 
-    folder: str = Field(
-        default="snapshots", min_length=1, description="Where the files go, by day (UTC)."
+    folder: LocalPath = Field(
+        default=Path("snapshots"),
+        validate_default=True,
+        description="Where the files go, by day (UTC).",
     )
     labels: list[str] | None = Field(
         default=None, description="Keep only pictures with a detection of one of these."
@@ -66,7 +69,7 @@ class SnapshotArchive(Agent):
         own = self.options
         age_s = None if own.max_age_days is None else own.max_age_days * DAY_S
         bounds = Bounds(own.max_files, own.max_bytes, age_s, own.min_free_bytes)
-        self._folder = SnapshotFolder(Path(own.folder).expanduser(), bounds)
+        self._folder = SnapshotFolder(own.folder, bounds)
         self._now = now
         self._last: PerSensor[list[float]] = PerSensor(list)
         self._thread: ThreadPoolExecutor | None = None

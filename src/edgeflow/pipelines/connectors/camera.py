@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError
@@ -21,6 +21,7 @@ from edgeflow.pipelines.connectors.pictures import (
 )
 from edgeflow.pipelines.connectors.session import Outlet, ThreadedConnector
 from edgeflow.pipelines.message import EdgeMessage
+from edgeflow.pipelines.paths import beside
 
 __all__ = ["CameraConnector", "CameraOptions"]
 
@@ -65,6 +66,16 @@ class CameraOptions(ConnectorOptions):
     ffmpeg: dict[str, str] = {}
     token: str | None = None
     quality: int = Field(90, ge=1, le=100)
+
+    @field_validator("source")
+    @classmethod
+    def _located(cls, source: int | str) -> int | str:
+        """Let the path of a file start at the folder of the YAML."""
+        try:
+            kind = _kind(source)
+        except ConfigError:
+            return source  # the start says what is wrong with it
+        return str(beside(Path(str(source)))) if kind == "file" else source
 
 
 class CameraConnector(ThreadedConnector):

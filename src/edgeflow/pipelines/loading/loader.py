@@ -14,6 +14,7 @@ from edgeflow.pipelines.loading.references import check_references
 from edgeflow.pipelines.loading.resolve import Resolver
 from edgeflow.pipelines.loading.tree import MAX_BYTES, read_tree
 from edgeflow.pipelines.loading.validation import validate
+from edgeflow.pipelines.paths import relative_to
 from edgeflow.pipelines.schema.document import Document
 
 __all__ = ["PLUGINS", "load", "load_text"]
@@ -65,7 +66,8 @@ def load_text(text: str, path: Path, environment: Mapping[str, str] | None = Non
         problems.check()
     plugins = PluginFolder((path.parent / PLUGINS).resolve())
     try:
-        return _declare(raw, path, plugins, problems)
+        with relative_to(path.parent):
+            return _declare(raw, path, plugins, problems)
     except BaseException:
         plugins.close()
         raise

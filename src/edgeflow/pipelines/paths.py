@@ -1,0 +1,34 @@
+"""Paths in the YAML: relative ones start at the folder of the file, wherever it is run from."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+__all__ = ["LocalPath", "beside", "relative_to"]
+
+_folder: ContextVar[Path | None] = ContextVar("folder_of_the_file", default=None)
+
+
+@contextmanager
+def relative_to(folder: Path) -> Iterator[None]:
+    """Let relative paths that are validated in this block start at ``folder``."""
+    token = _folder.set(folder.absolute())
+    try:
+        yield
+    finally:
+        _folder.reset(token)
+
+
+def beside(path: Path) -> Path:
+    """Return ``path`` with ``~`` expanded, relative to the file that is being read, if any."""
+    path = path.expanduser()
+    folder = _folder.get()
+    return path if folder is None else folder / path
+
+
+LocalPath = Annotated[Path, AfterValidator(beside)]
+"""A file or folder that an option names."""
