@@ -1,5 +1,6 @@
 """The tutorial and the how-to pages, done as a reader does them: every file, every command."""
 
+import asyncio
 import json
 import os
 import re
@@ -9,15 +10,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import pytest
 
+from edgeflow.comms.mqtt import MqttClient, MqttOptions
 from edgeflow.errors import UnreachableError
 from edgeflow.runtime.attach import attach
 from flows import wait_until
+from mqtt_brokers import Broker, make
 from servers import free_port, valkey
+from small_models import save_scale
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
@@ -263,6 +267,49 @@ def test_name_topics_in_a_node(reader):
         pass
     (line,) = reader.printed("brightest")
     assert line in said
+
+
+@on("how-to/pipelines.md")
+def test_pipelines(reader, tmp_path):
+    first, extra, *_ = (block.text for block in reader.blocks if block.language == "yaml")
+    [plugin] = (block.text for block in reader.blocks if block.language == "python")
+    save_scale(tmp_path / "models" / "air_quality.onnx", shape=("n", 3))
+    file = tmp_path / "pipelines.yaml"
+    reader.environment["MQTT_PASSWORD"] = "edge-secret"
+    with make("nats", tmp_path / "broker", password="edge-secret") as broker:
+        place = f"host: {broker.host}\n    port: {broker.port}"
+        file.write_text(first.replace("host: 192.168.10.40", place) + "metrics_port: 0\n")
+        check, draw, up, schema = (c.partition("#")[0].strip() for c in reader.commands())
+        assert "floor1" in reader.run(check) and "buzzer" in reader.run(draw)
+        assert '"threshold"' in reader.run(schema.partition(">")[0])
+        with reader.running(up, "pipelines", wait=False) as said:
+            assert asyncio.run(buzzed(broker))["value"] == 950
+        assert any("air_quality" in line for line in said)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "mine.py").write_text(plugin)
+    stage, agent = extra.split("agents:\n")
+    text = file.read_text().replace("    preprocess: env.vector_to_tensor\n", stage)
+    text = text.replace("[alert]", "[alert, hot]").replace(
+        "agents:\n  alert", f"agents:\n{agent}  alert"
+    )
+    file.write_text(text)
+    assert "hot" in reader.run(check)
+
+
+async def buzzed(broker: Broker) -> dict[str, Any]:
+    """Send bad air until the buzzer is told about it; return what it is told."""
+    options = MqttOptions(
+        host=broker.host, port=broker.port, username="edge", password=broker.password
+    )
+    body = json.dumps({"co2_ppm": 950, "humidity_pct": 45.0, "temperature_c": 22.0}).encode()
+    async with asyncio.timeout(40), MqttClient(options) as client:
+        await client.subscribe("actuators/buzzer")
+        heard = asyncio.ensure_future(anext(client.messages()))
+        while not heard.done():
+            await client.publish("sensors/hall/env", body, qos=1)
+            await asyncio.wait([heard], timeout=0.2)
+        told: dict[str, Any] = json.loads(heard.result().payload)
+        return told
 
 
 def test_every_page_is_followed():
