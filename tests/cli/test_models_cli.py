@@ -68,8 +68,11 @@ def test_push_rollback_pin(
         (("info", "double", "--version", "9"), 1, "no version '9'"),
         (("rollback", "double"), 3, "no version before 1"),
         (("rollback", "double", "--to", "1", "--newest"), 3, "contradict"),
-        (("push", "double", "/nowhere.onnx"), 3, "no model file"),
-        (("pull", "nanodett"), 1, "there is no asset"),
+        (("push", "double", "/nowhere.onnx"), 3, "there is no such file"),
+        (("push", "double", __file__), 3, "is no model file"),
+        (("pull", "nanodett"), 1, "did you mean 'nanodet'?"),
+        (("pull", "vtest"), 1, "nanodet, yolov5n_coco"),
+        (("pull",), 2, "edgeflow models pull --help"),
     ],
 )
 def test_mistakes(

@@ -73,7 +73,8 @@ def _usage(error: BaseException, verb: str) -> EdgeFlowError | None:
     said = getattr(error, "format_message", None)
     if not callable(said):
         return None
-    return EdgeFlowError(str(said()), hint=f"edgeflow {verb} --help", code="EF-USAGE-001")
+    command = getattr(getattr(error, "ctx", None), "command_path", f"edgeflow {verb}")
+    return EdgeFlowError(str(said()), hint=f"{command} --help", code="EF-USAGE-001")
 
 
 def render(error: EdgeFlowError, *, colour: bool = False, kind: str = "error") -> str:

@@ -124,9 +124,15 @@ def pull(name: Name, folder: FolderOption = HERE) -> None:
     """Fetch a model of the catalogue, or make it, and put it into the folder."""
     from edgeflow.assets import DERIVED, build_repository
     from edgeflow.assets import pull as pull_asset
+    from edgeflow.assets.catalogue import Catalogue
     from edgeflow.cli.verbs.assets import stage_line
+    from edgeflow.errors import AssetError, did_you_mean
+    from edgeflow.inference.engines.open import is_model
     from edgeflow.inference.repository.editing import push as push_model
 
+    ready = [each.name for each in Catalogue.load() if is_model(Path(each.filename))]
+    if name not in (known := [*DERIVED, *ready]):
+        raise AssetError(f"there is no model {name!r} to pull", hint=did_you_mean(name, known))
     with progress(f"Looking for {name}") as say:
         if name in DERIVED:
             made = build_repository(

@@ -188,7 +188,8 @@ def _files_of(model: Path) -> dict[Path, str]:
         if beside.is_file():
             files[beside] = beside.name
     else:
-        raise ConfigError(f"{model}: is no model file", hint=f"they end with {', '.join(SUFFIXES)}")
+        what = "is no model file" if model.exists() else "there is no such file"
+        raise ConfigError(f"{model}: {what}", hint=f"models end with {', '.join(SUFFIXES)}")
     size = sum(each.stat().st_size for each in files)
     if size > MAX_MODEL_BYTES or len(files) > _MAX_FILES:
         raise ConfigError(f"{model}: more than {MAX_MODEL_BYTES} bytes or {_MAX_FILES} files")

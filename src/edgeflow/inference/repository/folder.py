@@ -29,6 +29,7 @@ MAX_MODELS = 1000
 MAX_VERSIONS = 1000
 MAX_NEIGHBOURS = 100
 _MODEL = "model"
+_HINT = "name the folder of models; edgeflow models pull NAME --models DIR makes one"
 
 
 class FolderSource:
@@ -57,7 +58,7 @@ class FolderSource:
         try:
             entries = sorted(self.folder.iterdir())
         except OSError as error:
-            raise ConfigError(f"{self.folder}: {error.strerror}") from None
+            raise ConfigError(f"{self.folder}: {error.strerror}", hint=_HINT) from None
         models: dict[str, ModelFiles] = {}
         for entry in entries:
             name = _name_of(entry)

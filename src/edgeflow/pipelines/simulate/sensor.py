@@ -154,9 +154,9 @@ async def run(plan: Plan, options: MqttOptions) -> tuple[int, int]:
         return sender.sent, sender.lost
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, program: str = "simulate_sensor.py") -> int:
     """Run the command line; return its exit status."""
-    args = _parser().parse_args(arguments)
+    args = _parser(program).parse_args(arguments)
     started = time.monotonic()
     try:
         plan = Plan(
@@ -204,9 +204,9 @@ def _positive(text: str) -> float:
     return value
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="simulate_sensor.py", description="Publish what a sensor would, over MQTT."
+        prog=program, description="Publish what a sensor would, over MQTT."
     )
     add = parser.add_argument
     add("broker", help="host, or a URL such as mqtts://HOST:8883")
