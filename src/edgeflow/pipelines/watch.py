@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from edgeflow.core.ports import FlowView
+from edgeflow.core.qos import QoS
 from edgeflow.core.status import FlowStatus
 from edgeflow.errors import EdgeFlowError
 from edgeflow.pipelines.declaration import PipelinePlan
@@ -18,6 +19,8 @@ __all__ = ["Watch"]
 EVERY_SECONDS = 0.25
 TELL_SECONDS = 10.0
 ASK_SECONDS = 2.0
+SUPERSEDED = "superseded"
+"""Reason of drops on realtime links: there the newest message wins, which is no event."""
 MAX_SENSORS = 256
 """Sensors asked to be slower at most, per pipeline."""
 
@@ -44,7 +47,7 @@ class Watch:
             if plan.options.throttle is not None and name in pipelines.values()
         }
         self._lock = threading.Lock()
-        self._displaced: dict[str, int] = {}
+        self._displaced: dict[tuple[str, str], int] = {}
         self._told: dict[tuple[str, str], tuple[float, float]] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._main, name="edgeflow-watch", daemon=True)
@@ -64,11 +67,16 @@ class Watch:
         """Add to the metrics what full queues have dropped since the last time."""
         with self._lock:
             for node, name in self._pipelines.items():
-                displaced = sum(link.dropped for link in status.links if link.target == node)
-                fresh = displaced - self._displaced.get(name, 0)
-                if fresh > 0:
-                    self._session.metrics.dropped.labels(name, "queue_full").inc(fresh)
-                    self._displaced[name] = displaced
+                for reason, wanted in ((SUPERSEDED, True), ("queue_full", False)):
+                    displaced = sum(
+                        link.dropped
+                        for link in status.links
+                        if link.target == node and (link.qos == QoS.REALTIME.value) is wanted
+                    )
+                    fresh = displaced - self._displaced.get((name, reason), 0)
+                    if fresh > 0:
+                        self._session.metrics.dropped.labels(name, reason).inc(fresh)
+                        self._displaced[name, reason] = displaced
 
     def _main(self) -> None:
         while not self._ended.wait(EVERY_SECONDS):
@@ -131,6 +139,8 @@ class Watch:
         now = self._session.clock()
         for key, total in totals.items():
             name, reason = key
+            if reason == SUPERSEDED:
+                continue
             before, at = self._told.get(key, (0.0, -TELL_SECONDS))
             if total > before and now - at >= TELL_SECONDS:
                 self._told[key] = (total, now)

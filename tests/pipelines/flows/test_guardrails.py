@@ -284,3 +284,16 @@ def test_garbage_is_counted_and_the_flow_goes_on(tmp_path):
         assert [entry[1]["value"] for entry in flow.rig.handled][-1] == 21
         assert flow.dropped()["main", "exception"] >= len(GARBAGE) - 3
         assert all(node.errors == 0 for node in flow.flow.runtime.status().nodes)
+
+
+def test_a_realtime_pipeline_skips_in_silence_and_counts(tmp_path):
+    service = SmallService({"double": lambda array: array * 2})
+    service.delay_s = 0.3
+    with running(tmp_path, flow_text("qos: realtime"), service) as flow:
+        flow.send(message(0))
+        flow.until(lambda: service.asked)
+        flow.send(*(message(number) for number in range(1, 6)))
+        flow.until(lambda: len(flow.rig.handled) >= 2)
+        assert flow.rig.handled[-1][1]["value"] == 5
+        flow.until(lambda: flow.dropped() == {("main", "superseded"): 4.0})
+        assert flow.kinds("dropped") == []
