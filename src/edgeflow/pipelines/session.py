@@ -24,7 +24,7 @@ __all__ = ["Session", "age_s"]
 PLAUSIBLE_AGE_S = 3600.0
 """A sensor whose clock says more than this is not believed."""
 
-LINGER_SECONDS = 1.0
+LINGER_SECONDS = 0.8
 MAX_SENDERS = 1024
 SLICE_SECONDS = 0.2
 

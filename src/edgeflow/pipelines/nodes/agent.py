@@ -18,7 +18,7 @@ __all__ = ["AgentNode"]
 
 START_SECONDS = 30.0
 HANDLE_SECONDS = 10.0
-STOP_SECONDS = 1.0
+STOP_SECONDS = 0.5
 
 
 class AgentNode(ConsumerNode):
