@@ -97,6 +97,16 @@ def test_lying_lengths_of_many_clients_take_no_memory(service):
         until(lambda: server._desk.memory == 0)
 
 
+def test_what_a_withdrawal_carries_is_not_kept(service):
+    cancel = v2.Request(1, "double", {"x": np.ones(1 << 20, np.float32)}, kind=v2.Kind.CANCEL)
+    message = b"".join(v2.encode_request(cancel))
+    with TensorServer(service, port=0) as server, PublicClient(server.port) as peer:
+        for _ in range(3):
+            peer.socket.sendall(message)
+        assert peer.infer("double", ONE)[0] == 0
+        assert server._desk.memory == 0
+
+
 def test_everybody_leaves_in_the_middle(service):
     with TensorServer(service, port=0) as server:
         image = np.ones(150_000, np.float32)

@@ -257,6 +257,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _cancel(self, request: Call) -> None:
         self.flight.discard(request)
+        self._desk.release(request.nbytes)
         for call in tuple(self.flight):
             if call.protocol == 2 and call.request_id == request.request_id:
                 call.cancel()

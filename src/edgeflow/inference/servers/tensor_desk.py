@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from edgeflow.core.histogram import Histogram
-from edgeflow.errors import EdgeFlowError, EngineError
+from edgeflow.errors import CancelledError, EdgeFlowError, EngineError
 from edgeflow.inference.descriptions import describe_info, describe_statuses
 from edgeflow.inference.requests import InferRequest
 from edgeflow.inference.servers.tensor_calls import Call, infer_request_v1
@@ -85,7 +85,10 @@ class Desk:
     # --- requests
 
     def submit(self, call: Call, request: InferRequest) -> None:
-        """Hand a request to the service."""
+        """Hand a request to the service, unless its client has left by now."""
+        if not call.connection.is_open:
+            call.done(CancelledError("the client has left"))
+            return
         try:
             call.ticket = self._service.submit(request, call.done)
             if getattr(call.ticket, "crowded", False):
