@@ -303,6 +303,35 @@ def test_requests_wait_for_the_model_to_load(tmp_path: Path, start: Start) -> No
     assert all(isinstance(each, InferResponse) for each in outcomes)
 
 
+def test_whatever_an_engine_raises_while_it_loads_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = "def run(inputs):\n    return inputs\n\nrun.inputs = run.outputs = 5\n"
+    (tmp_path / "odd_declarations.py").write_text(function)
+    monkeypatch.syspath_prepend(tmp_path)
+    models = tmp_path / "models.yaml"
+    models.write_text("models:\n  - {id: m, engine: 'odd_declarations:run'}\n")
+    service = LocalService(models, reload_s=None)
+    try:
+        with pytest.raises(UnknownModelError, match="TypeError"):
+            service.infer(InferRequest("m", X))
+        assert service.status()[0].state == "failed"
+    finally:
+        service.close()
+
+
+def test_versions_that_clients_invent_leave_nothing_behind(tmp_path: Path, start: Start) -> None:
+    save_scale(tmp_path / "m.onnx")
+    service = start()
+    for number in range(50):
+        with pytest.raises(UnknownModelError, match="has no version"):
+            factor(service, f"invented-{number}")
+    assert factor(service) == 2
+    labels = {sample.labels["version"] for each in service.collect() for sample in each.samples}
+    assert labels == {"1"}
+    assert service.status()[0].errors == 50
+
+
 def test_closing_answers_everything_and_twice_is_fine(tmp_path: Path, start: Start) -> None:
     save_scale(tmp_path / "m.onnx")
     service = start()

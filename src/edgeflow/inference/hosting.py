@@ -94,7 +94,7 @@ class Hosted:
                 job.outputs = loaded.binding.outputs(job.request.outputs)
             except EdgeFlowError as error:
                 self._counters(loaded.file.version).count_error()
-                job.done(error)
+                job.tell(error)
                 return True
             if loaded.lane.submit(job):
                 return True
@@ -113,7 +113,7 @@ class Hosted:
             self._counters("").count_rejected()
             waiting = f"model {self.name!r}: {parked} requests wait for it to load"
             gone = CancelledError(f"model {self.name!r} is no longer served")
-            job.done(gone if self._closed else OverloadedError(waiting))
+            job.tell(gone if self._closed else OverloadedError(waiting))
         return first
 
     def withdraw(self, job: Job) -> bool:
@@ -136,13 +136,14 @@ class Hosted:
             failure = error
         with self._lock:
             jobs = self._waiting.pop(version, [])
+        known = version if version and self.files.find(version) else ""
         for job in jobs:
             job.holder = None
             if failure is not None:
-                self._counters(version or "").count_error()
-                job.done(failure)
+                self._counters(known).count_error()
+                job.tell(failure)
             elif not self.submit(job):
-                job.done(CancelledError(f"model {self.name!r} was unloaded"))
+                job.tell(CancelledError(f"model {self.name!r} was unloaded"))
 
     def load(self, version: str | None = None, *, again: bool = False) -> Loaded:
         """Load a version and wait for it; without a name the newest one that can be loaded.
@@ -155,6 +156,8 @@ class Hosted:
             UnknownModelError: there is none, or it cannot be loaded.
         """
         with self._turn:
+            if self._closed:
+                raise UnknownModelError(f"model {self.name!r} is no longer served")
             failure: EdgeFlowError | None = None
             for file in self._candidates(version):
                 loaded = self._loaded.get(file.version)
@@ -213,7 +216,7 @@ class Hosted:
         self.unload()
         for job in [job for jobs in waiting.values() for job in jobs]:
             self._counters("").count_error()
-            job.done(UnknownModelError(f"model {self.name!r} was removed"))
+            job.tell(UnknownModelError(f"model {self.name!r} was removed"))
 
     def close(self) -> None:
         """Answer what waits with ``CancelledError`` and let go of everything."""
@@ -226,7 +229,7 @@ class Hosted:
             each.lane.abort()
         for job in jobs:
             self._counters("").count_cancelled()
-            job.done(CancelledError(f"model {self.name!r}: the server ends"))
+            job.tell(CancelledError(f"model {self.name!r}: the server ends"))
 
     def info(self, loaded: Loaded) -> ModelInfo:
         """Describe a version that is loaded."""

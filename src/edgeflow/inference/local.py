@@ -89,9 +89,9 @@ class LocalService(InferenceService):
         job = Job(request, done, self._now())
         model = self._models.get(request.model)
         if model is None:
-            done(self._unknown(request.model))
+            job.tell(self._unknown(request.model))
         elif self._end.is_set():
-            done(CancelledError("the service is closed"))
+            job.tell(CancelledError("the service is closed"))
         elif not model.submit(job) and model.park(job):
             self._loads.put((model, request.version))
         return job

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from edgeflow.errors import EngineError
+from edgeflow.errors import EdgeFlowError, EngineError
 from edgeflow.inference.binding import Binding
 from edgeflow.inference.engines.base import Engine
 from edgeflow.inference.engines.open import open_engine
@@ -58,14 +58,29 @@ def open_version(
     Raises:
         EdgeFlowError: it cannot be loaded.
     """
+    try:
+        return _open(model, file, crew, counters, now)
+    except EdgeFlowError:
+        raise
+    except Exception as error:  # whatever the runtime below the engine, or a user's module, raises
+        raise EngineError(f"{file.path}: {type(error).__name__}: {error}") from error
+
+
+def _open(
+    model: str, file: VersionFile, crew: Crew, counters: Counters, now: Callable[[], float]
+) -> Loaded:
     settings = file.settings
     labels = read_labels(file)
     threads = min(settings.threads, crew.slots)
     engine = open_engine(
         file.path, device=settings.device, threads=threads, **_engine_options(file, crew.slots)
     )
-    if settings.warm_up:
-        _warm_up(engine)
+    try:
+        if settings.warm_up:
+            _warm_up(engine)
+    except BaseException:
+        engine.close()
+        raise
     finish = engine.close
     if not _computes_on_cores(engine):
         crew = Crew(settings.instances or OWN_INSTANCES, f"infer-{model}", now)
@@ -123,6 +138,5 @@ def _warm_up(engine: Engine) -> None:
     except EngineError as error:
         sizes = [size for tensor in engine.spec.inputs for size in tensor.shape[1:]]
         if None not in sizes:
-            engine.close()
             raise
         log.info("warm_up_skipped", model=engine.name, error=str(error))

@@ -237,6 +237,41 @@ def test_a_listener_that_raises_does_not_stop_the_worker(make: Make) -> None:
     assert isinstance(bench.wait("next")[0], InferResponse)
 
 
+def test_a_listener_that_raises_does_not_silence_its_batch(make: Make) -> None:
+    bench = make(max_batch=8)
+    bench.occupy()
+
+    def broken(outcome: object) -> None:
+        raise RuntimeError("broken listener")
+
+    job = Job(InferRequest("m", {}), broken, bench.now())
+    job.inputs = {"x": np.ones((1, 2), np.float32)}
+    assert bench.lane.submit(job)
+    bench.send("companion")
+    bench.gate.set()
+    answer = bench.wait("companion")[0]
+    assert isinstance(answer, InferResponse) and answer.batch == 2
+
+
+def test_an_output_that_the_engine_does_not_give_fails_only_its_request(make: Make) -> None:
+    bench = make()
+    bench.gate.set()
+    failed: list[object] = []
+    over = threading.Event()
+
+    def done(outcome: object) -> None:
+        failed.append(outcome)
+        over.set()
+
+    job = Job(InferRequest("m", {}), done, bench.now())
+    job.inputs, job.outputs = {"x": np.ones((1, 2), np.float32)}, ("y", "z")
+    assert bench.lane.submit(job)
+    assert over.wait(LONG)
+    assert isinstance(failed[0], EngineError) and "'z'" in str(failed[0])
+    bench.send("next")
+    assert isinstance(bench.wait("next")[0], InferResponse)
+
+
 def test_waiting_requests_share_a_call_and_get_their_own_rows(make: Make) -> None:
     bench = make(max_batch=8)
     bench.occupy()

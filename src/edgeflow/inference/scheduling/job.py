@@ -4,12 +4,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
-from edgeflow.errors import CancelledError
-from edgeflow.inference.requests import InferRequest
+from edgeflow.errors import CancelledError, EdgeFlowError
+from edgeflow.inference.requests import InferRequest, InferResponse
 from edgeflow.inference.service import Done
 
 __all__ = ["Holder", "Job"]
+
+log = structlog.get_logger(__name__)
 
 
 class Holder(Protocol):
@@ -32,10 +35,10 @@ class Job:
     """
 
     __slots__ = (
+        "_done",
         "client",
         "crowded",
         "deadline",
-        "done",
         "holder",
         "inputs",
         "outputs",
@@ -46,7 +49,7 @@ class Job:
 
     def __init__(self, request: InferRequest, done: Done, queued: float) -> None:
         self.request = request
-        self.done = done
+        self._done = done
         self.queued = queued
         self.client = request.client
         self.priority = request.priority
@@ -56,11 +59,18 @@ class Job:
         self.holder: Holder | None = None
         self.crowded = False
 
+    def tell(self, outcome: InferResponse | EdgeFlowError) -> None:
+        """Tell the outcome; a listener that raises breaks its contract, and nothing else."""
+        try:
+            self._done(outcome)
+        except Exception:  # other requests wait for the thread that tells
+            log.exception("listener_failed", model=self.request.model)
+
     def cancel(self) -> None:
         """Take the request back; it is answered with ``CancelledError`` if it still waits."""
         holder = self.holder
         if holder is not None and holder.withdraw(self):
-            self.done(CancelledError(f"model {self.request.model!r}: the request was taken back"))
+            self.tell(CancelledError(f"model {self.request.model!r}: the request was taken back"))
 
     def is_late(self, now: float) -> bool:
         """True when nobody wants the answer any more."""

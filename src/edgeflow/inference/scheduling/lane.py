@@ -133,7 +133,7 @@ class Lane:
             self.tell_late(late)
         if loser is not None:
             self._counters.count_rejected()
-            loser.done(
+            loser.tell(
                 OverloadedError(
                     f"model {self.model!r}: {self._limit} requests wait already",
                     hint="send less, or raise the model's queue, or its instances",
@@ -169,7 +169,7 @@ class Lane:
             finish = self.drained()
         for job in waiting:
             self._counters.count_cancelled()
-            job.done(CancelledError(f"model {self.model!r}: the server ends"))
+            job.tell(CancelledError(f"model {self.model!r}: the server ends"))
         if finish is not None:
             finish()
 
@@ -224,7 +224,7 @@ class Lane:
         """Answer jobs whose deadline has passed."""
         for job in jobs:
             self._counters.count_late()
-            job.done(
+            job.tell(
                 DeadlineError(f"model {self.model!r}: the deadline passed while the request waited")
             )
 
@@ -250,35 +250,37 @@ class Lane:
         started = self._now()
         try:
             outputs = self.engine.infer(job.inputs)
+            ended = self._now()
+            response = self._response(job, outputs, started, ended, 1)
         except Exception as error:  # noqa: BLE001 - whatever the runtime below the engine raises
             self._counters.count_error()
             failure = self._as_error(error)
-            return partial(job.done, failure)
-        ended = self._now()
+            return partial(job.tell, failure)
         self._counters.count_answer(ended - job.queued, ended - started, ended)
-        response = self._response(job, outputs, started, ended, 1)
-        return partial(job.done, response)
+        return partial(job.tell, response)
 
     def _run_batch(self, jobs: list[Job]) -> Callable[[], None]:
         started = self._now()
         try:
             parts = split(self.engine.infer(join(jobs)), jobs)
+            ended = self._now()
+            tells: list[Callable[[], None]] = [
+                partial(job.tell, self._response(job, outputs, started, ended, len(jobs)))
+                for job, outputs in zip(jobs, parts, strict=True)
+            ]
         except Exception as error:  # noqa: BLE001 - one bad request must not take its companions with it
             log.warning("batch_failed", model=self.model, size=len(jobs), error=str(error))
             return _all([self._run_one(job) for job in jobs])
-        ended = self._now()
         self._counters.count_batch([ended - job.queued for job in jobs], ended - started, ended)
-        return _all(
-            [
-                partial(job.done, self._response(job, outputs, started, ended, len(jobs)))
-                for job, outputs in zip(jobs, parts, strict=True)
-            ]
-        )
+        return _all(tells)
 
     def _response(
         self, job: Job, outputs: dict[str, Array], started: float, ended: float, batch: int
     ) -> InferResponse:
         if job.outputs is not None:
+            missing = [name for name in job.outputs if name not in outputs]
+            if missing:
+                raise EngineError(f"model {self.model!r} gave no output {missing[0]!r}")
             outputs = {name: outputs[name] for name in job.outputs}
         return InferResponse(
             self.model,

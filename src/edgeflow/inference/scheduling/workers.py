@@ -42,7 +42,7 @@ class Runnable(Protocol):
         ...
 
     def run(self, jobs: list[Job]) -> Callable[[], None]:
-        """Compute, and return what tells the outcomes; called without the lock."""
+        """Compute, and return what tells the outcomes; called without the lock. Never raises."""
         ...
 
     def tell_late(self, jobs: list[Job]) -> None:
