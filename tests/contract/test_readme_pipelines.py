@@ -1,0 +1,19 @@
+"""The pipelines of the README hold no mistake."""
+
+import re
+from pathlib import Path
+
+from edgeflow.pipelines.loading.loader import load_text
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_readme_checks_clean(tmp_path: Path) -> None:
+    (text,) = (
+        block
+        for block in re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+        if "# pipelines.yaml" in block
+    )
+    found = load_text(text, tmp_path / "pipelines.yaml", {})
+    assert found.warnings == ()
+    assert found.models == ("nanodet",)
