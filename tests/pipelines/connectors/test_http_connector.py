@@ -20,9 +20,16 @@ ROUTES = [
 ]
 
 
+JSON = {"content-type": "application/json"}
+
+
 def client(connector: Any, **options: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{connector.port}", timeout=20, trust_env=False, **options
+        base_url=f"http://127.0.0.1:{connector.port}",
+        timeout=20,
+        trust_env=False,
+        verify=False,
+        **options,
     )
 
 
@@ -30,12 +37,13 @@ def test_requests_are_messages_of_all_their_routes() -> None:
     async def run() -> None:
         connector = made(HttpConnector, ROUTES, port=0)
         async with listening(connector) as listener, client(connector) as http:
-            answer = await http.post("/sensors/s1/env", json={"co2_ppm": 900})
+            answer = await http.post("/sensors/s1/env", content=b'{"co2_ppm": 900}', headers=JSON)
             assert answer.status_code == 202
             jpeg = {"content-type": "image/jpeg", "x-timestamp": "1700000000.5"}
             await http.put("/cam", content=b"\xff\xd8", headers=jpeg)
             env, picture = await listener.take(2)
-        assert (env.payload, env.encoding, env.sensor_id) == ({"co2_ppm": 900}, "", "s1")
+        assert (env.payload, env.encoding) == (b'{"co2_ppm": 900}', "json")
+        assert env.sensor_id == "s1"
         assert env.pipeline_override == ("env", "all")
         assert abs(env.timestamp - time.time()) < 60
         assert (picture.payload, picture.encoding, picture.sensor_id) == (
@@ -63,15 +71,49 @@ def test_without_routes_there_is_one_path() -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b'{"a": 1}x', b"", b'"\\ud800"'])
+@pytest.mark.parametrize(
+    "body", [b"{", b"\xff", b"[" * 100_000, b'{"a": 1}x', b"", b'"\\ud800"', b'"\xff"']
+)
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     async def run() -> None:
         connector = made(HttpConnector, ROUTES, port=0)
         async with listening(connector) as listener, client(connector) as http:
-            kind = {"content-type": "application/json"}
-            assert (await http.post("/cam", content=body, headers=kind)).status_code == 400
+            assert (await http.post("/cam", content=body, headers=JSON)).status_code == 400
             assert (await http.post("/cam", json=1)).status_code == 202
-            assert [message.payload for message in await listener.take()] == [1]
+            assert [message.payload for message in await listener.take()] == [b"1"]
+
+    asyncio.run(run())
+
+
+def test_json_waits_as_bytes_and_is_bounded() -> None:
+    nested = b"[" + b"[]," * 1_000_000 + b"[]]"
+
+    async def run() -> None:
+        connector = made(HttpConnector, ROUTES, port=0)
+        async with listening(connector) as listener, client(connector) as http:
+            assert (await http.post("/cam", content=nested, headers=JSON)).status_code == 202
+            (message,) = await listener.take()
+            assert message.payload == nested
+            large = nested + b" " * (2 << 20)
+            assert (await http.post("/cam", content=large, headers=JSON)).status_code == 413
+
+    asyncio.run(run())
+
+
+def test_connections_that_bring_no_request_do_not_keep_others_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edgeflow.inference.servers.http_connection.HEAD_SECONDS", 0.2)
+
+    async def run() -> None:
+        connector = made(HttpConnector, ROUTES, port=0, max_connections=4)
+        async with listening(connector), client(connector) as http:
+            held = [await asyncio.open_connection("127.0.0.1", connector.port) for _ in range(4)]
+            for reader, writer in held:
+                writer.write(b"POST /cam HT")
+                assert await asyncio.wait_for(reader.read(), 10) == b""
+                writer.close()
+            assert (await http.post("/cam", json={})).status_code == 202
 
     asyncio.run(run())
 
@@ -241,7 +283,7 @@ def test_what_is_not_processed_in_time_answers_504() -> None:
 def test_stopping_is_quick_with_open_requests_and_connections() -> None:
     async def run() -> None:
         connector = made(HttpConnector, ROUTES, port=0, answer="processed", answer_timeout_s=60)
-        async with httpx.AsyncClient(timeout=20, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=20, trust_env=False, verify=False) as http:
             async with listening(connector) as listener:
                 url = f"http://127.0.0.1:{connector.port}/cam"
                 asking = asyncio.create_task(http.post(url, json={}))

@@ -20,9 +20,11 @@ from starlette.routing import Route, compile_path
 
 from edgeflow.config import settings
 from edgeflow.errors import ConfigError
+from edgeflow.inference.servers.http_connection import connection_class
 from edgeflow.pipelines.connectors.base import BaseConnector, ConnectorOptions, RouteOptions
 from edgeflow.pipelines.connectors.pace import Pace
 from edgeflow.pipelines.message import EdgeMessage
+from edgeflow.pipelines.stages.serializers import MAX_DOCUMENT
 from edgeflow.web.access import is_loopback
 
 __all__ = ["HttpConnector", "HttpOptions", "HttpRoute"]
@@ -69,7 +71,7 @@ class HttpOptions(ConnectorOptions):
         port: where to listen; 0 for a free one.
         path: of all messages where there are no ``topics``.
         token: what clients present as ``Authorization: Bearer TOKEN``.
-        max_bytes: largest body.
+        max_bytes: largest body; of JSON, 4 MiB at most.
         pending: messages that may wait for the pipeline; beyond it the answer is 503.
         max_held_bytes: of bodies that come in or wait, all together; beyond it the answer is 503.
         answer: ``received`` (202 at once) or ``processed`` (200 when all that follows is done).
@@ -95,6 +97,7 @@ class HttpConnector(BaseConnector):
     Answers: 202 or 200 taken, 400 not what it says it is, 401 wrong token, 403 from another site,
     404 no such path, 408 the body did not come, 413 too large, 429 sent too often
     (``Retry-After``), 503 the pipeline is behind (``Retry-After``), 504 not processed in time.
+    A connection that brings no request within 20 s is closed.
     """
 
     Options = HttpOptions
@@ -143,7 +146,7 @@ class HttpConnector(BaseConnector):
                 log_config=None,
                 access_log=False,
                 lifespan="off",
-                http="h11",
+                http=connection_class(),
                 ws="none",
                 limit_concurrency=options.max_connections,
                 timeout_graceful_shutdown=1,
@@ -282,14 +285,13 @@ class HttpConnector(BaseConnector):
         if encoding == "auto":
             kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
             encoding = ENCODINGS.get(kind, "raw")
-        payload: Any = body
         if encoding == "json":
-            payload, encoding = _decoded(body), ""
+            _check_json(body)
         pipelines = [name for route, _ in found if route for name in _names(route.pipeline)]
         waits = self.options.answer == "processed"
         return EdgeMessage(
             sensor_id=sensor,
-            payload=payload,
+            payload=body,
             encoding=encoding,
             timestamp=_timestamp(request.headers.get("x-timestamp")),
             metadata={"path": request.url.path, **variables},
@@ -330,9 +332,13 @@ def _names(pipeline: str | list[str]) -> list[str]:
     return [pipeline] if isinstance(pipeline, str) else pipeline
 
 
-def _decoded(body: bytes) -> Any:
+def _check_json(body: bytes) -> None:
+    """Refuse what is no JSON. It waits as bytes: decoded it can be thirty times as large."""
+    if len(body) > MAX_DOCUMENT:
+        raise _RefusedError(413, f"at most {MAX_DOCUMENT} bytes of JSON are taken")
     try:
-        return msgspec.json.decode(body)
+        body.decode()
+        msgspec.json.decode(body, type=msgspec.Raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _RefusedError(400, f"the body is no JSON: {error}") from None
 
