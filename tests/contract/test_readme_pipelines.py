@@ -1,11 +1,12 @@
-"""The pipelines of the README hold no mistake."""
+"""The pipelines of the README and of ``config/`` hold no mistake."""
 
 import re
 from pathlib import Path
 
-from edgeflow.pipelines.loading.loader import load_text
+from edgeflow.pipelines.loading.loader import load, load_text
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 
 
 def test_the_readme_checks_clean(tmp_path: Path) -> None:
@@ -17,3 +18,9 @@ def test_the_readme_checks_clean(tmp_path: Path) -> None:
     found = load_text(text, tmp_path / "pipelines.yaml", {})
     assert found.warnings == ()
     assert found.models == ("nanodet",)
+
+
+def test_the_configuration_checks_clean() -> None:
+    found = load(ROOT / "config" / "pipelines.yaml", {})
+    assert found.warnings == ()
+    assert found.models == ("mobilenet_v2_cls", "yolov5n_coco")
