@@ -37,6 +37,7 @@ def test_the_bytes_of_the_sensor_are_kept_and_only_the_path_is_told(tmp_path):
     assert path.name == "221320-000-1_a-b.jpg"
     assert path.read_bytes() == JPEG
     assert action.dispatcher == "d"
+    assert action.metadata["text"] == f"snapshot of a/b: {DAY}/{path.name}"
     assert action.payload == {
         "path": str(path),
         "bytes": len(JPEG),

@@ -152,7 +152,7 @@ class SnapshotArchive(Agent):
             metadata={
                 **detail,
                 "detections": detections,
-                "text": f"snapshot of {message.sensor_id}: {path}",
+                "text": f"snapshot of {message.sensor_id}: {path.relative_to(self._folder.root)}",
                 "level": "info",
             },
         )
