@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,46 @@ def test_an_absent_broker_does_not_hold_the_start_up(tmp_path: Path) -> None:
         assert not result.ok
         assert "not reachable" in result.detail
         await one.stop()
+
+    asyncio.run(main())
+
+
+def test_an_action_before_the_first_connection_waits_for_the_broker(broker: Broker) -> None:
+    async def main() -> None:
+        await asyncio.to_thread(broker.fall)
+        safe = dispatcher(broker, topic="safe", qos=1, timeout=0.1)
+        await safe.start()
+        result = await do(safe, {"n": 1})
+        assert not result.ok
+        assert "outbox" in result.detail
+        await asyncio.to_thread(broker.start)
+        client = safe._share.client
+        async with asyncio.timeout(20):
+            while not client.counters.confirmed:
+                await asyncio.sleep(0.01)
+        await safe.stop()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_few_actions_wait_for_a_broker_that_does_not_answer(qos: int) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            options = MqttDispatcher.Options(host="127.0.0.1", port=port, topic="a", qos=qos)
+            one = MqttDispatcher("actuators", options)
+            await one.start()
+            asked = [asyncio.create_task(do(one)) for _ in range(100)]
+            done, waiting = await asyncio.wait(asked, timeout=1)
+            assert (len(done), len(waiting)) == (68, 32)
+            details = {task.result().detail for task in done}
+            assert len(details) == 1
+            assert ("outbox" in details.pop()) == bool(qos)
+            assert one._share.client.outbox == (100 if qos else 0)
+            for task in waiting:
+                task.cancel()
+            await one.stop()
 
     asyncio.run(main())
 

@@ -1,18 +1,25 @@
 """``type: mqtt``: publishes to a broker."""
 
+import asyncio
 import base64
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from edgeflow.comms.mqtt.topics import check_topic
-from edgeflow.errors import ConfigError, EdgeFlowError
+from edgeflow.errors import ConfigError, EdgeFlowError, UnreachableError
 from edgeflow.pipelines.actions.base import Dispatcher, DispatcherOptions
 from edgeflow.pipelines.actions.body import action_body, encode_json
 from edgeflow.pipelines.message import Action, ActionResult
 from edgeflow.pipelines.mqtt_keys import BrokerKeys
 
 __all__ = ["MqttDispatcher", "MqttDispatcherOptions"]
+
+MAX_WAITING = 32
+"""Actions that wait for a broker which does not answer; more would hold up who sends them."""
+
+PATIENCE = 1.0
+"""Seconds until a broker that is connected counts as one which does not answer."""
 
 
 class MqttDispatcherOptions(BrokerKeys, DispatcherOptions):
@@ -55,6 +62,7 @@ class MqttDispatcher(Dispatcher):
     def __init__(self, name: str, options: Any) -> None:
         super().__init__(name, options)
         self._share: Any = None
+        self._waiting: dict[object, float] = {}
 
     async def start(self) -> None:
         """Begin to connect."""
@@ -83,17 +91,36 @@ class MqttDispatcher(Dispatcher):
             return ActionResult(ok=False, detail="the dispatcher is not running", target=topic)
         try:
             data = self._data(action, agent, pipeline)
-            client = self._share.client
-            if not client.counters.connects:
-                await client.wait_connected(keys.timeout)
-            await client.publish(
-                topic, data, qos=keys.qos, retain=keys.retain, timeout=keys.timeout
-            )
+            await self._publish(self._share.client, topic, data)
         except EdgeFlowError as error:
             return ActionResult(ok=False, detail=str(error), target=topic)
         how = "confirmed by the broker" if keys.qos else "sent"
         said = f"published to {topic} ({len(data)} bytes, {how})"
         return ActionResult(ok=True, detail=said, target=topic)
+
+    async def _publish(self, client: Any, topic: str, data: bytes) -> None:
+        keys = self.options
+        if self._is_crowded(client):
+            if keys.qos:
+                client.post(topic, data, qos=keys.qos, retain=keys.retain)
+            later = "it stays in the outbox" if keys.qos else "it was not sent"
+            raise UnreachableError(f"{len(self._waiting)} messages wait for the broker; {later}")
+        ticket = object()
+        self._waiting[ticket] = asyncio.get_running_loop().time()
+        try:
+            if not keys.qos and not client.counters.connects:
+                await client.wait_connected(keys.timeout)
+            await client.publish(
+                topic, data, qos=keys.qos, retain=keys.retain, timeout=keys.timeout
+            )
+        finally:
+            del self._waiting[ticket]
+
+    def _is_crowded(self, client: Any) -> bool:
+        if len(self._waiting) < MAX_WAITING:
+            return False
+        oldest = next(iter(self._waiting.values()))
+        return not client.is_connected or asyncio.get_running_loop().time() - oldest > PATIENCE
 
     def _data(self, action: Action, agent: str, pipeline: str) -> bytes:
         payload = action.payload
