@@ -181,6 +181,29 @@ def test_rollback_holds_and_a_wrong_choice_changes_nothing(tmp_path: Path, start
     assert factor(service) == 3
 
 
+def test_a_held_version_that_is_deleted_is_stood_in_for(tmp_path: Path, start: Start) -> None:
+    for version in (1, 2):
+        save_scale(tmp_path / "m" / str(version) / "model.onnx", version)
+    write_state(tmp_path, "m", ModelState(version="1"))
+    before = start()
+    assert factor(before) == 1
+    shutil.rmtree(tmp_path / "m" / "1")
+    with capture_logs() as logs:
+        before.refresh()
+        assert factor(before) == 2
+    (told,) = [each for each in logs if each["event"] == "chosen_version_missing"]
+    assert (told["log_level"], told["chosen"], told["version"]) == ("warning", "1", "2")
+    assert "version 1" in (before.status()[0].last_error or "")
+    after = start()
+    assert after.status()[0].version == "2"
+    assert factor(after) == 2
+    assert "stands in" in (after.status()[0].last_error or "")
+    save_scale(tmp_path / "m" / "1" / "model.onnx", 1)
+    settle(after)
+    assert factor(after) == 1
+    assert after.status()[0].last_error is None
+
+
 def test_a_removed_model_is_unknown_and_its_work_is_finished(tmp_path: Path, start: Start) -> None:
     save_scale(tmp_path / "m.onnx")
     service = start()

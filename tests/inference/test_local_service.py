@@ -70,7 +70,8 @@ def test_counts_what_each_version_did(tmp_path: Path) -> None:
         with pytest.raises(TensorError):
             service.infer(InferRequest("double", [ones(1, 5)]))
         (status,) = service.models()
-        assert (status.requests, status.errors, status.state) == (4, 1, "ready")
+        assert (status.requests, status.errors, status.misfits) == (4, 0, 1)
+        assert status.state == "ready"
         assert 0 < status.p50_ms <= status.p99_ms
         assert status.outputs == ["y: float32[?, 4]"]
         registry = CollectorRegistry()

@@ -159,6 +159,7 @@ class ModelStatus(msgspec.Struct, kw_only=True):
         pinned: never unloaded, and part of readiness.
         instances: calls that may run at once; ``queue_depth`` of ``queue_capacity`` wait.
         requests, errors, rejected, late, cancelled: totals since the start.
+        misfits: requests refused because their tensors do not fit the model; no errors of it.
         rate: answers per second over the last seconds.
         p50_ms, p99_ms: from request to answer; ``compute_p50_ms``: inside the engine.
         breaker: ``closed``, ``open`` or ``half-open`` where a circuit breaker guards it.
@@ -176,6 +177,7 @@ class ModelStatus(msgspec.Struct, kw_only=True):
     queue_capacity: int = 0
     requests: int = 0
     errors: int = 0
+    misfits: int = 0
     rejected: int = 0
     late: int = 0
     cancelled: int = 0

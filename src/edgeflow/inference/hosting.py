@@ -11,12 +11,12 @@ from edgeflow.core.status import ModelStatus
 from edgeflow.errors import (
     CancelledError,
     EdgeFlowError,
-    OverloadedError,
     UnknownModelError,
     did_you_mean,
 )
-from edgeflow.inference.notices import tell_failed, tell_ready
+from edgeflow.inference.notices import tell_failed, tell_ready, tell_substitute
 from edgeflow.inference.opening import Loaded, open_version
+from edgeflow.inference.parking import Parking
 from edgeflow.inference.repository.files import ModelFiles, VersionFile
 from edgeflow.inference.scheduling.counters import Counters, add_totals
 from edgeflow.inference.scheduling.job import Job
@@ -71,7 +71,7 @@ class Hosted:
         self._turn = threading.Lock()
         self._loaded: dict[str, Loaded] = {}
         self._active: Loaded | None = None
-        self._waiting: dict[str | None, list[Job]] = {}
+        self._parking = Parking(files.name, self._counters(""))
         self._failures: dict[str, _Failure] = {}
         self._opening = False
         self._closed = False
@@ -93,7 +93,7 @@ class Hosted:
                 job.inputs = loaded.binding.inputs(job.request.inputs)
                 job.outputs = loaded.binding.outputs(job.request.outputs)
             except EdgeFlowError as error:
-                self._counters(loaded.file.version).count_error()
+                self._counters(loaded.file.version).count_misfit()
                 job.tell(error)
                 return True
             if loaded.lane.submit(job):
@@ -102,30 +102,7 @@ class Hosted:
 
     def park(self, job: Job) -> bool:
         """Let a job wait until its version is loaded; True when somebody must load it now."""
-        with self._lock:
-            parked = sum(map(len, self._waiting.values()))
-            room = parked < self.files.settings.queue.capacity and not self._closed
-            first = room and job.request.version not in self._waiting
-            if room:
-                job.holder = self
-                self._waiting.setdefault(job.request.version, []).append(job)
-        if not room:
-            self._counters("").count_rejected()
-            waiting = f"model {self.name!r}: {parked} requests wait for it to load"
-            gone = CancelledError(f"model {self.name!r} is no longer served")
-            job.tell(gone if self._closed else OverloadedError(waiting))
-        return first
-
-    def withdraw(self, job: Job) -> bool:
-        """Take out a job that waits for its version; False when it waits no more."""
-        with self._lock:
-            waiting = self._waiting.get(job.request.version, [])
-            found = job in waiting
-            if found:
-                waiting.remove(job)
-        if found:
-            self._counters("").count_cancelled()
-        return found
+        return self._parking.add(job, self.files.settings.queue.capacity)
 
     def load_for_waiting(self, version: str | None) -> None:
         """Load a version and hand it the jobs that wait for it, or tell them why not."""
@@ -134,11 +111,8 @@ class Hosted:
             self.load(version)
         except EdgeFlowError as error:
             failure = error
-        with self._lock:
-            jobs = self._waiting.pop(version, [])
         known = version if version and self.files.find(version) else ""
-        for job in jobs:
-            job.holder = None
+        for job in self._parking.take(version):
             if failure is not None:
                 self._counters(known).count_error()
                 job.tell(failure)
@@ -146,7 +120,10 @@ class Hosted:
                 job.tell(CancelledError(f"model {self.name!r} was unloaded"))
 
     def load(self, version: str | None = None, *, again: bool = False) -> Loaded:
-        """Load a version and wait for it; without a name the newest one that can be loaded.
+        """Load a version and wait for it; without a name the one that should answer.
+
+        That is the chosen one; if none is chosen, or it is not there (which is told), the one
+        that answers now, else the newest one that can be loaded.
 
         Args:
             version: which one.
@@ -168,6 +145,8 @@ class Hosted:
                         failure = failure or error
                         continue
                 self._install(loaded, active=version is None or file == self.files.find())
+                if version is None and (absent := self._absent()) is not None:
+                    tell_substitute(self.name, absent, file.version)
                 return loaded
         if failure is None:
             raise self._no_version(version)
@@ -212,9 +191,9 @@ class Hosted:
         """The model is gone: answer what is under way, tell whoever waits for it to load."""
         with self._lock:
             self._closed = True
-            waiting, self._waiting = self._waiting, {}
+        waiting = self._parking.close()
         self.unload()
-        for job in [job for jobs in waiting.values() for job in jobs]:
+        for job in waiting:
             self._counters("").count_error()
             job.tell(UnknownModelError(f"model {self.name!r} was removed"))
 
@@ -223,11 +202,9 @@ class Hosted:
         with self._lock:
             self._closed = True
             loaded, self._loaded, self._active = list(self._loaded.values()), {}, None
-            jobs = [job for waiting in self._waiting.values() for job in waiting]
-            self._waiting = {}
         for each in loaded:
             each.lane.abort()
-        for job in jobs:
+        for job in self._parking.close():
             self._counters("").count_cancelled()
             job.tell(CancelledError(f"model {self.name!r}: the server ends"))
 
@@ -248,6 +225,7 @@ class Hosted:
         """Tell how it is now."""
         active, settings = self._active, self.files.settings
         chosen = self.files.find()
+        chosen = chosen or next(iter(self._candidates(None)), None)
         version = active.file.version if active else chosen.version if chosen else ""
         status = ModelStatus(
             name=self.name,
@@ -256,7 +234,7 @@ class Hosted:
             versions=[each.version for each in self.files.versions],
             pinned=settings.pinned,
             queue_capacity=settings.queue.capacity,
-            last_error=self.files.problem or self.last_error,
+            last_error=self.files.problem or self.last_error or self._substitution(version),
         )
         if active is not None:
             engine, lane = active.lane.engine, active.lane
@@ -267,21 +245,31 @@ class Hosted:
         add_totals(status, list(self.counters.values()))
         return status
 
+    def _substitution(self, version: str) -> str | None:
+        absent = self._absent()
+        return absent and f"version {absent} is to answer, but not there; {version} stands in"
+
     def _state(self) -> str:
         if self._active is not None:
             return "ready"
-        if self._opening or self._waiting:
+        if self._opening or self._parking:
             return "loading"
         return "failed" if self._failures else "unloaded"
 
     def _candidates(self, version: str | None) -> list[VersionFile]:
         """Return what to try, best first."""
-        file = self.files.find(version)
-        if file is None:
-            return []
-        if version is not None or self.files.settings.version is not None:
-            return [file]
+        chosen, fixed = self.files.find(version), version or self.files.settings.version
+        if version is not None or (chosen is not None and fixed is not None):
+            return [] if chosen is None else [chosen]
+        active = self._active
+        if fixed is not None and active is not None and active.file in self.files.versions:
+            return [active.file]
         return list(reversed(self.files.versions))[:TRIED]
+
+    def _absent(self) -> str | None:
+        """Return the version that is chosen to answer, if it is not there but others are."""
+        chosen = self.files.find() is not None or not self.files.versions
+        return None if chosen else self.files.settings.version
 
     def _try_load(self) -> None:
         try:
@@ -298,7 +286,7 @@ class Hosted:
 
     def _forget_counters(self) -> None:
         """Keep the totals of a bounded number of versions, the latest."""
-        for version in list(self.counters)[:-KEPT_COUNTERS]:
+        for version in [each for each in self.counters if each][:-KEPT_COUNTERS]:
             if version not in self._loaded:
                 gone = self.counters.pop(version)
                 self._counters("").add(gone)

@@ -6,7 +6,7 @@ from edgeflow.core.status import Activity
 from edgeflow.errors import EdgeFlowError
 from edgeflow.observe.activity import activities
 
-__all__ = ["tell_failed", "tell_ready", "tell_unreadable"]
+__all__ = ["tell_failed", "tell_ready", "tell_substitute", "tell_unreadable"]
 
 log = structlog.get_logger("edgeflow.inference")
 
@@ -33,6 +33,26 @@ def tell_failed(model: str, version: str, error: EdgeFlowError) -> None:
             ok=False,
             text=f"model {model}: version {version} cannot be loaded",
             detail={"model": model, "version": version, "error": str(error)},
+        )
+    )
+
+
+def tell_substitute(model: str, absent: str, version: str) -> None:
+    """The version that is chosen to answer is not there; another one answers."""
+    log.warning(
+        "chosen_version_missing",
+        model=model,
+        chosen=absent,
+        version=version,
+        hint="choose another one: edgeflow models rollback, with --newest for the newest",
+    )
+    activities.add(
+        Activity(
+            kind="model",
+            level="warning",
+            ok=False,
+            text=f"model {model}: version {absent} is not there, {version} stands in for it",
+            detail={"model": model, "chosen": absent, "version": version},
         )
     )
 

@@ -10,7 +10,7 @@ from edgeflow.core.status import ModelStatus
 __all__ = ["Counters", "Rate", "add_totals"]
 
 _SECONDS = 5
-TOTALS = ("requests", "errors", "rejected", "late", "cancelled")
+TOTALS = ("requests", "errors", "misfits", "rejected", "late", "cancelled")
 
 
 class Rate:
@@ -45,7 +45,7 @@ class Counters:
 
     Attributes:
         requests: those that have their outcome, whichever it was.
-        errors, rejected, late, cancelled: outcomes other than an answer.
+        errors, misfits, rejected, late, cancelled: outcomes other than an answer.
         batches: calls of the engine.
         total: from request to answer; ``compute``: inside the engine, per call.
     """
@@ -53,6 +53,7 @@ class Counters:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.requests = 0
         self.errors = 0
+        self.misfits = 0
         self.rejected = 0
         self.late = 0
         self.cancelled = 0
@@ -82,10 +83,16 @@ class Counters:
             self._rate.add(int(at), len(totals_s))
 
     def count_error(self) -> None:
-        """Count a request that failed, or did not fit the model."""
+        """Count a request that the model failed on, or that it could not be loaded for."""
         with self._lock:
             self.requests += 1
             self.errors += 1
+
+    def count_misfit(self) -> None:
+        """Count a request whose tensors do not fit the model."""
+        with self._lock:
+            self.requests += 1
+            self.misfits += 1
 
     def count_rejected(self) -> None:
         """Count a request that found no room, or lost it."""

@@ -32,6 +32,7 @@ _GAUGES = {
 _COUNTERS = {
     "requests": "Requests that have their outcome, over all protocols and pipelines.",
     "errors": "Requests that the model failed on.",
+    "misfits": "Requests whose tensors did not fit the model.",
     "rejected": "Requests refused because the queue was full.",
     "late": "Requests whose deadline had passed.",
     "cancelled": "Requests whose client had left.",
