@@ -1,150 +1,20 @@
 """The tutorial and the how-to pages, done as a reader does them: every file, every command."""
 
-import asyncio
 import json
 import os
 import re
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import av
-import pytest
+from readers import BLOCK, DOCS, Reader, assert_printed, flows_well, on
 
-from edgeflow.comms.mqtt import MqttClient, MqttOptions
-from edgeflow.errors import UnreachableError
 from edgeflow.runtime.attach import attach
 from flows import wait_until
-from mqtt_brokers import Broker, make
 from servers import free_port, valkey
-from small_models import save_scale
 
-DOCS = Path(__file__).parents[2] / "docs"
-BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 ABOVE = 'if __name__ == "__main__":'
-
-
-class Block(NamedTuple):
-    language: str
-    text: str
-
-    @property
-    def file(self) -> str:
-        """Name of the file that the block is, or an empty text."""
-        named = re.match(r"# (\w+\.py)\n", self.text)
-        return named[1] if named else ""
-
-    @property
-    def lines(self) -> list[str]:
-        return self.text.splitlines()
-
-
-class Reader:
-    """Somebody who has a page open and works in a folder of their own."""
-
-    def __init__(self, page: str, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        text = (DOCS / page).read_text().replace("port=8000", f"port={self.port}")
-        self.blocks = [Block(match[2], match[3]) for match in BLOCK.finditer(text)]
-        self.environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "GATEWAY_HTTP_PORT": str(self.port),
-            "NO_COLOR": "1",
-        }
-
-    def save(self) -> None:
-        """Save every block that names its file."""
-        for block in self.blocks:
-            if block.file:
-                (self.folder / block.file).write_text(block.text)
-
-    def commands(self, *starts: str) -> list[str]:
-        """Return the command lines of the page that begin with one of ``starts``."""
-        lines = [
-            line.strip()
-            for block in self.blocks
-            if block.language == "bash"
-            for line in block.lines
-        ]
-        return [line for line in lines if line.startswith(starts or ("",))]
-
-    def printed(self, word: str) -> list[str]:
-        """Return the lines of the output on the page that contains ``word``."""
-        (found,) = [b for b in self.blocks if b.language == "text" and word in b.text]
-        return [line for line in found.lines if line]
-
-    def run(self, command: str, expected: int = 0) -> str:
-        """Run a command to its end and return what it printed."""
-        done = subprocess.run(
-            command.split(), cwd=self.folder, env=self.environment, timeout=60, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
-        assert done.returncode == expected, f"{command}\n{done.stdout}"
-        return done.stdout
-
-    @contextmanager
-    def running(self, command: str, app: str, *, wait: bool = True) -> Iterator[list[str]]:
-        """Run a command for a while; the list holds what it has printed after Ctrl+C."""
-        said: list[str] = []
-        log = self.folder / f"log-{free_port()}"
-        with log.open("w") as out, subprocess.Popen(
-            command.split(), cwd=self.folder, env=self.environment, stdout=out, stderr=out
-        ) as process:  # fmt: skip
-            try:
-                if wait:
-                    wait_until(lambda: flows_well(app) or process.poll() is not None, 30)
-                yield said
-                process.send_signal(signal.SIGINT)
-                assert process.wait(20) == 130, log.read_text()
-            finally:
-                process.kill()
-        said += log.read_text().splitlines()
-
-
-def flows_well(app: str) -> bool:
-    """Tell whether frames have reached every node that takes some."""
-    try:
-        with attach(app) as flow:
-            nodes = flow.status().nodes
-    except UnreachableError:
-        return False
-    return all(node.frames_in >= 15 for node in nodes if node.role != "producer")
-
-
-def assert_printed(page: list[str], output: str | list[str]) -> None:
-    """Check that the lines of the page are printed, in this order, with other figures perhaps."""
-    lines = output.splitlines() if isinstance(output, str) else output
-    left = iter([words(line) for line in lines])
-    for line in page:
-        wanted = words(line)
-        assert any(said[-len(wanted) :] == wanted for said in left), f"{line}\n" + "\n".join(lines)
-
-
-def words(line: str) -> list[str]:
-    """Return a line without what differs from run to run: figures, units of size, bars."""
-    parts = [part for part in line.split() if set(part) - set("█─")]
-    return [part if "main.py:" in part else without_figures(part) for part in parts]
-
-
-def without_figures(word: str) -> str:
-    word = re.sub(r"^-$|\d[\d.,]*(e-\d+)?", "#", word)
-    return re.sub(r"^([KMG]i)?B$", "MiB", word)
-
-
-@pytest.fixture
-def reader(request, tmp_path):
-    page = Reader(request.param, tmp_path)
-    page.save()
-    return page
-
-
-def on(page):
-    return pytest.mark.parametrize("reader", [page], indirect=True, ids=[page])
 
 
 @on("tutorials/first-flow.md")
@@ -269,51 +139,8 @@ def test_name_topics_in_a_node(reader):
     assert line in said
 
 
-@on("how-to/pipelines.md")
-def test_pipelines(reader, tmp_path):
-    first, extra, *_ = (block.text for block in reader.blocks if block.language == "yaml")
-    [plugin] = (block.text for block in reader.blocks if block.language == "python")
-    save_scale(tmp_path / "models" / "air_quality.onnx", shape=("n", 3))
-    file = tmp_path / "pipelines.yaml"
-    reader.environment["MQTT_PASSWORD"] = "edge-secret"
-    with make("nats", tmp_path / "broker", password="edge-secret") as broker:
-        place = f"host: {broker.host}\n    port: {broker.port}"
-        file.write_text(first.replace("host: 192.168.10.40", place) + "metrics_port: 0\n")
-        check, draw, up, schema = (c.partition("#")[0].strip() for c in reader.commands())
-        assert "floor1" in reader.run(check) and "buzzer" in reader.run(draw)
-        assert '"threshold"' in reader.run(schema.partition(">")[0])
-        with reader.running(up, "pipelines", wait=False) as said:
-            assert asyncio.run(buzzed(broker))["value"] == 950
-        assert any("air_quality" in line for line in said)
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / "mine.py").write_text(plugin)
-    stage, agent = extra.split("agents:\n")
-    text = file.read_text().replace("    preprocess: env.vector_to_tensor\n", stage)
-    text = text.replace("[alert]", "[alert, hot]").replace(
-        "agents:\n  alert", f"agents:\n{agent}  alert"
-    )
-    file.write_text(text)
-    assert "hot" in reader.run(check)
-
-
-async def buzzed(broker: Broker) -> dict[str, Any]:
-    """Send bad air until the buzzer is told about it; return what it is told."""
-    options = MqttOptions(
-        host=broker.host, port=broker.port, username="edge", password=broker.password
-    )
-    body = json.dumps({"co2_ppm": 950, "humidity_pct": 45.0, "temperature_c": 22.0}).encode()
-    async with asyncio.timeout(40), MqttClient(options) as client:
-        await client.subscribe("actuators/buzzer")
-        heard = asyncio.ensure_future(anext(client.messages()))
-        while not heard.done():
-            await client.publish("sensors/hall/env", body, qos=1)
-            await asyncio.wait([heard], timeout=0.2)
-        told: dict[str, Any] = json.loads(heard.result().payload)
-        return told
-
-
 def test_every_page_is_followed():
-    here = Path(__file__).read_text()
+    here = "".join(each.read_text() for each in Path(__file__).parent.glob("test_*.py"))
     pages = [path.relative_to(DOCS) for name in ("tutorials", "how-to")
              for path in (DOCS / name).glob("*.md")]  # fmt: skip
     assert [str(page) for page in pages if f'@on("{page}")' not in here] == []

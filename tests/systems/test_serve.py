@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import re
 import signal
 import socket
 import ssl
@@ -21,7 +20,6 @@ import tritonclient.http as triton_http
 from small_models import save_scale
 from tensor_peers import PublicClient
 
-PAGE = Path(__file__).parents[2] / "docs/how-to/serve-models.md"
 RUN = "import sys; from edgeflow.cli import main; sys.exit(main())"
 ANY = ("--tcp-port", "0", "--http-port", "0", "--grpc-port", "0")
 X = np.array([[1, 2, 3, 4]], np.float32)
@@ -207,33 +205,6 @@ def test_bound_wider_the_token_opens_it(tmp_path):
         assert get(addresses, "/metrics")[0] == 401
         right = get(addresses, "/v2/models/double", Authorization="Bearer open sesame")
         assert right[0] == 200
-
-
-def test_the_page_says_what_happens(tmp_path, capsys):
-    page = PAGE.read_text("utf-8")
-    blocks = re.findall(r"```(\w*)\n(.*?)```", page, re.DOTALL)
-    (tmp_path / "models").mkdir()
-    save_scale(tmp_path / "models" / "double.onnx")
-    listed = tmp_path / "models.yaml"
-    yaml = next(text for kind, text in blocks if kind == "yaml")
-    listed.write_text(re.sub(r"port: \d+", "port: 0", yaml))
-    asked, answered = next(
-        (asked, blocks[number + 1][1])
-        for number, (_, asked) in enumerate(blocks)
-        if "/infer" in asked and "curl" in asked
-    )
-    with serving(listed) as (_, addresses):
-        place = addresses["http"].partition("//")[2]
-        connection = http.client.HTTPConnection(place, timeout=20)
-        with closing(connection):
-            body = re.search("-d '(.*)'", asked, re.DOTALL)[1]
-            connection.request("POST", "/v2/models/double/infer", body)
-            assert connection.getresponse().read().decode() == answered.strip()
-        python = next(text for kind, text in blocks if kind == "python")
-        names = {}
-        exec(python.replace("127.0.0.1:8009", place), names)
-        names["client"].close()
-    assert capsys.readouterr().out.strip() == "[[2. 4. 6. 8.]]"
 
 
 BARE = "import sys; sys.modules.update(grpc=None, httptools=None, uvloop=None); " + RUN
