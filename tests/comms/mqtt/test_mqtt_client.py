@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from edgeflow.comms.mqtt import Incoming, MqttClient, MqttOptions, Will
 from edgeflow.errors import CommsError, ConfigError, ProtocolError, UnreachableError
@@ -288,8 +289,14 @@ def test_one_bad_message_among_many_is_found(tmp_path: Path) -> None:
             await reader.wait_connected()
             await sender.wait_connected()
             await reader.subscribe("#", 1)
-            for number in range(50):
-                sender.post("bad topic" if number == 30 else "good", str(number))
+            with capture_logs() as lines:
+                for number in range(50):
+                    sender.post("bad topic" if number == 30 else "good", str(number))
+                async with asyncio.timeout(30):
+                    while not sender.counters.refused:
+                        await asyncio.sleep(0.01)
+            given_up = [line for line in lines if line["event"] == "mqtt_message_given_up"]
+            assert [line["topic"] for line in given_up] == ["bad topic"]
             seen = {int(message.payload) for message in await take(reader, 49)}
             while len(seen) < 49:
                 seen |= {int(message.payload) for message in await take(reader)}

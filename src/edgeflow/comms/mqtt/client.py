@@ -58,7 +58,7 @@ class MqttClient:
         self.counters = MqttCounters()
         self._log: Any = structlog.get_logger("edgeflow.mqtt").bind(client=name or self.client_id)
         self._inbox = Inbox(options.inbox, options.inbox_bytes, self._read_on)
-        self._sender = Sender(options, self.counters, lambda: self.is_connected)
+        self._sender = Sender(options, self.counters, lambda: self.is_connected, self._log)
         self._subscriptions = Subscriptions(self._log)
         self._connection = 0
         self._since = 0.0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from edgeflow.comms.mqtt.messages import Entry, MqttCounters, Outbox
 from edgeflow.comms.mqtt.options import MqttOptions
@@ -22,15 +23,21 @@ class Sender:
         options: bounds, and the address for messages of errors.
         counters: of the client.
         is_connected: tells whether messages can leave now.
+        log: told of messages that are given up; often nobody waits for them any more.
     """
 
     def __init__(
-        self, options: MqttOptions, counters: MqttCounters, is_connected: Callable[[], bool]
+        self,
+        options: MqttOptions,
+        counters: MqttCounters,
+        is_connected: Callable[[], bool],
+        log: Any,
     ) -> None:
         self.outbox = Outbox(options.outbox, options.outbox_bytes)
         self._options = options
         self._counters = counters
         self._is_connected = is_connected
+        self._log = log
         self._progress = 0
         self._fruitless = 0
 
@@ -77,8 +84,7 @@ class Sender:
             self._fruitless = 0
             self.outbox.settle(entry)
         else:
-            self._counters.refused += 1
-            self.outbox.settle(
+            self._give_up(
                 entry,
                 ProtocolError(f"the MQTT broker refused a message to {entry.topic!r}: {problem}"),
             )
@@ -104,8 +110,7 @@ class Sender:
             self._fruitless = _ALONE_AFTER
             session.forget()
             _, entry = sent.popitem()
-            self._counters.refused += 1
-            self.outbox.settle(
+            self._give_up(
                 entry,
                 ProtocolError(
                     f"the MQTT broker closed {_GIVE_UP_AFTER} connections over a message of "
@@ -113,3 +118,13 @@ class Sender:
                     hint="compare the broker's limits for messages and topics, and its permissions",
                 ),
             )
+
+    def _give_up(self, entry: Entry, error: ProtocolError) -> None:
+        self._counters.refused += 1
+        self._log.error(
+            "mqtt_message_given_up",
+            topic=entry.topic[:200],
+            bytes=len(entry.payload),
+            error=str(error),
+        )
+        self.outbox.settle(entry, error)
