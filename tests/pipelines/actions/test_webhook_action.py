@@ -4,6 +4,7 @@ import hmac
 import json
 import stat
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -142,6 +143,23 @@ def test_what_is_given_up_lies_in_a_file_and_can_be_sent_again(tmp_path: Path) -
                 assert await hook.replay() == (3, 0)
             assert [json.loads(body)["n"] for _, body in door.requests] == [0, 1, 2]
             assert await hook.replay() == (0, 0)
+
+    asyncio.run(run())
+
+
+def test_an_action_that_the_end_cuts_off_lies_in_the_file(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with (
+            endpoint() as (_, url),
+            acting(WebhookDispatcher, url=f"{url}/hang", dead_letters=tmp_path / "dead") as hook,
+        ):
+            sending = asyncio.create_task(dispatch(hook, action({"n": 7})))
+            await asyncio.sleep(0.05)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            (letter,) = hook.dead_letters()
+            assert json.loads(b64decode(letter.body))["n"] == 7
 
     asyncio.run(run())
 

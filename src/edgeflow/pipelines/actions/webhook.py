@@ -152,9 +152,14 @@ class WebhookDispatcher(Dispatcher):
             raise ActionError(problem)
         body = action_body(action, agent=agent, pipeline=pipeline)
         delivery = _Delivery(uuid.uuid4().hex, url, agent, pipeline, body.content_type, body.data)
-        result = await self._deliver(delivery)
+        try:
+            result = await self._deliver(delivery)
+        except asyncio.CancelledError:
+            ended = "the flow ended, or its patience, before it was taken"
+            self._bury(delivery, ActionResult(ok=False, detail=ended, target=_public(url)))
+            raise
         if not result.ok:
-            await self._bury(delivery, result)
+            await asyncio.to_thread(self._bury, delivery, result)
         return result
 
     async def replay(self) -> tuple[int, int]:
@@ -175,7 +180,7 @@ class WebhookDispatcher(Dispatcher):
                     delivered += 1
                 else:
                     failed += 1
-                    await self._bury(_delivery(old), result)
+                    await asyncio.to_thread(self._bury, _delivery(old), result)
                 left.popleft()
         finally:
             for old in left:
@@ -253,7 +258,7 @@ class WebhookDispatcher(Dispatcher):
                 del self._endpoints[idle]
         return endpoint
 
-    async def _bury(self, delivery: _Delivery, result: ActionResult) -> None:
+    def _bury(self, delivery: _Delivery, result: ActionResult) -> None:
         self.log.warning(
             "webhook_given_up", target=result.target, error=result.detail, attempts=result.attempts
         )
@@ -271,7 +276,7 @@ class WebhookDispatcher(Dispatcher):
             attempts=result.attempts,
         )
         try:
-            gone = await asyncio.to_thread(self._letters.add, dead)
+            gone = self._letters.add(dead)
         except OSError as error:
             self.log.error("dead_letter_lost", path=str(self._letters.path), error=str(error))
             return
