@@ -15,7 +15,8 @@ from edgeflow.errors import ConfigError
 from edgeflow.nodes import GatewayNode, ProducerNode
 from edgeflow.nodes.gateway.interfaces.web import WebInterface
 from edgeflow.pipelines.connectors.camera import CameraConnector
-from edgeflow.pipelines.connectors.pictures import Sampler, StreamClock, public
+from edgeflow.pipelines.connectors.pictures import Sampler, StreamClock
+from edgeflow.pipelines.connectors.public_url import public
 from rtsp_server import rtsp_server
 from servers import free_port
 

@@ -202,3 +202,22 @@ def test_a_node_that_demands_a_token_is_shown_it() -> None:
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):
         UpstreamConnector.Options(url=url)
+
+
+def test_credentials_in_the_url_stay_out_of_errors_and_messages() -> None:
+    async def run() -> None:
+        book = ActivityBook()
+        book.add(alert(1))
+        async with node(book) as url:
+            hidden = url.replace("http://", "http://user:hunter2@")
+            connector = made(UpstreamConnector, url=hidden, interval=0.05, replay=True)
+            async with listening(connector) as listener:
+                (message,) = await listener.take()
+        assert message.metadata["upstream"] == url
+        away = hidden.rpartition(":")[0] + f":{free_port()}"
+        connector = made(UpstreamConnector, url=away, interval=0.05)
+        async with listening(connector):
+            await until(lambda: connector.state == "waiting")
+        assert "hunter2" not in str(connector.last_error)
+
+    asyncio.run(run())

@@ -4,13 +4,13 @@ import re
 import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from edgeflow.errors import MissingExtraError, PipelineError, UnreachableError
 from edgeflow.nodes.sources.camera import CameraProducer
 from edgeflow.nodes.sources.video import VideoFileProducer
+from edgeflow.pipelines.connectors.public_url import public
 
 if TYPE_CHECKING:
     from edgeflow.pipelines.connectors.camera import CameraOptions
@@ -22,7 +22,6 @@ __all__ = [
     "StreamClock",
     "file_pictures",
     "local_pictures",
-    "public",
     "scaled",
     "stream_pictures",
 ]
@@ -246,9 +245,3 @@ def scaled(frame: Any, width: int | None) -> Any:
         return frame.to_ndarray(format="bgr24")
     height = max(1, round(frame.height * width / frame.width))
     return frame.to_ndarray(format="bgr24", width=width, height=height)
-
-
-def public(url: str) -> str:
-    """Return a URL without credentials and query."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))

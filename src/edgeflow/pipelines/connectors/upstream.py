@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from edgeflow.core.status import Activity
 from edgeflow.errors import MissingExtraError, PipelineError, UnreachableError
 from edgeflow.pipelines.connectors.base import ConnectorOptions, RouteOptions
+from edgeflow.pipelines.connectors.public_url import public
 from edgeflow.pipelines.connectors.session import SessionConnector
 from edgeflow.pipelines.message import EdgeMessage
 
@@ -76,6 +77,7 @@ class UpstreamConnector(SessionConnector):
 
     def __init__(self, name: str, options: Any, routes: tuple[RouteOptions, ...] = ()) -> None:
         super().__init__(name, options, routes)
+        self._place = public(options.url)
         self._after: int | None = None
         self._seen: dict[str, tuple[int, int, float]] = {}
         self._cut: set[str] = set()
@@ -110,7 +112,7 @@ class UpstreamConnector(SessionConnector):
                     await asyncio.sleep(max(0.0, left))
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
-            raise UnreachableError(f"{options.url}: {reason}") from None
+            raise UnreachableError(f"{self._place}: {reason}") from None
 
     async def _begin(self, client: Any) -> None:
         """Find where to begin; a node that was started anew counts from 1 again."""
@@ -153,26 +155,25 @@ class UpstreamConnector(SessionConnector):
         return self._result(topic, frame)
 
     async def _get(self, client: Any, path: str, quiet: tuple[int, ...] = ()) -> bytes | None:
-        url = self.options.url
-        async with client.stream("GET", url + path) as response:
+        async with client.stream("GET", self.options.url + path) as response:
             if response.status_code in quiet:
                 return None
             if response.status_code != 200:
-                raise UnreachableError(f"{url}{path.partition('?')[0]}: {response.status_code}")
+                raise UnreachableError(
+                    f"{self._place}{path.partition('?')[0]}: {response.status_code}"
+                )
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
-                    raise PipelineError(f"{url} answers more than {MAX_ANSWER_BYTES} bytes")
+                    raise PipelineError(f"{self._place} answers more than {MAX_ANSWER_BYTES} bytes")
         return bytes(body)
 
     def _decoded(self, body: bytes | None, shape: Any) -> Any:
         try:
             return msgspec.json.decode(body or b"", type=shape)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise PipelineError(
-                f"{self.options.url} gives no answer of EdgeFlow: {error}"
-            ) from None
+            raise PipelineError(f"{self._place} gives no answer of EdgeFlow: {error}") from None
 
     def _happened(self, entry: Activity) -> EdgeMessage:
         fields = {**entry.detail, **msgspec.to_builtins(entry)}
@@ -182,7 +183,7 @@ class UpstreamConnector(SessionConnector):
             sensor_id=self.options.sensor_id or f"{self.name}/{who}",
             payload=fields,
             timestamp=entry.time,
-            metadata={"upstream": self.options.url, "number": entry.number},
+            metadata={"upstream": self._place, "number": entry.number},
         )
 
     def _result(self, topic: str, frame: _Frame) -> EdgeMessage:
@@ -197,7 +198,7 @@ class UpstreamConnector(SessionConnector):
             sensor_id=chosen or self.options.sensor_id or f"{self.name}/{topic}",
             payload=frame.preview,
             timestamp=frame.timestamp or time.time(),
-            metadata={**frame.meta, "upstream": self.options.url, "topic": topic},
+            metadata={**frame.meta, "upstream": self._place, "topic": topic},
             pipeline_override=tuple(dict.fromkeys(names)),
         )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 from edgeflow.errors import MissingExtraError, UnreachableError
-from edgeflow.pipelines.connectors.pictures import Picture, Sampler, StreamClock, public, scaled
+from edgeflow.pipelines.connectors.pictures import Picture, Sampler, StreamClock, scaled
+from edgeflow.pipelines.connectors.public_url import public
 
 if TYPE_CHECKING:
     from edgeflow.pipelines.connectors.camera import CameraOptions
