@@ -1,6 +1,7 @@
 """For tests of the tensor protocol: a real small service, and a client written from its page."""
 
 import contextlib
+import os
 import signal
 import socket
 import struct
@@ -291,6 +292,7 @@ class ServerProcess:
     def pause(self) -> None:
         """Make it hang."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """Let it go on."""

@@ -16,11 +16,20 @@ from edgeflow.errors import DeadlineError, EdgeFlowError
 from edgeflow.inference.engines.base import EngineSpec
 from edgeflow.inference.requests import InferRequest, InferResponse
 
-__all__ = ["Done", "InferenceService", "ModelInfo", "Ticket"]
+__all__ = ["Check", "Done", "InferenceService", "ModelInfo", "Ticket", "no_check", "wait_for"]
+
+CHECK_SECONDS = 0.2
 
 Done: TypeAlias = Callable[[InferResponse | EdgeFlowError], None]
 """Told the outcome exactly once, from any thread (perhaps from inside ``submit``); must be quick
 and must not raise."""
+
+Check: TypeAlias = Callable[[], None]
+"""Called now and then by who waits; what it raises ends the wait."""
+
+
+def no_check() -> None:
+    """Let the wait go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +112,10 @@ class InferenceService(ABC):
     def close(self) -> None:
         """Answer what is queued with ``CancelledError`` and let go of everything. Idempotent."""
 
-    def infer(self, request: InferRequest, timeout: float = 30.0) -> InferResponse:
-        """Run one request and wait for it, ``timeout`` seconds at most.
+    def infer(
+        self, request: InferRequest, timeout: float = 30.0, check: Check = no_check
+    ) -> InferResponse:
+        """Run one request and wait for it, ``timeout`` seconds at most and while ``check`` returns.
 
         Raises:
             UnknownModelError: no such model or version, or it cannot be loaded.
@@ -113,20 +124,40 @@ class InferenceService(ABC):
             DeadlineError: too late.
             EngineError: the model failed.
         """
-        outcome: list[InferResponse | EdgeFlowError] = []
-        over = threading.Event()
+        return wait_for(lambda done: self.submit(request, done), request, timeout, check)
 
-        def done(result: InferResponse | EdgeFlowError) -> None:
-            outcome.append(result)
-            over.set()
 
-        ticket = self.submit(request, done)
-        limit = timeout
-        if request.deadline is not None:
-            limit = min(limit, max(0.0, request.deadline - time.monotonic()) + 1.0)
-        if not over.wait(limit):
-            ticket.cancel()
-            raise DeadlineError(f"model {request.model!r} gave no answer within {limit:g} s")
-        if isinstance(outcome[0], EdgeFlowError):
-            raise outcome[0]
-        return outcome[0]
+def wait_for(
+    submit: Callable[[Done], Ticket], request: InferRequest, timeout: float, check: Check
+) -> InferResponse:
+    """Submit a request and wait for it; see ``InferenceService.infer``."""
+    outcome: list[InferResponse | EdgeFlowError] = []
+    over = threading.Lock()  # held until it is over: cheaper than an event
+    over.acquire()
+
+    def done(result: InferResponse | EdgeFlowError) -> None:
+        outcome.append(result)
+        over.release()
+
+    ticket = submit(done)
+    limit = timeout
+    if request.deadline is not None:
+        limit = min(limit, max(0.0, request.deadline - time.monotonic()) + 1.0)
+    try:
+        _await(over, limit, check, request.model)
+    except BaseException:
+        ticket.cancel()
+        raise
+    if isinstance(outcome[0], EdgeFlowError):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _await(over: threading.Lock, seconds: float, check: Check, model: str) -> None:
+    due = time.monotonic() + seconds
+    left = seconds
+    while not over.acquire(timeout=min(CHECK_SECONDS, max(0.0, left))):
+        check()
+        left = due - time.monotonic()
+        if left <= 0:
+            raise DeadlineError(f"model {model!r} gave no answer within {seconds:g} s")

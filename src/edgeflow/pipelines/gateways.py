@@ -5,8 +5,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from edgeflow.core.status import ModelStatus
-from edgeflow.inference.requests import InferRequest
-from edgeflow.inference.service import Done, InferenceService, ModelInfo, Ticket
+from edgeflow.inference.requests import InferRequest, InferResponse
+from edgeflow.inference.service import (
+    Check,
+    Done,
+    InferenceService,
+    ModelInfo,
+    Ticket,
+    no_check,
+)
 from edgeflow.pipelines.schema.document import Document
 from edgeflow.pipelines.schema.gateway import GatewayOptions
 
@@ -103,6 +110,12 @@ class SplitService(InferenceService):
     def submit(self, request: InferRequest, done: Done) -> Ticket:
         """Queue a request where its model is."""
         return self._of(request.model).submit(request, done)
+
+    def infer(
+        self, request: InferRequest, timeout: float = 30.0, check: Check = no_check
+    ) -> InferResponse:
+        """Run a request where its model is, and wait for it."""
+        return self._of(request.model).infer(request, timeout, check)
 
     def info(self, model: str, version: str | None = None) -> ModelInfo:
         """Describe a model."""

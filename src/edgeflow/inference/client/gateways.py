@@ -71,6 +71,8 @@ class Affinity:
 
     def order(self, model: str) -> list[str]:
         """Return the names of the gateways for a model, the one to ask first at the front."""
+        if len(self.gateways) == 1:
+            return list(self.gateways)
         for pattern, names in self._rules.items():
             if fnmatchcase(model, pattern):
                 return names

@@ -12,6 +12,7 @@ from prometheus_client.core import (
 
 from edgeflow.core.histogram import BOUNDS_MS
 from edgeflow.inference.client.breaker import BreakerState
+from edgeflow.inference.client.direct import DirectPath
 from edgeflow.inference.client.routing import AsyncTensorClient
 
 __all__ = ["collect"]
@@ -27,7 +28,7 @@ _COUNTERS = {
 _STATES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
-def collect(client: AsyncTensorClient) -> Iterator[Metric]:
+def collect(client: AsyncTensorClient, direct: DirectPath) -> Iterator[Metric]:
     """Yield the metrics of a client, by gateway and model."""
     standings = list(client.standings)
     for name, text in _COUNTERS.items():
@@ -61,5 +62,5 @@ def collect(client: AsyncTensorClient) -> Iterator[Metric]:
         "edgeflow_gateway_connections", "Open connections.", labels=["gateway"]
     )
     for name, pool in list(client.pools.items()):
-        connections.add_metric([name], pool.connections)
+        connections.add_metric([name], pool.connections + direct.connections(name))
     yield connections

@@ -44,6 +44,11 @@ class TensorPool:
         """How many are open."""
         return sum(connection.is_open for connection in self._connections)
 
+    @property
+    def is_open(self) -> bool:
+        """True while the gateway holds a connection. Any thread may ask."""
+        return any(connection.is_open for connection in self._connections)
+
     async def infer(
         self, request: InferRequest, timeout: float, declared: EngineSpec | None = None
     ) -> InferResponse:

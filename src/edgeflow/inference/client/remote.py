@@ -5,6 +5,7 @@ import concurrent.futures
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +14,7 @@ import structlog
 from edgeflow.core.status import ModelStatus
 from edgeflow.errors import CancelledError, DeadlineError, EdgeFlowError, EngineError
 from edgeflow.inference.client.backoff import Retry
+from edgeflow.inference.client.direct import DirectPath
 from edgeflow.inference.client.fallbacks import as_fallback
 from edgeflow.inference.client.gateways import Gateway
 from edgeflow.inference.client.inquiries import Inquiries
@@ -20,7 +22,15 @@ from edgeflow.inference.client.routing import AsyncTensorClient
 from edgeflow.inference.client.standing import Standings
 from edgeflow.inference.engines.base import Engine, EngineSpec
 from edgeflow.inference.requests import InferRequest, InferResponse
-from edgeflow.inference.service import Done, InferenceService, ModelInfo, Ticket
+from edgeflow.inference.service import (
+    Check,
+    Done,
+    InferenceService,
+    ModelInfo,
+    Ticket,
+    no_check,
+    wait_for,
+)
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -38,7 +48,8 @@ _T = TypeVar("_T")
 class RemoteService(InferenceService):
     """Runs models on gateways, from a loop in a thread of its own that starts at the first call.
 
-    ``done`` is told from that thread; asking ``info`` and the like from inside it is an error.
+    ``infer`` goes a shorter way if it can: half the connections to a gateway are its own. ``done``
+    is told from the thread of the loop; asking ``info`` and the like from inside it is an error.
 
     Args:
         gateways: whom to ask; one with its defaults if none is given.
@@ -66,8 +77,10 @@ class RemoteService(InferenceService):
         self._executor = concurrent.futures.ThreadPoolExecutor(
             1, thread_name_prefix="edgeflow-fallback"
         )
+        gateways = gateways or (Gateway(),)
+        own = {each.label: each.pool_size // 2 for each in gateways}
         self._client = AsyncTensorClient(
-            gateways or (Gateway(),),
+            [replace(each, pool_size=each.pool_size - own[each.label]) for each in gateways],
             affinity=affinity,
             fallbacks={
                 model: instead
@@ -79,6 +92,7 @@ class RemoteService(InferenceService):
             retry=retry,
             standings=standings,
         )
+        self._direct = DirectPath(self._client, own)
         self._inquiries = Inquiries(self._client, dict(declared or {}))
         self._lock = threading.Lock()
         self._closed = False
@@ -90,7 +104,21 @@ class RemoteService(InferenceService):
 
     def submit(self, request: InferRequest, done: Done) -> Ticket:
         """Send a request; see the base class. ``UnreachableError`` is one of its errors too."""
-        job = _Job(request, done)
+        return self._enqueue(_Job(request, done))
+
+    def infer(
+        self, request: InferRequest, timeout: float = 30.0, check: Check = no_check
+    ) -> InferResponse:
+        """Run one request and wait; see the base class. ``UnreachableError`` is an error too."""
+        request = self._client.within_limit(request)
+        outcome = self._direct.attempt(request, timeout, check)
+        if isinstance(outcome, InferResponse):
+            return outcome
+        return wait_for(
+            lambda done: self._enqueue(_Job(request, done, outcome)), request, timeout, check
+        )
+
+    def _enqueue(self, job: "_Job") -> "_Job":
         self._waiting.append(job)
         if not self._woken:
             self._woken = True
@@ -143,13 +171,14 @@ class RemoteService(InferenceService):
         """Yield the metrics, for a Prometheus collector."""
         from edgeflow.inference.client.metrics import collect
 
-        yield from collect(self._client)
+        yield from collect(self._client, self._direct)
 
     def close(self) -> None:
         """Answer what is under way with ``CancelledError``, hang up, join the thread."""
         with self._lock:
             self._closed = True
             loop, thread = self._loop, self._thread
+        self._direct.close()
         if loop is not None and thread is not None and thread.is_alive():
             loop.call_soon_threadsafe(loop.stop)
             thread.join(_STOP_SECONDS)
@@ -233,7 +262,7 @@ class RemoteService(InferenceService):
 
     async def _work(self, job: "_Job") -> None:
         try:
-            job.finish(await self._client.infer(job.request))
+            job.finish(await self._client.infer(job.request, job.failed))
         except EdgeFlowError as error:
             job.finish(error)
         except Exception as error:
@@ -248,10 +277,13 @@ class RemoteService(InferenceService):
 class _Job:
     """A request under way: a ``Ticket``."""
 
-    __slots__ = ("_done", "cancelled", "loop", "request", "task")
+    __slots__ = ("_done", "cancelled", "failed", "loop", "request", "task")
 
-    def __init__(self, request: InferRequest, done: Done) -> None:
+    def __init__(
+        self, request: InferRequest, done: Done, failed: EdgeFlowError | None = None
+    ) -> None:
         self.request = request
+        self.failed = failed
         self.task: asyncio.Task[None] | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.cancelled = False

@@ -18,7 +18,6 @@ from edgeflow.errors import (
     UnreachableError,
 )
 from edgeflow.inference.client.backoff import Retry
-from edgeflow.inference.client.connection import NoAnswerError
 from edgeflow.inference.client.gateways import Affinity, Gateway
 from edgeflow.inference.client.pool import TensorPool
 from edgeflow.inference.client.standing import Standing, Standings
@@ -79,8 +78,21 @@ class AsyncTensorClient:
         self._declared = dict(declared or {})
         self._retry = retry or Retry()
 
-    async def infer(self, request: InferRequest) -> InferResponse:
+    def within_limit(self, request: InferRequest) -> InferRequest:
+        """Return the request with a deadline: its own, else the limit of its first gateway."""
+        if request.deadline is not None:
+            return request
+        first = self.affinity.gateways[self.affinity.order(request.model)[0]]
+        return replace(request, deadline=time.monotonic() + first.timeout_s)
+
+    async def infer(
+        self, request: InferRequest, failed: EdgeFlowError | None = None
+    ) -> InferResponse:
         """Run one request within its deadline; the fallback has what is left of it.
+
+        Args:
+            request: what to run.
+            failed: what the model's first gateway has said to it already, and was accounted for.
 
         Raises:
             UnknownModelError, TensorError, EngineError: what the gateway says went wrong.
@@ -89,7 +101,7 @@ class AsyncTensorClient:
             UnreachableError: no gateway can be reached.
         """
         try:
-            return await self._infer(request)
+            return await self._infer(request, failed)
         except (UnknownModelError, TensorError):
             raise
         except (EngineError, UnreachableError, ProtocolError) as error:
@@ -130,27 +142,32 @@ class AsyncTensorClient:
     def _first_standing(self, model: str) -> Standing:
         return self.standings.of(self.affinity.order(model)[0], model)
 
-    async def _infer(self, request: InferRequest) -> InferResponse:
+    async def _infer(
+        self, request: InferRequest, failed: EdgeFlowError | None = None
+    ) -> InferResponse:
         waits = self._retry.waits()
-        if request.deadline is None:
-            first = self.affinity.gateways[self.affinity.order(request.model)[0]]
-            request = replace(request, deadline=time.monotonic() + first.timeout_s)
+        request = self.within_limit(request)
         while True:
             try:
-                return await self._round(request)
+                return await self._round(request, failed)
             except (UnreachableError, BreakerOpenError) as error:
                 wait = next(waits, None)
                 if isinstance(error, BreakerOpenError) and request.model in self._fallbacks:
                     raise
                 if wait is None or wait >= _left(request):
                     raise error
+            failed = None
             self._first_standing(request.model).retries += 1
             await asyncio.sleep(wait)
 
-    async def _round(self, request: InferRequest) -> InferResponse:
-        """Ask the gateways of the model in turn, until one answers."""
-        problem: EdgeFlowError | None = None
-        for name in self.affinity.order(request.model):
+    async def _round(
+        self, request: InferRequest, failed: EdgeFlowError | None = None
+    ) -> InferResponse:
+        """Ask the gateways of the model in turn, until one answers; not one that has ``failed``."""
+        if failed is not None and not isinstance(failed, (UnreachableError, OverloadedError)):
+            raise failed
+        problem = failed
+        for name in self.affinity.order(request.model)[0 if failed is None else 1 :]:
             standing = self.standings.of(name, request.model)
             if not standing.breaker.allow():
                 problem = problem or BreakerOpenError(
@@ -169,11 +186,9 @@ class AsyncTensorClient:
         try:
             response = await self._ask(request, standing.gateway)
         except BaseException as error:
-            _account(standing, error)
+            standing.failed(error)
             raise
-        standing.breaker.succeed()
-        standing.requests += 1
-        standing.times.add(time.perf_counter_ns() - started)
+        standing.answered(time.perf_counter_ns() - started)
         return response
 
     async def _ask(self, request: InferRequest, gateway: str) -> InferResponse:
@@ -191,21 +206,3 @@ class AsyncTensorClient:
 
 def _left(request: InferRequest) -> float:
     return (request.deadline or 0.0) - time.monotonic()
-
-
-def _account(standing: Standing, error: BaseException) -> None:
-    """Tell the breaker what an error means: only silence and failures count against a gateway."""
-    if not isinstance(error, EdgeFlowError):
-        standing.breaker.forget()
-        return
-    silent = isinstance(error, NoAnswerError)
-    standing.errors += 1
-    standing.last_error = str(error)
-    if isinstance(error, (UnknownModelError, TensorError)):
-        standing.breaker.succeed()
-    elif isinstance(error, (OverloadedError, DeadlineError)) and not silent:
-        standing.breaker.forget()
-    elif standing.is_new(error):
-        standing.breaker.fail(str(error))
-    else:
-        standing.breaker.forget()

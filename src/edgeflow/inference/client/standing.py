@@ -1,5 +1,6 @@
 """How each model fares on each gateway: its breaker and its figures."""
 
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -8,7 +9,15 @@ import structlog
 
 from edgeflow.core.histogram import Histogram
 from edgeflow.core.status import Activity
+from edgeflow.errors import (
+    DeadlineError,
+    EdgeFlowError,
+    OverloadedError,
+    TensorError,
+    UnknownModelError,
+)
 from edgeflow.inference.client.breaker import Breaker, BreakerRule, BreakerState
+from edgeflow.inference.client.connection import NoAnswerError
 from edgeflow.observe.activity import activities
 
 __all__ = ["Standing", "Standings"]
@@ -20,7 +29,7 @@ _MAX_KEPT = 1024
 
 @dataclass(slots=True)
 class Standing:
-    """One model on one gateway.
+    """One model on one gateway. Any thread may tell it of outcomes.
 
     Attributes:
         requests: answered with outputs; errors: failed, or refused by the gateway.
@@ -38,6 +47,32 @@ class Standing:
     times: Histogram = field(default_factory=Histogram)
     last_error: str | None = None
     _seen: weakref.ref[BaseException] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answered(self, duration_ns: int) -> None:
+        """Account for a try that was answered with outputs."""
+        self.breaker.succeed()
+        with self._lock:
+            self.requests += 1
+            self.times.add(duration_ns)
+
+    def failed(self, error: BaseException) -> None:
+        """Account for any other try: only silence and failures count against a gateway."""
+        if not isinstance(error, EdgeFlowError):
+            self.breaker.forget()
+            return
+        with self._lock:
+            self.errors += 1
+            self.last_error = str(error)
+        silent = isinstance(error, NoAnswerError)
+        if isinstance(error, (UnknownModelError, TensorError)):
+            self.breaker.succeed()
+        elif isinstance(error, (OverloadedError, DeadlineError)) and not silent:
+            self.breaker.forget()
+        elif self.is_new(error):
+            self.breaker.fail(str(error))
+        else:
+            self.breaker.forget()
 
     def is_new(self, error: BaseException) -> bool:
         """Return False if this very error was shown before: one lost connection is one failure."""
@@ -62,11 +97,17 @@ class Standings:
         self._rule = rule
         self._record = record
         self._all: dict[tuple[str, str], Standing] = {}
+        self._lock = threading.Lock()
 
     def of(self, gateway: str, model: str) -> Standing:
         """Return the one of a model on a gateway."""
-        found = self._all.get((gateway, model))
-        if found is None:
+        return self._all.get((gateway, model)) or self._make(gateway, model)
+
+    def _make(self, gateway: str, model: str) -> Standing:
+        with self._lock:
+            found = self._all.get((gateway, model))
+            if found is not None:
+                return found
             if len(self._all) >= _MAX_KEPT:
                 del self._all[next(iter(self._all))]
 
@@ -75,7 +116,7 @@ class Standings:
 
             found = Standing(gateway, model, Breaker(self._rule, changed))
             self._all[gateway, model] = found
-        return found
+            return found
 
     def __iter__(self) -> Iterator[Standing]:
         return iter(list(self._all.values()))

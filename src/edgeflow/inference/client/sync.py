@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
-from edgeflow.errors import DeadlineError, EdgeFlowError, ProtocolError, UnreachableError
+from edgeflow.errors import EdgeFlowError, ProtocolError, UnreachableError
 from edgeflow.inference.client.backoff import Retry
+from edgeflow.inference.client.connection import NoAnswerError
 from edgeflow.inference.client.messages import (
     CLIENT_LIMITS,
     encode,
@@ -31,6 +32,7 @@ from edgeflow.protocols.tensor.wire import Buffer, Status, error_of
 __all__ = ["TensorClient"]
 
 _MAX_PARTS = 512
+_CHECK_SECONDS = 0.2
 _T = TypeVar("_T")
 
 
@@ -72,6 +74,7 @@ class TensorClient:
         self._poll = select.poll()
         self._frames: deque[memoryview] = deque()
         self._number = 0
+        self._check: Callable[[], None] | None = None
 
     def infer(self, request: InferRequest) -> InferResponse:
         """Run one request.
@@ -84,7 +87,43 @@ class TensorClient:
         """
         limit = request.deadline or time.monotonic() + self._timeout
         with self._lock:
-            return self._repeat(lambda: self._infer(request, limit), limit)
+            return self._repeat(lambda: self._infer(request, limit, self._connect(limit)), limit)
+
+    def attempt(
+        self, request: InferRequest, limit: float, check: Callable[[], None]
+    ) -> InferResponse:
+        """Try one request once.
+
+        Args:
+            request: sent with what is left of its own deadline.
+            limit: monotonic seconds.
+            check: called now and then while waiting; what it raises ends the try.
+
+        Raises:
+            UnreachableError, NoAnswerError, EngineError, ProtocolError: as ``infer``.
+        """
+        with self._lock:
+            self._check = check
+            try:
+                protocol = self.protocol if self._socket is not None else self._connect(limit)
+                return self._infer(request, limit, protocol or 2)
+            except ProtocolError:
+                self._hang_up()
+                raise
+            finally:
+                self._check = None
+
+    @property
+    def is_open(self) -> bool:
+        """True while it holds a connection, though the server may have closed it."""
+        return self._socket is not None
+
+    def is_connected(self) -> bool:
+        """Return whether it holds a connection that the server has not closed."""
+        with self._lock:
+            if self._socket is not None and self._has_hung_up(self._socket):
+                self._hang_up()
+            return self._socket is not None
 
     def stream(
         self, requests: Iterable[InferRequest], window: int = 32
@@ -140,8 +179,7 @@ class TensorClient:
                     raise
             time.sleep(wait)
 
-    def _infer(self, request: InferRequest, limit: float) -> InferResponse:
-        protocol = self._connect(limit)
+    def _infer(self, request: InferRequest, limit: float, protocol: int) -> InferResponse:
         number = self._next_number()
         declared = self._declared.get(request.model)
         self._send(encode(request, number, protocol, declared), limit)
@@ -272,7 +310,7 @@ class TensorClient:
             yield peer
         except TimeoutError:
             self._hang_up()
-            raise DeadlineError(f"{self._label} gave no answer in time") from None
+            raise NoAnswerError(f"{self._label} gave no answer in time") from None
         except OSError as error:
             self._hang_up()
             raise UnreachableError(f"{self._label} has hung up: {error}") from error
@@ -337,10 +375,13 @@ class TensorClient:
             TimeoutError: none until ``limit``.
         """
         self._poll.modify(self._socket or -1, events)
-        found = self._poll.poll(_left(limit) * 1000)
-        if not found:
-            raise TimeoutError
-        return found[0][1]
+        while True:
+            left, check = _left(limit), self._check
+            found = self._poll.poll((left if check is None else min(left, _CHECK_SECONDS)) * 1000)
+            if found:
+                return found[0][1]
+            if check is not None:
+                check()
 
     def _has_hung_up(self, peer: socket.socket) -> bool:
         """Return whether an idle connection is closed: nothing else can be readable on it."""

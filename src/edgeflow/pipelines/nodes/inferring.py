@@ -113,6 +113,8 @@ class Worker:
                 )
                 for step, inputs in zip(steps, work.inputs, strict=True)
             ]
+            if len(requests) == 1:
+                return [self._service.infer(requests[0], self._timeout, self._check)]
             return self._ask(requests)
 
     def finish(
@@ -182,10 +184,14 @@ class Worker:
             left = due - time.monotonic()
             if over.acquire(timeout=min(SLICE_SECONDS, max(0.0, left))):
                 count -= 1
-            elif self._is_over():
-                raise StoppedError
-            elif left <= 0:
+                continue
+            self._check()
+            if left <= 0:
                 raise DeadlineError(f"no answer within {self._timeout:g} s")
+
+    def _check(self) -> None:
+        if self._is_over():
+            raise StoppedError
 
     @contextmanager
     def _timed(self, stage: str) -> Any:
