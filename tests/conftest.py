@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests start processes; gRPC's handlers of fork would close its descriptors under them.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 
 @pytest.fixture(autouse=True)
 def run_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

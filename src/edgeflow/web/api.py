@@ -133,7 +133,12 @@ def stream_routes(
 
     async def tapped(topic: str) -> Frame:
         """Return the next frame of any topic; 404 when it is unknown, 504 when none comes."""
-        frame = await to_thread.run_sync(_tapped, frames, topic, closing, limiter=limiter)
+        try:
+            frame = await to_thread.run_sync(_tapped, frames, topic, closing, limiter=limiter)
+        except asyncio.CancelledError:
+            if closing.is_set():
+                raise Problem(503, "the server ends") from None
+            raise
         if frame is None:
             raise Problem(504, f"no frame of {topic!r} came within {TAP_SECONDS} s")
         return frame
