@@ -50,7 +50,16 @@ def test_names_that_are_none(name, tmp_path, capsys):
 def test_an_unknown_template(tmp_path, capsys):
     assert main(["new", str(tmp_path / "x"), "-t", "frame"]) == 3
     assert "did you mean 'frames'?" in capsys.readouterr().err
-    assert templates() == ["frames"]
+    assert templates() == ["frames", "gateway"]
+
+
+def test_the_gateway_has_no_mistakes(tmp_path, capsys):
+    assert main(["new", str(tmp_path / "g"), "-t", "gateway"]) == 0
+    written = set(capsys.readouterr().out.splitlines())
+    names = ("pipelines.yaml", "README.md", "plugins/headcount.py")
+    assert written == {str(tmp_path / "g" / name) for name in names}
+    assert main(["check", str(tmp_path / "g" / "pipelines.yaml")]) == 0
+    assert capsys.readouterr().out.startswith("edge-gateway: ")
 
 
 def test_it_has_no_mistakes(project, capsys):

@@ -19,6 +19,9 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _SUFFIX = ".in"
 """Ends the name of every template file, so that no tool takes it for code of this package."""
 
+_EXAMPLES = {"gateway": "edge_gateway"}
+"""Templates that are copied as they are, and their folder in ``edgeflow.systems``."""
+
 
 @group.command(epilog="Example: edgeflow new my-flow --template frames")
 def new(
@@ -29,8 +32,9 @@ def new(
 ) -> None:
     """Write a project that runs as it is.
 
-    Templates: frames (a camera, a node of your own, the dashboard; without a camera it draws a
-    picture itself). Nothing that exists is overwritten.
+    Templates: frames (Python: a camera, a node of your own, the dashboard; without a camera it
+    draws a picture itself); gateway (YAML: a camera and a sensor, models, zones, an agent of your
+    own). Nothing that exists is overwritten.
     """
     if template not in (known := templates()):
         raise ConfigError(f"there is no template {template!r}", hint=did_you_mean(template, known))
@@ -45,12 +49,13 @@ def new(
         raise ConfigError(f"{name} cannot be written: {error.strerror}") from None
     for file in files:
         write(str(file))
-    narrate(f"\nNext:  cd {name} && {_python()} main.py\nThen open http://127.0.0.1:8000/dashboard")
+    start = f"{_python()} main.py" if template == "frames" else "less README.md"
+    narrate(f"\nNext:  cd {name} && {start}\nThen open http://127.0.0.1:8000/dashboard")
 
 
 def templates() -> list[str]:
     """Return the names of the templates."""
-    return sorted(entry.name for entry in _home().iterdir() if entry.is_dir())
+    return ["frames", *_EXAMPLES]
 
 
 def create(folder: Path, template: str) -> list[Path]:
@@ -61,11 +66,22 @@ def create(folder: Path, template: str) -> list[Path]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists and is not empty", hint="choose another name")
-    return _copy(_home() / template, folder, {"name": folder.name})
+    if template in _EXAMPLES:
+        return _copy_plain(resources.files("edgeflow.systems") / _EXAMPLES[template], folder)
+    source = resources.files("edgeflow.cli") / "templates" / template
+    return _copy(source, folder, {"name": folder.name})
 
 
-def _home() -> Traversable:
-    return resources.files("edgeflow.cli") / "templates"
+def _copy_plain(source: Traversable, target: Path) -> list[Path]:
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    for entry in sorted(source.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir() and entry.name != "__pycache__":
+            written += _copy_plain(entry, target / entry.name)
+        elif entry.is_file():
+            (target / entry.name).write_bytes(entry.read_bytes())
+            written.append(target / entry.name)
+    return written
 
 
 def _copy(source: Traversable, target: Path, values: dict[str, str]) -> list[Path]:
