@@ -45,7 +45,10 @@ def decode_npy(data: bytes | memoryview) -> Array:
         )
     flat = np.frombuffer(data, dtype, offset=start)
     flat.flags.writeable = False
-    return flat.reshape(shape, order="F" if header.get("fortran_order") else "C")
+    try:
+        return flat.reshape(shape, order="F" if header.get("fortran_order") else "C")
+    except ValueError as error:  # no bytes at all, and axes that NumPy cannot count
+        raise PipelineError(f"an npy file of shape {str(shape)[:40]}: {error}") from None
 
 
 def decode_npz(data: bytes | memoryview) -> dict[str, Array]:
