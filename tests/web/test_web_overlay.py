@@ -43,6 +43,13 @@ def test_a_zone_tints_its_inside_and_nothing_else():
     assert (active[80, 150] != image[80, 150]).any()
 
 
+def test_a_zone_is_occupied_where_a_detection_stands():
+    outside, inside = grey(), grey()
+    draw(outside, {"zones": [DOOR], "detections": [{**PERSON, "bbox": [120, 10, 140, 40]}]})
+    draw(inside, {"zones": [DOOR], "detections": [{**PERSON, "bbox": [120, 10, 140, 80]}]})
+    assert (outside[90, 180] != inside[90, 180]).any()
+
+
 def test_boxes_follow_a_picture_that_was_shrunk():
     frame = grey(400, 800)
     meta = {"detections": [{"label": "", "confidence": 1, "bbox": [400, 200, 720, 380]}]}

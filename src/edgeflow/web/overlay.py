@@ -1,12 +1,13 @@
 """What a frame's meta says about its picture, drawn over a copy of it for viewers only.
 
 ``meta["detections"]``: dicts with ``label``, ``confidence`` and ``bbox`` (x1, y1, x2, y2 in pixels
-of the frame). ``meta["zones"]``: dicts with ``name`` and ``polygon`` (points x, y from 0 to 1),
-and ``active`` when something is in it. Whatever does not look like that is left out.
+of the frame). ``meta["zones"]``: dicts with ``name`` and ``polygon`` (points x, y from 0 to 1);
+``active`` colours one as occupied, and without it one is where a detection stands (the middle of
+its lower edge). Whatever does not look like that is left out.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -47,13 +48,22 @@ def draw(image: Image, meta: Mapping[str, Any], scale: float = 1.0) -> None:
         scale: pixels of ``image`` per pixel of the frame.
     """
     thickness = max(1, round(max(image.shape[:2]) / 640))
+    boxes = list(_boxes(meta.get("detections"), scale))
+    feet = [((left + right) / 2, bottom) for _, _, (left, _, right, bottom) in boxes]
     for name, points, active in _zones(meta.get("zones"), image):
-        _draw_zone(image, name, points, active, thickness)
-    for label, confidence, box in _boxes(meta.get("detections"), scale):
+        occupied = _is_occupied(points, feet) if active is None else bool(active)
+        _draw_zone(image, name, points, occupied, thickness)
+    for label, confidence, box in boxes:
         _draw_box(image, label, confidence, box, thickness)
 
 
-def _zones(zones: Any, image: Image) -> Iterator[tuple[str, npt.NDArray[np.int32], bool]]:
+def _is_occupied(points: npt.NDArray[np.int32], feet: Sequence[tuple[float, float]]) -> bool:
+    import cv2
+
+    return any(cv2.pointPolygonTest(points, foot, False) >= 0 for foot in feet)
+
+
+def _zones(zones: Any, image: Image) -> Iterator[tuple[str, npt.NDArray[np.int32], Any]]:
     height, width = image.shape[:2]
     for zone in _dicts(zones):
         try:
@@ -62,7 +72,7 @@ def _zones(zones: Any, image: Image) -> Iterator[tuple[str, npt.NDArray[np.int32
             continue
         if 3 <= len(points) <= MAX_POINTS and np.isfinite(points).all():
             pixels = (points.clip(0, 1) * (width - 1, height - 1)).round().astype(np.int32)
-            yield str(zone.get("name", "")), pixels, bool(zone.get("active"))
+            yield str(zone.get("name", "")), pixels, zone.get("active")
 
 
 def _boxes(detections: Any, scale: float) -> Iterator[tuple[str, float, tuple[int, int, int, int]]]:
