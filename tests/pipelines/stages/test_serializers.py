@@ -242,7 +242,9 @@ def header(text: str) -> bytes:
         header("__import__('os').system('true')"),
         header("(" * 3000),
         header("[]"),
-        header("{'descr': '<f8', 'fortran_order': False, 'shape': (0, 200000000, 200000000)}"),
+        header(
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (0, 200000000, 200000000, 200000000)}"
+        ),
         header("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}") + b"xxxxtoo long",
     ],
 )
