@@ -3,7 +3,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeflow.pipelines.agents.geometry import anchor_of, contains, overlap, touches
+from edgeflow.pipelines.agents.geometry import anchor_of, contains, overlaps, touches
 
 SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 NOTCH = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5), (0.0, 1.0))
@@ -77,7 +77,8 @@ def test_anchors():
 
 @given(box, box)
 def test_overlap_is_a_share_and_symmetric(a, b):
-    assert 0 <= overlap(a, b) <= 1
-    assert overlap(a, b) == overlap(b, a)
+    scores = overlaps([a, b], [a, b])
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert scores[0, 1] == scores[1, 0]
     if a[0] < a[2] and a[1] < a[3]:
-        assert overlap(a, a) == 1
+        assert scores[0, 0] == 1

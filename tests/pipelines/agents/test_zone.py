@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from agent_parts import Bench
@@ -205,3 +207,16 @@ def test_who_moves_a_little_keeps_the_track(order):
     moved = [({}, (x1 + 8, y1 + 3, x2 + 8, y2 + 3)) for x1, y1, x2, y2 in where]
     second = tracker.follow([moved[i] for i in order], 1.0)
     assert [track.number for track in second] == [numbers[i] for i in order]
+
+
+def test_a_crowd_is_followed_without_holding_the_loop_up():
+    boxes = [(float(n), float(n), 500.0 + n, 500.0 + n) for n in range(MAX_TRACKS)]
+    crowd = [({"label": "person", "n": n}, box) for n, box in enumerate(boxes)]
+    tracker = Tracker(forget_s=5)
+    numbers = [track.number for track in tracker.follow(crowd, 0.0)]
+    began = time.process_time()
+    for step in range(1, 11):
+        crowd.reverse()
+        numbers.reverse()
+        assert [track.number for track in tracker.follow(crowd, step / 10)] == numbers
+    assert time.process_time() - began < 1.0

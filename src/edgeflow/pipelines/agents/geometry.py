@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-__all__ = ["Anchor", "Box", "Point", "anchor_of", "contains", "overlap", "touches"]
+import numpy as np
+
+from edgeflow.inference.requests import Array
+
+__all__ = ["Anchor", "Box", "Point", "anchor_of", "contains", "overlaps", "touches"]
 
 Point: TypeAlias = tuple[float, float]
 Box: TypeAlias = tuple[float, float, float, float]
@@ -43,15 +47,22 @@ def anchor_of(box: Box, anchor: Anchor) -> Point:
     return ((x1 + x2) / 2, y2 if anchor == "bottom_centre" else (y1 + y2) / 2)
 
 
-def overlap(one: Box, other: Box) -> float:
-    """Return the intersection of two boxes over their union, 0 to 1."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-    return shared / (sum(areas) - shared)
+def overlaps(ones: Sequence[Box], others: Sequence[Box]) -> Array:
+    """Return the intersection over the union, 0 to 1, of each of ``ones`` with each of ``others``.
+
+    Returns:
+        float64 (len(ones), len(others)).
+    """
+    one = np.array(ones, float).reshape(-1, 1, 4)
+    other = np.array(others, float).reshape(1, -1, 4)
+    low, high = np.maximum(one[..., :2], other[..., :2]), np.minimum(one[..., 2:], other[..., 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=-1)
+    whole = _areas(one) + _areas(other) - shared
+    return np.asarray(np.divide(shared, whole, out=np.zeros_like(shared), where=shared > 0))
+
+
+def _areas(boxes: Array) -> Array:
+    return np.asarray((boxes[..., 2:] - boxes[..., :2]).prod(axis=-1))
 
 
 def _edges(polygon: Sequence[Point]) -> list[tuple[Point, Point]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from edgeflow.pipelines.agents.geometry import Box, overlap
+from edgeflow.pipelines.agents.geometry import Box, overlaps
 
 __all__ = ["Track", "Tracker"]
 
@@ -80,17 +80,14 @@ class Tracker:
         return current
 
     def _match(self, boxes: Sequence[Box]) -> dict[int, Track]:
-        pairs = [
-            (score, index, track)
-            for track in self.tracks
-            for index, box in enumerate(boxes)
-            if (score := overlap(track.box, box)) >= self._least
-        ]
-        pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2].number))
+        """Pair boxes and tracks, those that overlap most first; the older track wins a tie."""
+        tracks = sorted(self.tracks, key=lambda track: track.number)
         matched: dict[int, Track] = {}
-        taken: set[int] = set()
-        for _, index, track in pairs:
-            if index not in matched and track.number not in taken:
-                matched[index] = track
-                taken.add(track.number)
+        if not tracks or not boxes:
+            return matched
+        scores = overlaps(boxes, [track.box for track in tracks])
+        while (score := scores.max()) >= self._least and score > 0:
+            index, place = divmod(int(scores.argmax()), len(tracks))
+            matched[index] = tracks[place]
+            scores[index, :] = scores[:, place] = -1.0
         return matched
