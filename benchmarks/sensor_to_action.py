@@ -56,6 +56,8 @@ from edgeflow.pipelines.message import Action
 class Every(Agent):
     """Acts on every result."""
 
+    quick = True
+
     async def handle(self, *, message, payload, latency_ms):
         return [Action(dispatcher=self.options.dispatcher, payload={"n": payload["n"]})]
 '''

@@ -217,3 +217,44 @@ def test_results_show_what_the_dashboard_draws(tmp_path):
         ]
         assert (frame.meta["sensor"], frame.meta["pipeline"]) == ("cam", "main")
         assert frame.meta["latency_ms"] >= 0
+
+
+QUICK = """\
+import threading
+
+from edgeflow.pipelines.agents.base import Agent
+from edgeflow.pipelines.message import Action
+
+WHERE = []
+
+
+class Quick(Agent):
+    quick = True
+
+    async def handle(self, *, message, payload, latency_ms):
+        WHERE.append(threading.current_thread().name)
+        return [Action(dispatcher=self.options.dispatcher, payload={"value": payload["value"]})]
+
+
+class Waits(Quick):
+    async def handle(self, *, message, payload, latency_ms):
+        import asyncio
+
+        await asyncio.sleep(0)
+"""
+
+
+def test_a_quick_agent_runs_where_the_result_is_and_one_that_waits_is_told(tmp_path):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "agility.py").write_text(QUICK)
+    text = ROUTES.replace("type: parts.Watch, dispatcher: keep, above: 5", "type: agility.Quick", 1)
+    text = text.replace("agility.Quick}", "agility.Quick, dispatcher: keep}")
+    text = text.replace("type: parts.Watch, dispatcher: keep, above: 5", "type: agility.Waits", 1)
+    with running(tmp_path, text) as flow:
+        flow.send(sent(10, "first"))
+        flow.until(lambda: flow.rig.acknowledged == [10])
+        assert [action.payload for _, _, action in flow.rig.dispatched] == [{"value": 10}]
+        where = flow.flow.session.declaration.plugins.load("agility").WHERE
+        assert where == ["node-watch"]
+        told = [entry.text for entry in flow.book.activities() if entry.level == "error"]
+        assert any("do not set 'quick'" in text or "has waited" in text for text in told)

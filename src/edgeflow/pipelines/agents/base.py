@@ -36,8 +36,13 @@ class Agent(ABC):
         options: validated options.
         zones: polygons by name from ``zones:`` of the YAML: points (x, y) from 0 to 1.
         clock: monotonic seconds; injected so that tests need not wait.
+
+    Attributes:
+        quick: its ``handle`` awaits nothing and needs no event loop: then it runs in the thread
+            that has the result, which is cheaper.
     """
 
+    quick: bool = False
     Options: ClassVar[type[AgentOptions]] = AgentOptions
 
     def __init__(

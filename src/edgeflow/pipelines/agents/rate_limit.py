@@ -103,6 +103,7 @@ class RateLimit(Agent):
         super().__init__(name, options, zones=zones, clock=clock)
         own = self.options
         self._agent = own.agent.kind(name, own.agent.options, zones=zones, clock=clock)
+        self.quick = self._agent.quick
         self._limits: PerSensor[_Limit] = PerSensor(
             lambda: _Limit(TokenBucket(own.actions / own.per_s, own.burst or own.actions))
         )

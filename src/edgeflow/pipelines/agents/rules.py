@@ -92,6 +92,7 @@ class Rules(Agent):
     has gone silent), let any other sensor's results lead here too.
     """
 
+    quick = True
     Options = RulesOptions
     options: RulesOptions
 

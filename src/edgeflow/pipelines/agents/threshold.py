@@ -51,6 +51,7 @@ class _State(msgspec.Struct):
 class Threshold(Agent):
     """Fires while a value is at or beyond a threshold, for each sensor on its own."""
 
+    quick = True
     Options = ThresholdOptions
     options: ThresholdOptions
 

@@ -64,6 +64,7 @@ class PersonInZone(Agent):
     Everybody is followed by the overlap of boxes, so the dwell time is each person's own.
     """
 
+    quick = True
     Options = ZoneOptions
     options: ZoneOptions
 

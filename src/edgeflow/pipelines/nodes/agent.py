@@ -1,10 +1,12 @@
 """An agent as a consumer: from results to commands for dispatchers."""
 
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
 
+from edgeflow.errors import PipelineError
 from edgeflow.nodes.consumer import ConsumerNode
 from edgeflow.nodes.output import Output
 from edgeflow.pipelines.declaration import AgentPlan
@@ -71,7 +73,8 @@ class AgentNode(ConsumerNode):
             work = self._agent.handle(
                 message=frame.message, payload=frame.result, latency_ms=latency_ms
             )
-            actions = list(self.session.run(work, HANDLE_SECONDS) or ())
+            found = _run_here(work) if self._agent.quick else self.session.run(work, HANDLE_SECONDS)
+            actions = list(found or ())
         except StoppedError:
             raise
         except Exception as error:  # noqa: BLE001 - an agent must not end the flow
@@ -133,3 +136,14 @@ class AgentNode(ConsumerNode):
             agent=self.plan.name,
             action=action,
         )
+
+
+def _run_here(work: Coroutine[Any, Any, list[Action]]) -> list[Action]:
+    """Run what awaits nothing in this thread: two hand-offs between threads fewer."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        found: list[Action] = end.value
+        return found
+    work.close()
+    raise PipelineError("an agent that is quick has waited", hint="do not set 'quick'")

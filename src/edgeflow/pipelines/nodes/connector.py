@@ -33,7 +33,9 @@ class ConnectorNode(ProducerNode):
         """Start the connector."""
         self._numbers = itertools.count(max(1, self.next_id))
         self._pending: deque[Output] = deque()
-        self._count = self.session.metrics.messages.labels(self.plan.name)
+        metrics = self.session.metrics
+        self._ingress = {name: metrics.ingress.labels(name) for name in self.plan.pipelines}
+        self._count = metrics.messages.labels(self.plan.name)
         self.session.connectors[self.plan.name] = self._feed = Feed(self.plan, self.session)
         self._feed.start()
 
@@ -75,7 +77,7 @@ class ConnectorNode(ProducerNode):
             receipt=receipt,
         )
         for target in targets:
-            self.session.metrics.ingress.labels(target).inc()
+            self._ingress[target].inc()
             self.session.note_sender(target, self.plan.name, message.sensor_id)
             self._pending.append(Output(target, frame))
         self.log.debug("message_received", sensor=message.sensor_id, pipelines=targets)

@@ -104,6 +104,9 @@ class Feed:
 
     def _over(self, message: EdgeMessage) -> None:
         self._finished.append(message)
+        if self._session.loop.is_current:
+            self._more.set()
+            return
         with contextlib.suppress(RuntimeError):  # the loop has ended: the sender sends it again
             self._session.loop.loop.call_soon_threadsafe(self._more.set)
 

@@ -35,6 +35,11 @@ class EventLoopThread:
         """The loop; other threads use ``call_soon_threadsafe`` only."""
         return self._loop
 
+    @property
+    def is_current(self) -> bool:
+        """True in the thread of the loop."""
+        return threading.get_ident() == self._thread.ident
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
