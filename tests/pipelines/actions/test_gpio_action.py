@@ -8,6 +8,8 @@ from pydantic import ValidationError
 from acting import act, acting, action, dispatch
 from edgeflow.errors import ActionError, ConfigError
 from edgeflow.pipelines.actions.gpio import GpioDispatcher, Lines
+from edgeflow.pipelines.agents.threshold import Threshold
+from edgeflow.pipelines.message import EdgeMessage
 
 
 class Board:
@@ -58,6 +60,33 @@ def test_pins_are_set_and_toggled_and_off_in_the_end(
     assert [result.detail for result in results] == ["on", "off", "on"]
     assert board.levels == [(17, True), (17, False), (17, True), (17, False)]
     assert board.closed
+
+
+def test_the_reading_of_an_alarm_is_no_level(board: Board, door: type[GpioDispatcher]) -> None:
+    clock = iter(range(10))
+    options = Threshold.Options(metric="co2", threshold=800, tell_end=True)
+    agent = Threshold("air", options, clock=lambda: float(next(clock)))
+
+    async def run() -> None:
+        async with acting(door, pins={"fan": 17}) as gpio:
+            for value in (900.0, 500.0):
+                message = EdgeMessage(sensor_id="s", payload={"co2": value})
+                (found,) = await agent.handle(
+                    message=message, payload={"co2": value}, latency_ms=0.0
+                )
+                assert (await dispatch(gpio, found)).ok
+
+    asyncio.run(run())
+    assert board.levels == [(17, True), (17, False)]
+
+
+def test_few_pulses_wait_for_a_pin(board: Board, door: type[GpioDispatcher]) -> None:
+    async def run() -> None:
+        async with acting(door, pins={"lock": 4}, mode="pulse", seconds=0.01, pending=2) as gpio:
+            results = await asyncio.gather(*(dispatch(gpio, action()) for _ in range(20)))
+        assert [result.ok for result in results] == [True] * 3 + [False] * 17
+
+    asyncio.run(run())
 
 
 def test_pulses_of_a_pin_follow_each_other(board: Board, door: type[GpioDispatcher]) -> None:

@@ -15,6 +15,9 @@ __all__ = ["GpioDispatcher", "GpioOptions", "Lines"]
 
 Mode = Literal["set", "toggle", "pulse"]
 
+ENDS = ("cleared", "exit")
+"""Events with which agents tell that an alarm is over."""
+
 
 class GpioOptions(DispatcherOptions):
     """Keys of an action of type ``gpio``.
@@ -23,9 +26,11 @@ class GpioOptions(DispatcherOptions):
         chip: device of the pins.
         pins: line numbers of the chip by name; an action's target names one.
         pin: name of the pin where the action has no target.
-        mode: ``set`` to the payload's ``value`` (true or false; on where there is none),
-            ``toggle``, or ``pulse`` for ``seconds``. The payload's ``mode`` overrides it.
+        mode: ``set`` to the payload's ``value`` where that is true or false, else on, and off with
+            the event ``cleared`` or ``exit``; ``toggle``; or ``pulse`` for ``seconds``. The
+            payload's ``mode`` overrides it.
         seconds: length of a pulse.
+        pending: actions that may wait for one pin.
         active_low: on is the low level.
         initial: level from the start on; pins are off in the end.
     """
@@ -35,6 +40,7 @@ class GpioOptions(DispatcherOptions):
     pin: str | None = None
     mode: Mode = "set"
     seconds: float = Field(0.5, gt=0, le=60)
+    pending: int = Field(16, ge=0, le=1000)
     active_low: bool = False
     initial: bool = False
 
@@ -61,6 +67,7 @@ class GpioDispatcher(Dispatcher):
         super().__init__(name, options)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"edgeflow-{name}")
         self._turns = {pin: asyncio.Lock() for pin in options.pins}
+        self._open = dict.fromkeys(options.pins, 0)
         self._on = dict.fromkeys(options.pins, bool(options.initial))
         self._lines: Lines | None = None
 
@@ -105,16 +112,35 @@ class GpioDispatcher(Dispatcher):
         pin = action.target or self.options.pin or (names[0] if len(names) == 1 else "")
         if pin not in self.options.pins:
             raise ActionError(f"there is no pin {pin!r}", hint=f"known: {', '.join(names)}")
-        payload = action.payload if isinstance(action.payload, dict) else {}
-        mode, value = payload.get("mode", self.options.mode), payload.get("value", True)
-        if mode not in ("set", "toggle", "pulse") or not isinstance(value, bool):
+        mode, on = self._wish(action.payload)
+        if self._open[pin] > self.options.pending:
+            return ActionResult(
+                ok=False, detail="too many wait for this pin", attempts=0, target=pin
+            )
+        self._open[pin] += 1
+        try:
+            async with self._turns[pin]:
+                return await self._carry_out(pin, mode, on)
+        finally:
+            self._open[pin] -= 1
+
+    def _wish(self, payload: Any) -> tuple[Mode, bool]:
+        """Return the mode, and for ``set`` the level, that a payload asks for."""
+        given = payload if isinstance(payload, dict) else {}
+        mode, value = given.get("mode", self.options.mode), given.get("value")
+        fits = value is None or isinstance(value, bool | int | float)
+        if mode not in ("set", "toggle", "pulse") or not fits:
             raise ActionError("mode must be set, toggle or pulse, and value true or false")
-        async with self._turns[pin]:
-            if mode == "pulse":
-                await self._pulse(pin)
-                return ActionResult(ok=True, detail=f"{self.options.seconds:g} s", target=pin)
-            await self._switch(pin, value if mode == "set" else not self._on[pin])
-            return ActionResult(ok=True, detail="on" if self._on[pin] else "off", target=pin)
+        if isinstance(value, bool):
+            return mode, value
+        return mode, given.get("event") not in ENDS
+
+    async def _carry_out(self, pin: str, mode: Mode, on: bool) -> ActionResult:
+        if mode == "pulse":
+            await self._pulse(pin)
+            return ActionResult(ok=True, detail=f"{self.options.seconds:g} s", target=pin)
+        await self._switch(pin, on if mode == "set" else not self._on[pin])
+        return ActionResult(ok=True, detail="on" if self._on[pin] else "off", target=pin)
 
     async def _pulse(self, pin: str) -> None:
         await self._switch(pin, True)
