@@ -1,5 +1,6 @@
 """``demo``: what it prints and how it ends."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -32,6 +33,29 @@ def test_the_demo_tells_where_to_look_and_ends_in_time(run_dir, name, flow):
     assert "  Next    edgeflow " in done.stdout
     assert f"{flow}: ran " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_gateway_takes_changes_over_as_it_says(run_dir):
+    for asset in ("vtest", "nanodet"):
+        pulled(asset)
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "demo", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            told = next(line for line in process.stdout if "kill -HUP" in line)
+            process.send_signal(getattr(signal, f"SIG{told.split()[1].lstrip('-')}"))
+            for line in process.stderr:
+                if "flow_reloaded" in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert str(process.pid) in told
+    assert "edge-gateway: ran " in rest, process.returncode
 
 
 def test_an_unknown_demo(capsys):

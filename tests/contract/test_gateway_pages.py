@@ -143,6 +143,7 @@ def test_first_pipeline(reader, tmp_path):
         file.write_text(changed.replace("agents:\n  stuffy", crowd))
         flow.process.send_signal(signal.SIGHUP)
         flow.says("flow_reloaded")
+        assert "mqtt_broker_stopped" not in flow.log.read_text()
         wait_until(lambda: any("people at camera:street" in text for text in activity(reader)), 60)
 
 

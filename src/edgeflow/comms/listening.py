@@ -52,13 +52,14 @@ def _prepare(listener: socket.socket) -> None:
 
 
 def free_port(host: str, wanted: int) -> int:
-    """Return ``wanted``, or the next port above it that ``host`` can bind; 0 stays 0.
+    """Return ``wanted``, or the next port above it that ``host`` can bind; any free one for 0.
 
     Raises:
         ConfigError: none of the next ones is free, or the address is not this machine's.
     """
     if wanted == 0:
-        return 0
+        with listen(host, 0, server="the dashboard", hint="") as any_free:
+            return int(any_free.getsockname()[1])
     for port in range(wanted, min(wanted + PORTS_TRIED, 65536)):
         if _is_free(host, port):
             return port

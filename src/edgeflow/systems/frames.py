@@ -146,6 +146,6 @@ def welcome(app: EdgeApp) -> list[str]:
         "          edgeflow top                          rates, drops and latency, here",
         "          edgeflow new --template frames NAME   a project of your own",
     ]
-    if port != wanted:
+    if wanted not in (0, port):
         lines.insert(1, f"Port {wanted} is in use; the dashboard is on {port}.")
     return lines

@@ -90,10 +90,12 @@ class GatewayDemo:
 
     def run(self) -> int:
         """Run until Ctrl+C; return the exit code."""
+        from edgeflow.comms.mqtt.embedded import kept
         from edgeflow.observe.logs import configure_logging
         from edgeflow.pipelines.loading.loader import load
         from edgeflow.pipelines.orchestrator import Orchestrator
         from edgeflow.runtime.launch import drive
+        from edgeflow.runtime.signals import setting_on_hangup
 
         configure_logging()
         file = self.folder / "pipelines.yaml"
@@ -102,7 +104,8 @@ class GatewayDemo:
         sensor = _Sensor(self.mqtt_port, orchestrator.stop_requested)
         sensor.start()
         try:
-            return drive(orchestrator, declaration.name)
+            with setting_on_hangup(orchestrator.reload_requested), kept():
+                return drive(orchestrator, declaration.name)
         finally:
             sensor.join()
 
@@ -119,11 +122,12 @@ class GatewayDemo:
             "  Stop    Ctrl+C",
             f"  Change  {self.folder / 'pipelines.yaml'}",
             f"          kill -HUP {os.getpid()} takes the change over",
-            f"  Send    JSON with co2_ppm to 127.0.0.1:{self.mqtt_port}, topic sensors/attic/env",
+            "  Send    python -m edgeflow.pipelines.simulate "
+            f"mqtt://127.0.0.1:{self.mqtt_port} sensors/attic/env",
             "  Next    edgeflow serve --models DIR           models for other programs",
             "          edgeflow demo frames                  faces, found and hidden",
         ]
-        if self.http_port != self.wanted_port:
+        if self.wanted_port not in (0, self.http_port):
             lines.insert(
                 2, f"Port {self.wanted_port} is in use; the dashboard is on {self.http_port}."
             )

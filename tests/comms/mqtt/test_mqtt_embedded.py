@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from edgeflow.comms.mqtt import MqttClient, MqttOptions
-from edgeflow.comms.mqtt.embedded import BrokerSettings, acquire
+from edgeflow.comms.mqtt.embedded import BrokerSettings, acquire, kept
 from edgeflow.errors import ConfigError, MissingExtraError, UnreachableError
 from servers import free_port
 
@@ -61,6 +61,36 @@ def test_all_clients_share_one_broker_that_ends_with_the_last(run_dir: Path) -> 
 
     assert gone(asyncio.run(main()))
     assert not list(run_dir.glob("mqtt-*"))
+
+
+def test_a_kept_broker_holds_messages_while_nobody_uses_it() -> None:
+    session = {"client_id": "sensor", "clean_session": False}
+
+    async def main() -> int:
+        with kept():
+            async with MqttClient(embedded(**session)) as one:
+                await one.wait_connected()
+                await one.subscribe("a", 1)
+            async with MqttClient(embedded()) as two:
+                await two.publish("a", "b", qos=1)
+                pid = acquire_pid()
+            assert not gone(pid)
+            async with MqttClient(embedded(**session)) as one, asyncio.timeout(20):
+                assert (await anext(one.messages())).payload == b"b"
+            assert acquire_pid() == pid
+            other = acquire(BrokerSettings(port=free_port()))
+            assert gone(pid)
+            other.release()
+            return acquire_pid()
+
+    assert gone(asyncio.run(main()))
+
+
+def acquire_pid() -> int:
+    lease = acquire(BrokerSettings())
+    lease.release()
+    assert lease.broker.pid is not None
+    return lease.broker.pid
 
 
 def test_a_crashed_broker_comes_back_on_its_port_with_its_store() -> None:

@@ -24,6 +24,7 @@ def up(
     SIGHUP reads the file again: a wrong one is refused and the flow goes on as it was. The first
     Ctrl+C finishes what is under way, the second one kills.
     """
+    from edgeflow.comms.mqtt.embedded import kept
     from edgeflow.errors import ConfigError
     from edgeflow.observe.logs import configure_logging
     from edgeflow.pipelines.loading.loader import load
@@ -45,7 +46,7 @@ def up(
         narrate(render(warning, kind="warning"))
     configure_logging()
     orchestrator = Orchestrator(declaration, lambda: load(file))
-    with setting_on_hangup(orchestrator.reload_requested):
+    with setting_on_hangup(orchestrator.reload_requested), kept():
         for line in orchestrator.welcome():
             narrate(line)
         return drive(orchestrator, declaration.name)

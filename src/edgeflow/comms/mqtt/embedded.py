@@ -16,8 +16,8 @@ import sysconfig
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
@@ -28,7 +28,7 @@ import structlog
 from edgeflow.config import settings
 from edgeflow.errors import ConfigError, MissingExtraError, UnreachableError
 
-__all__ = ["BrokerSettings", "Lease", "NatsBroker", "acquire", "find_binary"]
+__all__ = ["BrokerSettings", "Lease", "NatsBroker", "acquire", "find_binary", "kept"]
 
 _START_TIMEOUT = 15.0
 _STOP_TIMEOUT = 2.0
@@ -326,12 +326,12 @@ class Lease:
             if not self.is_released:
                 self.is_released = True
                 _leases.discard(id(self))
-                if not _leases:
-                    _end()
+                _end_if_unused()
 
 
 _guard = threading.Lock()
 _leases: set[int] = set()
+_keepers = 0
 _broker: NatsBroker | None = None
 
 
@@ -346,11 +346,14 @@ def acquire(wanted: BrokerSettings) -> Lease:
     """
     global _broker  # noqa: PLW0603 - one broker per process is what this is about
     with _guard:
+        fits = _broker is None or wanted in (BrokerSettings(), _broker.settings)
+        if not fits and not _leases:
+            _end()
         if _broker is None:
             broker = NatsBroker(wanted)
             broker.start()
             _broker = broker
-        elif wanted not in (BrokerSettings(), _broker.settings):
+        elif not fits:
             raise ConfigError(
                 "mqtt://embedded is asked for with different settings",
                 hint=f"one broker runs per process, with {_broker.settings}; use the same URL",
@@ -358,6 +361,28 @@ def acquire(wanted: BrokerSettings) -> Lease:
         lease = Lease(_broker)
         _leases.add(id(lease))
         return lease
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Let the broker outlive its last user within the block, with all that it holds.
+
+    It still ends when somebody asks for one with other settings.
+    """
+    global _keepers  # noqa: PLW0603
+    with _guard:
+        _keepers += 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _keepers -= 1
+            _end_if_unused()
+
+
+def _end_if_unused() -> None:
+    if not _leases and not _keepers:
+        _end()
 
 
 def _end() -> None:
