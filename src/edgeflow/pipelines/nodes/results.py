@@ -11,6 +11,7 @@ __all__ = ["merged", "plain", "raw_result"]
 
 SHOWN_VALUES = 1024
 MAX_DEPTH = 8
+SCALARS = frozenset((str, bool, int, float, type(None)))
 
 
 def raw_result(response: InferResponse) -> dict[str, Any]:
@@ -37,6 +38,16 @@ def merged(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def plain(value: Any, depth: int = 0) -> Any:  # noqa: PLR0911 - one per kind of value
     """Return ``value`` as JSON-like data: arrays as lists, what is large or bytes by its size."""
+    kind = type(value)
+    if kind in SCALARS:
+        return value
+    if kind is dict and depth < MAX_DEPTH:
+        return {
+            key if type(key) is str else str(key): plain(inner, depth + 1)
+            for key, inner in value.items()
+        }
+    if kind is list and depth < MAX_DEPTH:
+        return [plain(inner, depth + 1) for inner in value]
     if isinstance(value, np.ndarray):
         if value.size <= SHOWN_VALUES:
             return value.tolist()

@@ -107,7 +107,8 @@ def softmax_topk(
 
 
 def _softmax(logits: Array) -> Array:
-    logits = np.nan_to_num(logits)
+    if not np.isfinite(logits).all():
+        logits = np.nan_to_num(logits)
     odds = np.exp(logits - logits.max())
     return np.asarray(odds / odds.sum())
 
