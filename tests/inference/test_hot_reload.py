@@ -1,5 +1,7 @@
 import shutil
+import sys
 import threading
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -368,6 +370,43 @@ def test_closing_answers_everything_and_twice_is_fine(tmp_path: Path, start: Sta
     service.submit(InferRequest("m", X), outcomes.append)
     assert isinstance(outcomes[-1], CancelledError)
     assert not service.is_ready()
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_closing_answers_what_waits_for_a_version_on_its_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removed: bool
+) -> None:
+    gate = threading.Event()
+    module = types.ModuleType("gated_model")
+
+    def run(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        assert gate.wait(30)
+        return inputs["x"]
+
+    vars(module)["run"] = run
+    monkeypatch.setitem(sys.modules, "gated_model", module)
+    head = "  - {id: m, engine: 'gated_model:run', warm_up: false, threads: 1, instances: 1, "
+    tail = "options: {inputs: ['x: float32[?, 4]'], outputs: ['y: float32[?, 4]']}}\n"
+    save_scale(tmp_path / "other.onnx")
+    other = "models:\n  - {id: other, engine: other.onnx}\n"
+    models = tmp_path / "models.yaml"
+    models.write_text(other + head + tail)
+    service = LocalService(models, reload_s=None)
+    outcomes: list[object] = []
+    try:
+        service.load("m")
+        for _ in range(5):
+            service.submit(InferRequest("m", X), outcomes.append)
+        models.write_text(other if removed else other + head + "device: cpu, " + tail)
+        settle(service)
+        closing = threading.Thread(target=service.close)
+        closing.start()
+        closing.join(20)
+        assert len(outcomes) == 4
+        assert all(isinstance(each, CancelledError) for each in outcomes)
+    finally:
+        gate.set()
+        service.close()
 
 
 def test_the_watcher_looks_by_itself(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ class Hosted:
         self._turn = threading.Lock()
         self._loaded: dict[str, Loaded] = {}
         self._active: Loaded | None = None
+        self._leaving: list[Loaded] = []
         self._parking = Parking(files.name, self._counters(""))
         self._failures: dict[str, _Failure] = {}
         self._opening = False
@@ -184,8 +185,14 @@ class Hosted:
         """Let go of every version; requests under way are answered first."""
         with self._lock:
             loaded, self._loaded, self._active = list(self._loaded.values()), {}, None
+            self._let_go(loaded)
         for each in loaded:
             each.lane.retire()
+
+    @property
+    def has_left(self) -> bool:
+        """True once every version that was let go of has answered its last request."""
+        return all(each.lane.has_ended for each in self._leaving)
 
     def retire(self) -> None:
         """The model is gone: answer what is under way, tell whoever waits for it to load."""
@@ -202,6 +209,7 @@ class Hosted:
         with self._lock:
             self._closed = True
             loaded, self._loaded, self._active = list(self._loaded.values()), {}, None
+            loaded += self._leaving
         for each in loaded:
             each.lane.abort()
         for job in self._parking.close():
@@ -304,7 +312,12 @@ class Hosted:
                 del self._loaded[loaded.file.version]
             if self._active is loaded:
                 self._active = None
+            self._let_go([loaded])
         loaded.lane.retire()
+
+    def _let_go(self, versions: list[Loaded]) -> None:
+        """Remember what is about to be retired, until it has ended; under the lock."""
+        self._leaving = [each for each in self._leaving if not each.lane.has_ended] + versions
 
     def _no_version(self, version: str | None) -> UnknownModelError:
         wanted = version or self.files.settings.version
@@ -326,11 +339,10 @@ class Hosted:
             and self._now() - failed.at < RETRY_S
         ):
             raise failed.error
+        counters = self._counters(file.version)
         self._opening = True
         try:
-            loaded = open_version(
-                self.name, file, self._crew, self._counters(file.version), self._now
-            )
+            loaded = open_version(self.name, file, self._crew, counters, self._now)
         except EdgeFlowError as error:
             self._note_failure(file, error)
             raise
@@ -354,12 +366,13 @@ class Hosted:
                         old.append(before)
             if len(self._loaded) > MAX_LOADED:
                 old.append(self._pop_least_used(fresh))
+            gone = [each for each in old if each is not None and each is not fresh]
+            self._let_go(gone)
         if closed:
             fresh.lane.retire()
             raise UnknownModelError(f"model {self.name!r}: the server ends")
-        for each in old:
-            if each is not None and each is not fresh:
-                each.lane.retire()
+        for each in gone:
+            each.lane.retire()
         if active and before is not fresh:
             self._note_switch(before, fresh)
 

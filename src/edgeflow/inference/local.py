@@ -67,6 +67,7 @@ class LocalService(InferenceService):
         self._unreadable = ""
         self._end = threading.Event()
         files = self._settling.pass_on(self._source.scan())
+        self._leaving: list[Hosted] = []
         self._models = {name: Hosted(each, self._crew, now) for name, each in files.items()}
         self._threads = [
             threading.Thread(target=self._load, name=f"model-loader-{number}", daemon=True)
@@ -140,7 +141,7 @@ class LocalService(InferenceService):
         self._end.set()
         for _ in range(LOADERS):
             self._loads.put(None)
-        for model in list(self._models.values()):
+        for model in [*self._models.values(), *self._leaving]:
             model.close()
         if not self._crew.close(timeout=1.5):
             log.warning("worker_still_computing", hint="its engine is closed when it returns")
@@ -180,6 +181,7 @@ class LocalService(InferenceService):
             }
             kept = {name: each for name, each in self._models.items() if name in files}
             self._models = {**kept, **new}
+            self._leaving = [each for each in self._leaving if not each.has_left] + gone
             for model in gone:
                 log.info("model_removed", model=model.name)
                 model.retire()

@@ -111,6 +111,11 @@ class Lane:
         """Requests that wait."""
         return len(self._queue)
 
+    @property
+    def has_ended(self) -> bool:
+        """True once it has been retired and its last request is computed."""
+        return self._gone
+
     def submit(self, job: Job) -> bool:
         """Queue a job whose inputs have been checked; False when the lane has been retired."""
         wake, loser, late = None, None, []
