@@ -147,6 +147,29 @@ def test_what_is_given_up_lies_in_a_file_and_can_be_sent_again(tmp_path: Path) -
     asyncio.run(run())
 
 
+def test_endpoints_that_hang_leave_room_for_another() -> None:
+    async def run() -> None:
+        async with (
+            endpoint() as (_, hanging),
+            endpoint() as (_, well),
+            acting(WebhookDispatcher, parallel=64, pending=1000) as hook,
+        ):
+            sent = [
+                asyncio.create_task(dispatch(hook, action(target=f"{hanging}/hang")))
+                for _ in range(60)
+            ]
+            async with asyncio.timeout(20):
+                while sum(task.done() for task in sent) < 12:
+                    await asyncio.sleep(0.01)
+                assert (await dispatch(hook, action(target=f"{well}/hook"))).ok
+            assert sum(task.done() for task in sent) == 12
+            for task in sent:
+                task.cancel()
+            await asyncio.gather(*sent, return_exceptions=True)
+
+    asyncio.run(run())
+
+
 def test_an_action_that_the_end_cuts_off_lies_in_the_file(tmp_path: Path) -> None:
     async def run() -> None:
         async with (

@@ -26,6 +26,10 @@ __all__ = ["WebhookDispatcher", "WebhookOptions", "signature"]
 MAX_ANSWER_BYTES = 4096
 """What is read of an answer; only its status counts."""
 
+MAX_OPEN = 48
+"""Requests of one action that may be open, all endpoints together: 64 actions are carried out at
+once, and endpoints that hang must leave room for the others."""
+
 MAX_ENDPOINTS = 256
 """Endpoints whose load is kept apart."""
 
@@ -42,7 +46,8 @@ class WebhookOptions(DispatcherOptions):
         give_up_after: seconds that all attempts together may take.
         secret: key of the signature; none for unsigned requests.
         parallel: requests at once to one endpoint.
-        pending: requests that may wait for one endpoint; more are given up at once.
+        pending: requests that may wait for one endpoint; more are given up at once, and so are
+            those to a busy endpoint while 48 requests are open in all.
         follow_redirects: go where the endpoint points; the signature and headers go along.
         dead_letters: file that keeps what was given up.
         dead_letters_max_bytes: its largest size; the oldest go.
@@ -103,6 +108,7 @@ class WebhookDispatcher(Dispatcher):
     def __init__(self, name: str, options: Any) -> None:
         super().__init__(name, options)
         self._endpoints: OrderedDict[str, _Endpoint] = OrderedDict()
+        self._open = 0
         self._client: Any = None
         self._letters: DeadLetters | None = None
         if options.dead_letters is not None:
@@ -159,7 +165,7 @@ class WebhookDispatcher(Dispatcher):
             self._bury(delivery, ActionResult(ok=False, detail=ended, target=_public(url)))
             raise
         if not result.ok:
-            await asyncio.to_thread(self._bury, delivery, result)
+            await self._give_up(delivery, result)
         return result
 
     async def replay(self) -> tuple[int, int]:
@@ -180,7 +186,7 @@ class WebhookDispatcher(Dispatcher):
                     delivered += 1
                 else:
                     failed += 1
-                    await asyncio.to_thread(self._bury, _delivery(old), result)
+                    await self._give_up(_delivery(old), result)
                 left.popleft()
         finally:
             for old in left:
@@ -195,11 +201,13 @@ class WebhookDispatcher(Dispatcher):
     async def _deliver(self, delivery: _Delivery) -> ActionResult:
         endpoint = self._endpoint(delivery.url)
         target = _public(delivery.url)
-        if endpoint.open >= self.options.parallel + self.options.pending:
+        is_full = endpoint.open >= self.options.parallel + self.options.pending
+        if is_full or (endpoint.open and self._open >= MAX_OPEN):
             return ActionResult(
                 ok=False, detail="too many requests wait for it", attempts=0, target=target
             )
         endpoint.open += 1
+        self._open += 1
         attempts, outcome = 0, _Outcome(False, "no turn came in time")
         try:
             async with asyncio.timeout(self.options.give_up_after):
@@ -217,6 +225,7 @@ class WebhookDispatcher(Dispatcher):
             outcome = _Outcome(False, f"{outcome.detail}; given up after give_up_after")
         finally:
             endpoint.open -= 1
+            self._open -= 1
         return ActionResult(ok=outcome.ok, detail=outcome.detail, attempts=attempts, target=target)
 
     async def _attempt(self, delivery: _Delivery) -> _Outcome:
@@ -258,10 +267,14 @@ class WebhookDispatcher(Dispatcher):
                 del self._endpoints[idle]
         return endpoint
 
-    def _bury(self, delivery: _Delivery, result: ActionResult) -> None:
+    async def _give_up(self, delivery: _Delivery, result: ActionResult) -> None:
         self.log.warning(
             "webhook_given_up", target=result.target, error=result.detail, attempts=result.attempts
         )
+        if self._letters is not None:
+            await asyncio.to_thread(self._bury, delivery, result)
+
+    def _bury(self, delivery: _Delivery, result: ActionResult) -> None:
         if self._letters is None:
             return
         dead = DeadLetter(
