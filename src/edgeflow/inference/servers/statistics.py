@@ -99,7 +99,10 @@ class Statistics:
                 self._sums[model, result.version].add(result, ns)
                 self._answering[model] = result.version
             elif model:
-                sums = self._sums[model, request.version or self._answering.get(model, "")]
+                version = request.version or ""
+                if (model, version) not in self._sums:
+                    version = self._answering.get(model, "")
+                sums = self._sums[model, version]
                 sums.failures += 1
                 sums.failure_ns += ns
 
