@@ -23,6 +23,13 @@ describe("numbers", () => {
   ])("writes %d milliseconds as %s", (value, text) => expect(format.millis(value)).toBe(text));
 
   it.each([
+    [3, "3"],
+    [0.1 + 0.2, "0.3"],
+    [812.629, "812.629"],
+    [-1795271799.3956, "-1795271799.4"],
+  ])("writes %d of a message as %s", (value, text) => expect(format.plain(value)).toBe(text));
+
+  it.each([
     [999, "999"],
     [54_428, "54\u202f428"],
     [12_345_678, "12.3 M"],

@@ -88,3 +88,9 @@ export function fieldsText(fields: Record<string, unknown>): string {
     .map(([key, value]) => `${key}=${fieldText(value)}`)
     .join(" ");
 }
+
+/** A number of a message: six digits are enough, but the whole part (a time stamp) is kept. */
+export function plain(value: number): string {
+  if (Number.isInteger(value)) return String(value);
+  return String(Math.abs(value) < 1e5 ? +value.toPrecision(6) : +value.toFixed(2));
+}

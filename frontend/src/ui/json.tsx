@@ -2,6 +2,8 @@
 
 import type { ComponentChildren, JSX } from "preact";
 
+import { plain } from "../state/format";
+
 const MAX_ITEMS = 60;
 const INLINE_LIMIT = 48;
 
@@ -16,7 +18,7 @@ export function Preview({ value }: { value: unknown }): JSX.Element {
 
 function render(value: unknown, depth: number): ComponentChildren {
   if (value === null || value === undefined) return <span class="json-null">null</span>;
-  if (typeof value === "number") return <span class="json-number">{number(value)}</span>;
+  if (typeof value === "number") return <span class="json-number">{plain(value)}</span>;
   if (typeof value === "boolean") return <span class="json-null">{String(value)}</span>;
   if (typeof value === "string") return <span class="json-string">{JSON.stringify(value)}</span>;
   if (typeof value !== "object") return String(value);
@@ -55,8 +57,4 @@ function block(
       {brackets[1]}
     </>
   );
-}
-
-function number(value: number): string {
-  return Number.isInteger(value) ? String(value) : String(+value.toPrecision(6));
 }
