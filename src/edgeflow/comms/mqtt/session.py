@@ -296,7 +296,8 @@ class Session:
     def _on_want_write(self, *_: Any) -> None:
         if not self._flushing:
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._flush)  # what follows in the next turn joins it
 
     def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, found: Any) -> None:
         if self._accepted is None or self._accepted.done():
