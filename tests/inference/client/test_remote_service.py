@@ -493,3 +493,18 @@ def test_a_late_answer_costs_nobody_else_the_connection(connect, server, local):
     assert outcomes[0].first[0] == 1
     (standing,) = service._client.standings
     assert standing.retries == 0
+
+
+def test_only_so_many_requests_wait_for_a_gateway(server, local):
+    outcomes: list[object] = []
+    service = RemoteService([Gateway(port=server.port, timeout_s=LONG)], max_waiting=20)
+    try:
+        for _ in range(50):
+            service.submit(request("wait"), outcomes.append)
+        assert len(outcomes) == 30
+        assert all(isinstance(each, OverloadedError) for each in outcomes)
+        local.gate.set()
+        until(lambda: len(outcomes) == 50)
+        assert service.infer(request(), timeout=LONG).first[0] == 2
+    finally:
+        service.close()

@@ -141,6 +141,9 @@ class TensorPool:
         finally:
             self._opening -= 1
             self._announce()
+        if self._closed:
+            connection.close()
+            raise UnreachableError(f"the pool of {self.gateway.label} is closed")
         self._connections.append(connection)
         return connection
 

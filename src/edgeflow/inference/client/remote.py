@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from edgeflow.core.status import ModelStatus
-from edgeflow.errors import CancelledError, DeadlineError, EdgeFlowError, EngineError
+from edgeflow.errors import (
+    CancelledError,
+    DeadlineError,
+    EdgeFlowError,
+    EngineError,
+    OverloadedError,
+)
 from edgeflow.inference.client.backoff import Retry
 from edgeflow.inference.client.direct import DirectPath
 from edgeflow.inference.client.fallbacks import as_fallback
@@ -59,6 +65,7 @@ class RemoteService(InferenceService):
         declared: by model name, its tensors: version 1 of the protocol does not tell them.
         retry: how often and after which waits.
         standings: breakers and figures.
+        max_waiting: requests without an answer, at most; one more is "overloaded".
 
     Raises:
         ConfigError: the affinity names a gateway that is not there.
@@ -73,7 +80,9 @@ class RemoteService(InferenceService):
         declared: Mapping[str, EngineSpec] | None = None,
         retry: Retry | None = None,
         standings: Standings | None = None,
+        max_waiting: int = 4096,
     ) -> None:
+        self._max_waiting = max_waiting
         self._executor = concurrent.futures.ThreadPoolExecutor(
             1, thread_name_prefix="edgeflow-fallback"
         )
@@ -119,6 +128,9 @@ class RemoteService(InferenceService):
         )
 
     def _enqueue(self, job: "_Job") -> "_Job":
+        if len(self._jobs) + len(self._waiting) >= self._max_waiting:
+            job.finish(OverloadedError(f"{self._max_waiting} requests wait for gateways already"))
+            return job
         self._waiting.append(job)
         if not self._woken:
             self._woken = True
