@@ -195,6 +195,13 @@ def test_a_port_in_use_is_told_with_the_setting_it_comes_from(tmp_path, options,
     assert "Traceback" not in told
 
 
+def test_models_that_are_not_there_are_told(tmp_path):
+    process = start(tmp_path / "nowhere", *ANY)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "name a folder of models, or a models.yaml" in told
+
+
 def test_bound_wider_the_token_opens_it(tmp_path):
     save_scale(tmp_path / "double.onnx")
     environment = {"EDGEFLOW_TOKEN": "open sesame"}

@@ -103,6 +103,8 @@ def test_a_file_that_appears_later_is_played(clip: Path, tmp_path: Path) -> None
         camera = made(CameraConnector, source=str(tmp_path / "later.mkv"))
         async with listening(camera) as listener:
             await until(lambda: camera.state == "waiting")
+            assert "there is no video file" in camera.last_error
+            assert "'source'" in camera.last_error
             clip.rename(tmp_path / "later.mkv")
             await listener.take(3)
             assert (camera.state, camera.last_error) == ("connected", None)

@@ -73,7 +73,8 @@ def _text(path: Path) -> str:
             raise ConfigError(f"{path}: larger than {MAX_METADATA_BYTES} bytes")
         return data.decode("utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        hint = "name a folder of models, or a models.yaml" if not path.exists() else ""
+        raise ConfigError(f"{path}: {error.strerror}", hint=hint) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8") from None
 

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -159,6 +160,11 @@ def file_pictures(
     options: "CameraOptions", sampler: Sampler, connected: Callable[[], None]
 ) -> Pictures:
     """Play a video file."""
+    if not Path(str(options.source)).is_file():
+        raise PipelineError(
+            f"there is no video file {options.source!r}",
+            hint="it is played as soon as it appears; or change 'source'",
+        )
     host = _Host()
     video = VideoFileProducer(
         name="camera",
