@@ -86,3 +86,9 @@ def test_the_newest_files_of_bytes_are_kept(tmp_path: Path) -> None:
     act(FileDispatcher, *pictures, path=tmp_path / "b.jsonl", bytes="files", max_files=3)
     kept = sorted(file.read_bytes() for file in (tmp_path / "b.jsonl.files").iterdir())
     assert kept == [b"\5", b"\6", b"\7"]
+
+
+def test_a_pipe_that_nobody_reads_is_refused_at_the_start(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="it is a pipe"):
+        act(FileDispatcher, path=tmp_path / "pipe")

@@ -6,7 +6,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from pydantic import Field
 
@@ -61,7 +61,7 @@ class FileDispatcher(Dispatcher):
             await self._do(self._prepare)
         except OSError as error:
             raise ConfigError(
-                f"action {self.name!r} cannot write {self.options.path}: {error.strerror}"
+                f"action {self.name!r} cannot write {self.options.path}: {error.strerror or error}"
             ) from None
 
     async def stop(self) -> None:
@@ -96,7 +96,7 @@ class FileDispatcher(Dispatcher):
 
     def _prepare(self) -> None:
         self.options.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.options.path.open("ab"):
+        with _appending(self.options.path):
             pass
 
     def _write(self, path: Path, action: Action, agent: str, pipeline: str) -> int:
@@ -114,7 +114,7 @@ class FileDispatcher(Dispatcher):
         if len(line) > self.options.max_bytes:
             raise ActionError(f"a line of {len(line)} bytes is larger than max_bytes")
         self._rotate(path, len(line))
-        with path.open("ab") as file:
+        with _appending(path) as file:
             file.write(line)
             self._settle(file)
         return len(line)
@@ -151,3 +151,10 @@ class FileDispatcher(Dispatcher):
         for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
             if newer.exists():
                 newer.rename(older)
+
+
+def _appending(path: Path) -> IO[bytes]:
+    """Open a file to append to; a pipe, which may block for ever, is refused."""
+    if path.is_fifo():
+        raise OSError("it is a pipe")
+    return path.open("ab")
