@@ -131,7 +131,7 @@ class DirectPath:
             found = self._free.get(name)
             if found is None:
                 gateway = self._client.affinity.gateways[name]
-                count = 0 if gateway.protocol == 1 or self._closed else self._sizes[name]
+                count = 0 if self._closed else self._sizes[name]
                 made = self._all[name] = [_connection(gateway) for _ in range(count)]
                 found = self._free[name] = deque(made)
             return found

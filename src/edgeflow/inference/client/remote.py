@@ -87,7 +87,7 @@ class RemoteService(InferenceService):
             1, thread_name_prefix="edgeflow-fallback"
         )
         gateways = gateways or (Gateway(),)
-        own = {each.label: each.pool_size // 2 for each in gateways}
+        own = {each.label: 0 if each.protocol == 1 else each.pool_size // 2 for each in gateways}
         self._client = AsyncTensorClient(
             [replace(each, pool_size=each.pool_size - own[each.label]) for each in gateways],
             affinity=affinity,
