@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from edgeflow.core.frame import Frame
     from edgeflow.core.qos import QoS
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["DualRedisBroker", "EdgeApp", "Frame", "QoS", "RedisBroker", "__version__"]
 
 _HOMES = {

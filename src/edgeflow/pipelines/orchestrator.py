@@ -1,6 +1,7 @@
 """Runs a ``pipelines.yaml`` until it is told to stop, and takes over changes of the file."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -90,7 +91,7 @@ class Orchestrator:
             lines.append(
                 f"  Probes  http://127.0.0.1:{document.metrics_port}/healthz, /readyz, /metrics"
             )
-        return [*lines, "  Stop    Ctrl+C; reload with kill -HUP"]
+        return [*lines, f"  Stop    Ctrl+C; kill -HUP {os.getpid()} takes a changed file over"]
 
     def start(self) -> None:
         """Open the metrics port and start the flow.
