@@ -97,6 +97,20 @@ def test_lying_lengths_of_many_clients_take_no_memory(service):
         until(lambda: server._desk.memory == 0)
 
 
+def test_frames_that_never_come_give_way_to_those_that_do(service):
+    options = TensorServerOptions(max_memory=100 << 20, read_timeout_s=600.0)
+    announced = struct.pack("<I", 49 << 20) + b"TRT\x01\x01\x00" + bytes(1000)
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(TensorServer(service, port=0, options=options))
+        for _ in range(2):
+            liar = stack.enter_context(PublicClient(server.port))
+            liar.socket.sendall(announced)
+        until(lambda: server._desk.memory == 98 << 20)
+        peer = stack.enter_context(PublicClient(server.port))
+        until(lambda: peer.infer("double", np.ones(1 << 20, np.float32))[0] == 0)
+        assert server._desk.memory == 0
+
+
 def test_what_a_withdrawal_carries_is_not_kept(service):
     cancel = v2.Request(1, "double", {"x": np.ones(1 << 20, np.float32)}, kind=v2.Kind.CANCEL)
     message = b"".join(v2.encode_request(cancel))

@@ -169,6 +169,14 @@ class Connection(asyncio.BufferedProtocol):
             self._give_up(self._receiver.start, ProtocolError(text))
             self._desk.flush()
 
+    def make_room(self, now: float, patience: float) -> None:
+        """Hang up on a client whose frame holds memory that others need, but hardly comes."""
+        grace = patience + self._receiver.waiting / self._desk.options.min_bytes_per_s
+        if self._held and self._frame_since and now - self._frame_since > grace:
+            self._desk.release(self._held)
+            self._held = 0
+            self.abort(f"its frame was not complete after {grace:.3g} s, and memory is short")
+
     # --- requests
 
     def _may_take(self) -> bool:

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 _MAX_REFUSED = 64
 _MAX_LABELS = 256
 _SWEEP_SECONDS = 0.25
+_PATIENCE_SECONDS = 1.0
+"""How long a frame may hold memory, besides what its size needs, while there is none left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,10 @@ class Desk:
 
     def reserve(self, nbytes: int) -> bool:
         """Take memory for a frame of that size, if there is any."""
+        if self.memory + nbytes > self.options.max_memory:
+            now = time.monotonic()
+            for connection in tuple(self.connections):
+                connection.make_room(now, _PATIENCE_SECONDS)
         if self.memory + nbytes > self.options.max_memory:
             return False
         self.memory += nbytes
