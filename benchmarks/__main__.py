@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import fan_out, in_process, mjpeg, same_host, through_redis
+from benchmarks import fan_out, in_process, mjpeg, same_host, sensor_to_action, through_redis
 from benchmarks.inference import growth, serving
 from benchmarks.report import main
 
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "mjpeg": mjpeg.run,
     "inference": serving.run,
     "inference_growth": growth.run,
+    "sensor_to_action": sensor_to_action.run,
 }
 
 if __name__ == "__main__":
