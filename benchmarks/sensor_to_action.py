@@ -141,8 +141,8 @@ def _result(name: str, phases: list[Phase], seconds: float) -> Result:
     result.notes.append(
         f"p50 {p50:.2f} ms, p99 {p99:.2f} ms (medians of {len(phases)} windows of {seconds:g} s; "
         f"worst window {worst:.2f} ms); published per second: {rates}. One broker (nats-server), "
-        f"edgeflow serve, edgeflow up (max_parallel: 2) and the sensor, all on this machine; {MODEL} "
-        "over tensor TCP."
+        "edgeflow serve, edgeflow up (max_parallel: 2) and the sensor, all on this machine; "
+        f"{MODEL} over tensor TCP."
     )
     return result
 
