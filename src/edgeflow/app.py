@@ -96,7 +96,7 @@ class EdgeApp:
         name: str,
         cls: type[Node],
         *,
-        type: Role | str | None = None,  # noqa: A002
+        type: Role | str | None = None,  # noqa: A002 - as in node
         replicas: int = 1,
         device: str | None = None,
         queue_size: int | None = None,

@@ -44,99 +44,99 @@ class Settings:
     """Environment-backed settings. Names follow the variables that ``edgeflow deploy`` injects."""
 
     @property
-    def REDIS_HOST(self) -> str:  # noqa: N802 - the public names are the environment's
+    def REDIS_HOST(self) -> str:
         """Host of the control Redis or Valkey."""
         return _text("REDIS_HOST", "localhost")
 
     @property
-    def REDIS_PORT(self) -> int:  # noqa: N802
+    def REDIS_PORT(self) -> int:
         """Port of the control Redis or Valkey."""
         return _port("REDIS_PORT", 6379)
 
     @property
-    def DATA_REDIS_HOST(self) -> str:  # noqa: N802
+    def DATA_REDIS_HOST(self) -> str:
         """Host of the payload server in dual mode."""
         return _text("DATA_REDIS_HOST", self.REDIS_HOST)
 
     @property
-    def DATA_REDIS_PORT(self) -> int:  # noqa: N802
+    def DATA_REDIS_PORT(self) -> int:
         """Port of the payload server in dual mode."""
         return _port("DATA_REDIS_PORT", 6380)
 
     @property
-    def REDIS_PASSWORD(self) -> str | None:  # noqa: N802
+    def REDIS_PASSWORD(self) -> str | None:
         """Password for both servers, or None."""
         return os.environ.get("REDIS_PASSWORD") or None
 
     @property
-    def GATEWAY_HOST(self) -> str:  # noqa: N802
+    def GATEWAY_HOST(self) -> str:
         """Host where the gateway node accepts frames."""
         return _text("GATEWAY_HOST", "localhost")
 
     @property
-    def GATEWAY_TCP_PORT(self) -> int:  # noqa: N802
+    def GATEWAY_TCP_PORT(self) -> int:
         """Port where the gateway node accepts frames."""
         return _port("GATEWAY_TCP_PORT", 8080)
 
     @property
-    def GATEWAY_HTTP_PORT(self) -> int:  # noqa: N802
+    def GATEWAY_HTTP_PORT(self) -> int:
         """Port of the dashboard and REST API."""
         return _port("GATEWAY_HTTP_PORT", 8000)
 
     @property
-    def EIG_PORT(self) -> int | None:  # noqa: N802
+    def EIG_PORT(self) -> int | None:
         """Port of the tensor protocol; ``edgeflow serve`` takes it unless it has an option."""
         return _port("EIG_PORT", 8008) if os.environ.get("EIG_PORT") else None
 
     @property
-    def EIG_HTTP_PORT(self) -> int | None:  # noqa: N802
+    def EIG_HTTP_PORT(self) -> int | None:
         """Port of the Open Inference Protocol over HTTP, likewise."""
         return _port("EIG_HTTP_PORT", 8009) if os.environ.get("EIG_HTTP_PORT") else None
 
     @property
-    def EIG_GRPC_PORT(self) -> int | None:  # noqa: N802
+    def EIG_GRPC_PORT(self) -> int | None:
         """Port of the Open Inference Protocol over gRPC, likewise."""
         return _port("EIG_GRPC_PORT", 8010) if os.environ.get("EIG_GRPC_PORT") else None
 
     @property
-    def BIND_HOST(self) -> str:  # noqa: N802
+    def BIND_HOST(self) -> str:
         """Address that servers bind (``EDGEFLOW_BIND``); loopback unless told otherwise."""
         return _text("EDGEFLOW_BIND", "127.0.0.1")
 
     @property
-    def TOKEN(self) -> str | None:  # noqa: N802
+    def TOKEN(self) -> str | None:
         """Token that HTTP clients must present when bound wider than loopback."""
         return os.environ.get("EDGEFLOW_TOKEN") or None
 
     @property
-    def INSECURE(self) -> bool:  # noqa: N802
+    def INSECURE(self) -> bool:
         """True when ``EDGEFLOW_INSECURE=1`` waives the token, aloud."""
         return os.environ.get("EDGEFLOW_INSECURE", "").lower() in _TRUE
 
     @property
-    def HOSTNAME(self) -> str:  # noqa: N802
+    def HOSTNAME(self) -> str:
         """Name of this host."""
         return _text("HOSTNAME", socket.gethostname())
 
     @property
-    def NODE_NAME(self) -> str | None:  # noqa: N802
+    def NODE_NAME(self) -> str | None:
         """Node this process runs when ``--node`` is not given (set by deployments)."""
         return os.environ.get("NODE_NAME") or None
 
     @property
-    def MAX_FRAME_BYTES(self) -> int:  # noqa: N802
+    def MAX_FRAME_BYTES(self) -> int:
         """Largest frame accepted from a socket or broker, in bytes."""
         return _integer("EDGEFLOW_MAX_FRAME_BYTES", 256 * 1024 * 1024, 1024, 2**32 - 1)
 
     @property
-    def RUN_DIR(self) -> Path:  # noqa: N802
+    def RUN_DIR(self) -> Path:
         """Folder for the sockets of running apps, private to the user."""
         base = os.environ.get("EDGEFLOW_RUN_DIR") or os.environ.get("XDG_RUNTIME_DIR")
         root = Path(base) if base else Path(tempfile.gettempdir()) / f"edgeflow-{os.getuid()}"
         return root if os.environ.get("EDGEFLOW_RUN_DIR") else root / "edgeflow"
 
     @property
-    def CACHE_DIR(self) -> Path:  # noqa: N802
+    def CACHE_DIR(self) -> Path:
         """Folder for pulled assets."""
         base = os.environ.get("EDGEFLOW_CACHE_DIR")
         if base:

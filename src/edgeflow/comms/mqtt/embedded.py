@@ -369,7 +369,7 @@ def kept() -> Iterator[None]:
 
     It still ends when somebody asks for one with other settings.
     """
-    global _keepers  # noqa: PLW0603
+    global _keepers  # noqa: PLW0603 - who keeps the one broker
     with _guard:
         _keepers += 1
     try:
@@ -386,7 +386,7 @@ def _end_if_unused() -> None:
 
 
 def _end() -> None:
-    global _broker  # noqa: PLW0603
+    global _broker  # noqa: PLW0603 - the one broker
     if _broker is not None:
         _broker.stop()
         _log.info("mqtt_broker_stopped", port=_broker.port)

@@ -96,7 +96,7 @@ def connect(folder: Path, name: str) -> socket.socket | None:
 def sockets_in(folder: Path) -> list[str]:
     """Return the names of the sockets of publishers, dead ones included."""
     try:
-        return [name for name in os.listdir(folder) if name.endswith(_SUFFIX)]  # noqa: PTH208
+        return [name for name in os.listdir(folder) if name.endswith(_SUFFIX)]  # noqa: PTH208 - names only, and often
     except OSError:
         return []
 

@@ -133,7 +133,7 @@ class Parts:
             host = entry.get("host")
             if isinstance(host, str) and host in connectors:
                 known = self._connector_kinds.get(host)
-                entry = borrow_connection(entry, kind, connectors[host], known)  # noqa: PLW2901
+                entry = borrow_connection(entry, kind, connectors[host], known)  # noqa: PLW2901 - completed
             options = self._options(kind.Options, entry, ("actions", name))
             if options is not None:
                 where = self._problems.where(("actions", name))

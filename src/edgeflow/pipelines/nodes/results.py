@@ -30,7 +30,7 @@ def merged(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         for key, value in result.items():
             before = together.get(key)
             if isinstance(before, list) and isinstance(value, list):
-                value = [*before, *value]  # noqa: PLW2901
+                value = [*before, *value]  # noqa: PLW2901 - lists are joined
             together[key] = value
     together["models"] = {name: dict(result) for name, result in results.items()}
     return together

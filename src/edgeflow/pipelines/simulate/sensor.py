@@ -66,7 +66,7 @@ class Plan:
 
     def trajectory(self, sensor: int) -> Trajectory:
         """Return what one sensor sends."""
-        random = Random() if self.seed is None else Random(self.seed + sensor)  # noqa: S311
+        random = Random() if self.seed is None else Random(self.seed + sensor)  # noqa: S311 - no secret
         if self.mode == "env":
             return Environment(random, stamped=self.stamped)
         if self.mode == "trigger":
