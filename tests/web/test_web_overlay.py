@@ -50,6 +50,14 @@ def test_a_zone_is_occupied_where_a_detection_stands():
     assert (outside[90, 180] != inside[90, 180]).any()
 
 
+def test_a_zone_is_occupied_by_what_it_watches_for_only():
+    ball = [{**PERSON, "label": "ball", "bbox": [120, 10, 140, 80]}]
+    watching, any_label = grey(), grey()
+    draw(watching, {"zones": [{**DOOR, "labels": ["person"]}], "detections": ball})
+    draw(any_label, {"zones": [DOOR], "detections": ball})
+    assert (watching[90, 180] != any_label[90, 180]).any()
+
+
 def test_boxes_follow_a_picture_that_was_shrunk():
     frame = grey(400, 800)
     meta = {"detections": [{"label": "", "confidence": 1, "bbox": [400, 200, 720, 380]}]}

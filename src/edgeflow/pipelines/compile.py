@@ -134,13 +134,18 @@ class _Compiler:
     def _zones(self, pipeline: PipelinePlan) -> list[dict[str, Any]]:
         """Return the polygons that agents of a pipeline look at."""
         zones = self._declaration.document.zones
-        wanted: dict[str, None] = {}
+        wanted: dict[str, list[str]] = {}
         for agent in self._agents:
             if agent.name in pipeline.options.agents:
                 value = getattr(agent.options, "zone", None)
                 names = value if isinstance(value, list | tuple) else [value]
-                wanted.update(dict.fromkeys(name for name in names if name in zones))
-        return [{"name": name, "polygon": [list(p) for p in zones[name]]} for name in wanted]
+                for name in names:
+                    if name in zones:
+                        wanted.setdefault(name, []).extend(getattr(agent.options, "labels", ()))
+        return [
+            {"name": name, "polygon": [list(p) for p in zones[name]], "labels": labels}
+            for name, labels in wanted.items()
+        ]
 
     # --- links -----------------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 
 ``meta["detections"]``: dicts with ``label``, ``confidence`` and ``bbox`` (x1, y1, x2, y2 in pixels
 of the frame). ``meta["zones"]``: dicts with ``name`` and ``polygon`` (points x, y from 0 to 1);
-``active`` colours one as occupied, and without it one is where a detection stands (the middle of
-its lower edge). Whatever does not look like that is left out.
+``active`` colours one as occupied, and without it one is where a detection (of its ``labels``, if
+it names some) stands with the middle of its lower edge. Whatever does not look like that is left
+out.
 """
 
 import math
@@ -49,8 +50,12 @@ def draw(image: Image, meta: Mapping[str, Any], scale: float = 1.0) -> None:
     """
     thickness = max(1, round(max(image.shape[:2]) / 640))
     boxes = list(_boxes(meta.get("detections"), scale))
-    feet = [((left + right) / 2, bottom) for _, _, (left, _, right, bottom) in boxes]
-    for name, points, active in _zones(meta.get("zones"), image):
+    for name, points, active, labels in _zones(meta.get("zones"), image):
+        feet = [
+            ((left + right) / 2, bottom)
+            for label, _, (left, _, right, bottom) in boxes
+            if not labels or label in labels
+        ]
         occupied = _is_occupied(points, feet) if active is None else bool(active)
         _draw_zone(image, name, points, occupied, thickness)
     for label, confidence, box in boxes:
@@ -63,7 +68,7 @@ def _is_occupied(points: npt.NDArray[np.int32], feet: Sequence[tuple[float, floa
     return any(cv2.pointPolygonTest(points, foot, False) >= 0 for foot in feet)
 
 
-def _zones(zones: Any, image: Image) -> Iterator[tuple[str, npt.NDArray[np.int32], Any]]:
+def _zones(zones: Any, image: Image) -> Iterator[tuple[str, npt.NDArray[np.int32], Any, list[Any]]]:
     height, width = image.shape[:2]
     for zone in _dicts(zones):
         try:
@@ -72,7 +77,9 @@ def _zones(zones: Any, image: Image) -> Iterator[tuple[str, npt.NDArray[np.int32
             continue
         if 3 <= len(points) <= MAX_POINTS and np.isfinite(points).all():
             pixels = (points.clip(0, 1) * (width - 1, height - 1)).round().astype(np.int32)
-            yield str(zone.get("name", "")), pixels, zone.get("active")
+            labels = zone.get("labels")
+            watched = labels if isinstance(labels, list) else []
+            yield str(zone.get("name", "")), pixels, zone.get("active"), watched
 
 
 def _boxes(detections: Any, scale: float) -> Iterator[tuple[str, float, tuple[int, int, int, int]]]:
