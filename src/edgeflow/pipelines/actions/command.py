@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from edgeflow.errors import ActionError, ConfigError, did_you_mean
-from edgeflow.pipelines.actions.base import Dispatcher, DispatcherOptions
+from edgeflow.pipelines.actions.base import LIMIT_SECONDS, Dispatcher, DispatcherOptions
 from edgeflow.pipelines.message import Action, ActionResult
 from edgeflow.pipelines.paths import LocalPath
 
@@ -66,6 +66,7 @@ class CommandDispatcher(Dispatcher):
 
     def __init__(self, name: str, options: Any) -> None:
         super().__init__(name, options)
+        self.limit_s = max(LIMIT_SECONDS, 2 * options.timeout)
         self._turns = {name: asyncio.Lock() for name in options.commands}
         self._open = dict.fromkeys(options.commands, 0)
 

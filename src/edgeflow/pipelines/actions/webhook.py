@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from edgeflow.errors import ActionError, ConfigError, MissingExtraError
-from edgeflow.pipelines.actions.base import Dispatcher, DispatcherOptions
+from edgeflow.pipelines.actions.base import LIMIT_SECONDS, Dispatcher, DispatcherOptions
 from edgeflow.pipelines.actions.body import action_body
 from edgeflow.pipelines.actions.dead_letters import DeadLetter, DeadLetters
 from edgeflow.pipelines.connectors.backoff import Backoff
@@ -107,6 +107,7 @@ class WebhookDispatcher(Dispatcher):
 
     def __init__(self, name: str, options: Any) -> None:
         super().__init__(name, options)
+        self.limit_s = max(LIMIT_SECONDS, 2 * options.give_up_after)
         self._endpoints: OrderedDict[str, _Endpoint] = OrderedDict()
         self._open = 0
         self._client: Any = None

@@ -19,30 +19,36 @@ from edgeflow.runtime.emitter import StoppedError
 __all__ = ["ActionNode"]
 
 START_SECONDS = 30.0
-DISPATCH_SECONDS = 120.0
 STOP_SECONDS = 0.5
 WAIT_SECONDS = 0.2
 LONGEST_LINGER = 2.0
 UNDER_WAY = 64
+STUCK_SECONDS = 5.0
 
 
 class ActionNode(SinkNode):
     """Carries actions out, begun in their order; a slow one does not hold up the others.
 
+    While as many as may be are under way and none of them ends by itself for ``patience_s``, the
+    dispatcher hangs: what comes then has failed at once, and the sensors are not held up.
+
     Attributes:
         plan: the action.
         session: what the flow shares.
         limit: actions under way at once; more wait in the links.
+        patience_s: seconds.
     """
 
     plan: ActionPlan
     session: Session
     limit: int = UNDER_WAY
+    patience_s: float = STUCK_SECONDS
 
     def configure(self) -> None:
         """Start the dispatcher."""
         session, plan = self.session, self.plan
         self._dispatcher = plan.kind(plan.name, plan.options)
+        self._limit_s = getattr(plan.options, "timeout_s", None) or self._dispatcher.limit_s
         metrics = session.metrics
         self._outcomes = {
             ok: metrics.actions.labels(plan.name, "ok" if ok else "failed") for ok in (True, False)
@@ -51,6 +57,7 @@ class ActionNode(SinkNode):
         self._latency = metrics.action_latency.labels(plan.name)
         self._audit = structlog.get_logger("edgeflow.audit").bind(dispatcher=plan.name)
         self._room = threading.Semaphore(self.limit)
+        self._full_since: float | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._loop = session.loop.loop
         session.loop.run(self._dispatcher.start(), START_SECONDS)
@@ -58,9 +65,13 @@ class ActionNode(SinkNode):
     def write(self, frame: Frame) -> None:
         """Begin the action of a frame; wait first while too many are under way."""
         assert isinstance(frame, ActionFrame)  # noqa: S101 - only agents lead here
-        while not self._room.acquire(timeout=WAIT_SECONDS):
-            if not self.session.live:
-                raise StoppedError
+        if not self._find_room():
+            detail = (
+                f"overloaded: {self.limit} are under way, and for {self.patience_s:g} s none ended"
+            )
+            target = frame.action.target or ""
+            self._close(frame, ActionResult(ok=False, detail=detail, attempts=0, target=target))
+            return
         try:
             self._loop.call_soon_threadsafe(self._begin, frame)
         except RuntimeError:  # the loop has ended
@@ -75,6 +86,23 @@ class ActionNode(SinkNode):
             self.session.loop.run(self._finish(self.session.linger()), LONGEST_LINGER)
             self.session.loop.run(dispatcher.stop(), STOP_SECONDS)
 
+    def _find_room(self) -> bool:
+        """Wait for a place among those under way; False when the dispatcher hangs."""
+        if self._room.acquire(blocking=False):
+            return True
+        if self._full_since is None:
+            self._full_since = self.session.clock()
+        while not self._room.acquire(timeout=0.0 if self._is_stuck() else WAIT_SECONDS):
+            if not self.session.live:
+                raise StoppedError
+            if self._is_stuck():
+                return False
+        return True
+
+    def _is_stuck(self) -> bool:
+        since = self._full_since
+        return since is not None and self.session.clock() - since >= self.patience_s
+
     # --- on the event loop -----------------------------------------------------------------
 
     def _begin(self, frame: ActionFrame) -> None:
@@ -84,6 +112,8 @@ class ActionNode(SinkNode):
 
     def _over(self, task: "asyncio.Task[None]") -> None:
         self._under_way.discard(task)
+        if not self._under_way:
+            self._full_since = None
         self._room.release()
 
     async def _finish(self, seconds: float) -> None:
@@ -96,6 +126,10 @@ class ActionNode(SinkNode):
         started = time.perf_counter()
         result = await self._result(frame)
         self._seconds.observe(time.perf_counter() - started)
+        self._close(frame, result)
+
+    def _close(self, frame: ActionFrame, result: ActionResult) -> None:
+        """Count and tell how an action went, and count its part of the message down."""
         latency_ms = self.session.age(frame.message) * 1e3
         self._latency.observe(latency_ms)
         self._outcomes[result.ok].inc()
@@ -104,14 +138,21 @@ class ActionNode(SinkNode):
             frame.receipt.done()
 
     async def _result(self, frame: ActionFrame) -> ActionResult:
+        target = frame.action.target or ""
+        limit = asyncio.timeout(self._limit_s)
         try:
-            async with asyncio.timeout(DISPATCH_SECONDS):
+            async with limit:
                 result = await self._dispatcher.dispatch(
                     frame.action, agent=frame.agent, pipeline=frame.pipeline
                 )
         except Exception as error:  # noqa: BLE001 - a result like any other
-            target = frame.action.target or ""
-            return ActionResult(ok=False, detail=f"{type(error).__name__}: {error}", target=target)
+            if limit.expired():
+                detail = f"given up: not done within {self._limit_s:g} s"
+                return ActionResult(ok=False, detail=detail, target=target)
+            result = ActionResult(
+                ok=False, detail=f"{type(error).__name__}: {error}", target=target
+            )
+        self._full_since = None
         return result if isinstance(result, ActionResult) else ActionResult(ok=True)
 
     def _tell(self, frame: ActionFrame, result: ActionResult, latency_ms: float) -> None:
