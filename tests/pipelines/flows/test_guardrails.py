@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import structlog
 from flow_parts import SmallService, running
 
 from edgeflow.errors import UnreachableError
@@ -123,11 +124,15 @@ def test_a_stage_that_raises_and_an_unknown_model_are_counted(tmp_path):
     text = flow_text(model="nothing").replace(
         "  - {id: feed", "  - {id: feed2, type: parts.Feed, pipeline: main}\n  - {id: feed"
     )
-    with running(tmp_path, text) as flow:
+    with structlog.testing.capture_logs() as lines, running(tmp_path, text) as flow:
         flow.send(message(1), EdgeMessage(sensor_id="s", payload={"other": 1}))
         flow.until(lambda: len(flow.dropped()) == 2)
         assert flow.dropped() == {("main", "model"): 1.0, ("main", "exception"): 1.0}
         assert any("KeyError" in str(entry.detail) for entry in flow.kinds("dropped"))
+    [line] = [line for line in lines if "KeyError" in line.get("error", "")]
+    code = (tmp_path / "plugins" / "parts.py").read_text().splitlines()
+    file, _, number = line["at"].partition(".py:")
+    assert file.endswith("parts") and "payload[key]" in code[int(number) - 1]
 
 
 def test_without_a_gateway_messages_are_dropped_and_counted(tmp_path):

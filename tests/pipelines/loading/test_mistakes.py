@@ -177,10 +177,29 @@ def test_unused_parts_are_warnings(folder):
     assert all("pipelines.yaml:" in warning for warning in warnings)
 
 
-def test_a_plugin_that_cannot_be_imported_names_its_line(folder):
-    (folder / "plugins" / "bad.py").write_text("x = 1\nraise ValueError('no')\n")
+@pytest.mark.parametrize(
+    ("code", "told", "line"),
+    [
+        ("x = 1\nraise ValueError('no')\n", "ValueError: no", 2),
+        ("import json\n\njson.loads('{')\n", "JSONDecodeError: ", 3),
+        ("def f(:\n    pass\n", "SyntaxError: invalid syntax", 1),
+        ("if 1:\n    x = 1\n  y = 2\n", "IndentationError: ", 3),
+        ("\nimport nowhere_at_all\n", "No module named 'nowhere_at_all'", 2),
+        ("from .parts import Nothing\n", "ImportError: cannot import name 'Nothing'", 1),
+    ],
+)
+def test_a_plugin_that_cannot_be_imported_names_its_line(folder, code, told, line):
+    (folder / "plugins" / "bad.py").write_text(code)
     [problem] = mistakes(folder, GOOD.replace("parts.Keep", "bad.Keep"))
-    assert "ValueError: no" in problem.message and "bad.py:2" in problem.message
+    assert told in problem.message and "frozen" not in problem.message
+    assert problem.message.endswith(f"({folder}/plugins/bad.py:{line})")
+
+
+def test_a_plugin_that_imports_a_broken_one_names_the_broken_line(folder):
+    (folder / "plugins" / "bad.py").write_text("from . import worse\n")
+    (folder / "plugins" / "worse.py").write_text("\n\nx = = 1\n")
+    [problem] = mistakes(folder, GOOD.replace("parts.Keep", "bad.Keep"))
+    assert problem.message.endswith(f"({folder}/plugins/worse.py:3)")
 
 
 def test_duplicate_ids(folder):
@@ -229,3 +248,4 @@ def test_a_stage_that_refuses_its_options_is_told(folder):
     text = GOOD.replace("    agents:", "    preprocess: {use: own.Scale, by: -1}\n    agents:")
     [problem] = mistakes(folder, text)
     assert "own.Scale: by has to be positive" in problem.message
+    assert problem.message.endswith("plugins/own.py:4)")

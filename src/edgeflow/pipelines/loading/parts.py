@@ -9,6 +9,7 @@ from edgeflow.core.qos import QoS
 from edgeflow.errors import EdgeFlowError
 from edgeflow.pipelines.agents.base import AgentOptions
 from edgeflow.pipelines.agents.rate_limit import Inner, RateLimit
+from edgeflow.pipelines.blame import place_in
 from edgeflow.pipelines.connectors.base import BaseConnector, RouteOptions
 from edgeflow.pipelines.declaration import (
     ActionPlan,
@@ -283,6 +284,8 @@ class Parts:
                 function, options = function(**options), {}
             except Exception as error:  # noqa: BLE001 - its own checks of its options
                 said = error.message if isinstance(error, EdgeFlowError) else str(error)
+                where = place_in(self._resolver.plugins.folder, error)
+                said += f" ({where})" if where else ""
                 self._problems.add("EF-CONFIG-019", path, f"{use.use}: {said}")
         return Stage(use.use, function, options)
 

@@ -9,7 +9,6 @@ class.
 
 import importlib
 import importlib.util
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from difflib import get_close_matches
@@ -23,6 +22,7 @@ from edgeflow.pipelines.actions import BUILT_IN as ACTIONS
 from edgeflow.pipelines.actions.base import Dispatcher
 from edgeflow.pipelines.agents import BUILT_IN as AGENTS
 from edgeflow.pipelines.agents.base import Agent
+from edgeflow.pipelines.blame import place_in
 from edgeflow.pipelines.connectors import BUILT_IN as CONNECTORS
 from edgeflow.pipelines.connectors.base import BaseConnector
 from edgeflow.pipelines.loading.plugins import PluginFolder
@@ -111,24 +111,28 @@ class Resolver:
         except EdgeFlowError:
             raise
         except ModuleNotFoundError as error:
-            raise _not_installed(name, error) from error
+            raise self._not_installed(name, error) from error
         except Exception as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-            raise ConfigError(
-                f"module {name!r} cannot be imported: {type(error).__name__}: {error}{where}",
-                code=_CODE,
-            ) from error
+            raise self._broken(f"module {name!r} cannot be imported", error) from error
+
+    def _broken(self, what: str, error: Exception) -> ConfigError:
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        place = place_in(self.plugins.folder, error)
+        where = f" ({place})" if place else ""
+        return ConfigError(f"{what}: {type(error).__name__}: {said}{where}", code=_CODE)
+
+    def _not_installed(self, name: str, error: ModuleNotFoundError) -> EdgeFlowError:
+        missing = (error.name or "").partition(".")[0]
+        if missing in _EXTRAS:
+            return MissingExtraError(missing, _EXTRAS[missing])
+        return self._broken(f"module {name!r} cannot be imported", error)
 
     def _entry_point(self, section: str, name: str) -> Any:
         for point in entry_points(group=f"edgeflow.{section}", name=name):
             try:
                 return point.load()
             except Exception as error:
-                raise ConfigError(
-                    f"entry point {name!r} cannot be loaded: {type(error).__name__}: {error}",
-                    code=_CODE,
-                ) from error
+                raise self._broken(f"entry point {name!r} cannot be loaded", error) from error
         return None
 
     def _known(self, path: str) -> str:
@@ -187,10 +191,3 @@ _EXTRAS = {
     "pymodbus": "modbus",
     "aiortc": "webrtc",
 }
-
-
-def _not_installed(name: str, error: ModuleNotFoundError) -> EdgeFlowError:
-    missing = (error.name or "").partition(".")[0]
-    if missing in _EXTRAS:
-        return MissingExtraError(missing, _EXTRAS[missing])
-    return ConfigError(f"module {name!r} cannot be imported: {error}", code=_CODE)

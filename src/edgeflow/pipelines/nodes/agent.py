@@ -9,6 +9,7 @@ import structlog
 from edgeflow.errors import PipelineError
 from edgeflow.nodes.consumer import ConsumerNode
 from edgeflow.nodes.output import Output
+from edgeflow.pipelines.blame import place_in
 from edgeflow.pipelines.declaration import AgentPlan
 from edgeflow.pipelines.envelopes import ActionFrame, ResultFrame
 from edgeflow.pipelines.message import Action
@@ -89,7 +90,8 @@ class AgentNode(ConsumerNode):
     def _failed(self, frame: ResultFrame, error: Exception) -> None:
         self._runs["error"].inc()
         text = f"{type(error).__name__}: {error}"
-        self._debug.warning("agent_raised", pipeline=frame.pipeline, error=text)
+        at = place_in(self.session.declaration.plugins.folder, error)
+        self._debug.warning("agent_raised", pipeline=frame.pipeline, error=text, at=at)
         if text not in self._told and len(self._told) < 100:
             self._told.add(text)
             self.session.tell(

@@ -17,6 +17,7 @@ from edgeflow.errors import (
 )
 from edgeflow.inference.requests import InferResponse
 from edgeflow.nodes.consumer import ConsumerNode
+from edgeflow.pipelines.blame import place_in
 from edgeflow.pipelines.declaration import ModelStep, PipelinePlan
 from edgeflow.pipelines.envelopes import MessageFrame, ResultFrame, as_data
 from edgeflow.pipelines.message import EdgeMessage
@@ -184,7 +185,10 @@ class PipelineNode(ConsumerNode):
         if text in self._told or len(self._told) > 100:
             return
         self._told.add(text)
-        self.log.error("pipeline_failed", pipeline=self.plan.name, error=text, reason=drop.reason)
+        at = place_in(self.session.declaration.plugins.folder, drop.cause)
+        self.log.error(
+            "pipeline_failed", pipeline=self.plan.name, error=text, reason=drop.reason, at=at
+        )
         self._tell("dropped", "error", f"{self.plan.name}: {drop.cause}", drop.cause)
 
     def _tell(self, kind: str, level: str, text: str, error: BaseException | None = None) -> None:
