@@ -202,6 +202,28 @@ def test_a_plugin_that_imports_a_broken_one_names_the_broken_line(folder):
     assert problem.message.endswith(f"({folder}/plugins/worse.py:3)")
 
 
+@pytest.mark.parametrize(
+    ("stages", "at", "told"),
+    [
+        ("    preprocess: parts.vector\n", "6:5", "preprocess"),
+        ("    postprocess: parts.total\n", "6:5", "postprocess"),
+        (
+            "    postprocess: parts.total\n    preprocess: parts.vector\n",
+            "7:5",
+            "preprocess and postprocess",
+        ),
+        ("    preprocess: parts.vector\n    postprocess: anomaly.zscore\n", "", ""),
+        ("    model: any\n    preprocess: parts.vector\n", "", ""),
+    ],
+)
+def test_stages_without_a_model_are_warned_of(folder, stages, at, told):
+    text = GOOD.replace("    agents:", stages + "    agents:")
+    found = load_text(text, folder / "pipelines.yaml").warnings
+    begin = f"{folder}/pipelines.yaml:{at}: pipelines[0].{told.split()[0] if told else ''}: "
+    expected = [f"{begin}the pipeline has no model for its {told}"] if told else []
+    assert [warning.message for warning in found] == expected
+
+
 def test_duplicate_ids(folder):
     text = GOOD.replace("pipelines:\n", "pipelines:\n  - {id: main}\n")
     [problem] = mistakes(folder, text)

@@ -236,6 +236,8 @@ class Parts:
             )
         else:
             steps = (ModelStep(options.model or "", before, after),)
+            if not options.model:
+                self._warn_of_no_model(path, before, after)
         cheaper = None
         if options.downgrade is not None:
             cheaper = self._step(options.downgrade, (*path, "downgrade"), before, after)
@@ -246,6 +248,17 @@ class Parts:
             cheaper,
             place=self._problems.where(path),
         )
+
+    def _warn_of_no_model(self, path: KeyPath, before: Stage | None, after: Stage | None) -> None:
+        named = {"preprocess": before, "postprocess": after}
+        keys = [key for key, stage in named.items() if stage is not None]
+        last = after or before
+        if last is not None and getattr(last.function, "needs_model", True):
+            self._problems.warn(
+                (*path, keys[0]),
+                f"the pipeline has no model for its {' and '.join(keys)}",
+                "add 'model: NAME'; a stage that needs none says needs_model = False",
+            )
 
     def _step(
         self, use: ModelUse, path: KeyPath, before: Stage | None, after: Stage | None

@@ -4,7 +4,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -68,6 +68,8 @@ class zscore:  # noqa: N801 - the YAML names it as a stage
         smallest: spread that is assumed at least.
         learn_anomalies: let anomalies move the baseline.
     """
+
+    needs_model: ClassVar = False
 
     def __init__(
         self,

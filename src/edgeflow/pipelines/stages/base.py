@@ -15,6 +15,10 @@ block it.
 A stage that remembers is a class: it is constructed once for each place in the YAML that names
 it, with the options as keyword arguments, and called like the function; where a pipeline works in
 parallel, by several threads.
+
+In a pipeline without a model the postprocessor gets what the preprocessor made, or the arrays of
+the message, as if they were outputs. One that is meant for this says so with an attribute
+``needs_model = False``; others are warned of.
 """
 
 from collections.abc import Mapping, Sequence
