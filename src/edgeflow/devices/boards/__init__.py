@@ -1,0 +1,1 @@
+"""Microcontroller boards that run models: one of them, or many as a pool."""
