@@ -42,6 +42,23 @@ def test_ctrl_c_ends_what_prints_for_ever(words):
     assert ended(process) == (130, "")
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+@pytest.mark.parametrize("verb", ["serve", "up"])
+def test_what_serves_tells_ctrl_c_from_being_ended(verb, number, code, tmp_path):
+    file = tmp_path / "pipelines.yaml"
+    file.write_text(
+        "version: 1\ndashboard: false\nmetrics_port: -1\n"
+        "connectors: [{id: push, type: http, port: 0, pipeline: main}]\n"
+        "pipelines: [{id: main}]\n"
+    )
+    ports = ("--tcp-port", "0", "--http-port", "0", "--grpc-port", "0")
+    words = ("serve", "--models", str(tmp_path), *ports) if verb == "serve" else ("up", str(file))
+    process = start(*words)
+    assert any("Stop " in line for line in process.stderr)
+    process.send_signal(number)
+    assert ended(process)[0] == code
+
+
 @pytest.mark.parametrize("verb", ["run", "check", "graph"])
 def test_ctrl_c_ends_a_file_that_does_not_return(verb, tmp_path):
     file = tmp_path / "main.py"

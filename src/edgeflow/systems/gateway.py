@@ -8,6 +8,7 @@
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -67,12 +68,15 @@ class ServeOptions:
     tls: TlsFiles | None = None
 
 
-def serve(options: ServeOptions, ready: Callable[["Gateway"], None]) -> None:
+def serve(options: ServeOptions, ready: Callable[["Gateway"], None]) -> int:
     """Serve until SIGINT or SIGTERM; SIGHUP looks for models that have changed.
 
     Args:
         options: what to serve, and where.
         ready: told once clients can connect.
+
+    Returns:
+        0, 130 after Ctrl+C.
 
     Raises:
         ConfigError: the models cannot be read, or a port cannot be had.
@@ -80,13 +84,18 @@ def serve(options: ServeOptions, ready: Callable[["Gateway"], None]) -> None:
     """
     keep_freed_memory()
     stop, changed = Event(), Event()
-    with stopping_on_signals(stop), setting_on_hangup(changed), Gateway(options) as gateway:
+    with (
+        stopping_on_signals(stop) as caught,
+        setting_on_hangup(changed),
+        Gateway(options) as gateway,
+    ):
         ready(gateway)
         while not stop.wait(0.1):
             if changed.is_set():
                 changed.clear()
                 gateway.service.refresh()
                 log.info("models_rescanned", because="SIGHUP")
+    return 130 if caught and caught[0] == signal.SIGINT else 0
 
 
 class Gateway:

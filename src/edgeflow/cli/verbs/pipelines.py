@@ -1,5 +1,6 @@
 """``up`` and ``schema``: flows that a YAML file declares."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,7 @@ def up(
     from edgeflow.pipelines.loading.loader import load
     from edgeflow.pipelines.orchestrator import Orchestrator
     from edgeflow.runtime.launch import drive
-    from edgeflow.runtime.signals import setting_on_hangup
+    from edgeflow.runtime.signals import setting_on_hangup, stopping_on_signals
 
     if processes:
         raise ConfigError(
@@ -46,10 +47,15 @@ def up(
         narrate(render(warning, kind="warning"))
     configure_logging()
     orchestrator = Orchestrator(declaration, lambda: load(file))
-    with setting_on_hangup(orchestrator.reload_requested), kept():
+    with (
+        stopping_on_signals(orchestrator.stop_requested) as early,
+        setting_on_hangup(orchestrator.reload_requested),
+        kept(),
+    ):
         for line in orchestrator.welcome():
             narrate(line)
-        return drive(orchestrator, declaration.name)
+        code = drive(orchestrator, declaration.name)
+    return 130 if early and early[0] == signal.SIGINT and code == 0 else code
 
 
 @group.command(epilog="Example: edgeflow schema > pipelines.schema.json")

@@ -47,7 +47,7 @@ def serve(
         Path | None, typer.Option(metavar="FILE", help="Its key (PEM, without a password).")
     ] = None,
     json: JsonOption = False,
-) -> None:
+) -> int:
     """Serve models over TCP, HTTP and gRPC.
 
     In DIR lie NAME.onnx or NAME/VERSION/model.onnx; new versions are taken up while it runs.
@@ -74,8 +74,9 @@ def serve(
             write_json_line(running.addresses())
         narrate("\n".join(welcome(running)))
 
-    gateway.serve(options, ready)
-    _leave_what_hangs()
+    code = gateway.serve(options, ready)
+    _leave_what_hangs(code)
+    return code
 
 
 def welcome(gateway: "Gateway") -> list[str]:
@@ -97,10 +98,10 @@ def welcome(gateway: "Gateway") -> list[str]:
     ]
 
 
-def _leave_what_hangs() -> None:
+def _leave_what_hangs(code: int) -> None:
     """End although a thread is inside foreign code, such as a model that is being loaded."""
     current = threading.current_thread()
     if any(not each.daemon for each in threading.enumerate() if each is not current):
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(code)
