@@ -106,8 +106,8 @@ class Reader:
         said += log.read_text().splitlines()
 
     @contextmanager
-    def serving(self, command: str, ends: int = 130) -> Iterator["Running"]:
-        """Run a command until the block ends, and press Ctrl+C; ``ends`` is its exit code then."""
+    def serving(self, command: str) -> Iterator["Running"]:
+        """Run a command until the block ends, and press Ctrl+C."""
         log = self.folder / f"log-{free_port()}"
         with log.open("w") as out, subprocess.Popen(
             shlex.split(command), cwd=self.folder, env=self.environment, stdout=out, stderr=out
@@ -115,7 +115,7 @@ class Reader:
             try:
                 yield Running(process, log)
                 process.send_signal(signal.SIGINT)
-                assert process.wait(20) == ends, log.read_text()
+                assert process.wait(20) == 130, log.read_text()
             finally:
                 process.kill()
 

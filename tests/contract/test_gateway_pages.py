@@ -73,7 +73,7 @@ def test_serve_models(reader):
     folder, file = reader.commands("edgeflow serve")
     described, asked = reader.commands("curl")
     _, _, push, show, rollback = reader.commands("edgeflow models")
-    with reader.serving(folder, ends=0) as server:
+    with reader.serving(folder) as server:
         server.says("Stop ")
         assert_printed(reader.printed("Serving 2 models"), server.log.read_text())
         assert json.loads(reader.run(described))["inputs"][0]["name"] == "input"
@@ -84,7 +84,7 @@ def test_serve_models(reader):
         wait_until(lambda: version(reader, asked) == "2", 30)
         reader.run(rollback)
         wait_until(lambda: version(reader, asked) == "1", 30)
-    with reader.serving(file, ends=0) as server:
+    with reader.serving(file) as server:
         server.says("Serving 1 model")
         with urllib.request.urlopen(
             f"http://127.0.0.1:{reader.ports['8009']}/readyz", timeout=20
