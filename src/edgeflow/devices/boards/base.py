@@ -166,8 +166,9 @@ class Board(ABC):
     """A microcontroller that runs models. Safe to call from several threads.
 
     Calls wait for their turn on the board's own queue, which is bounded (OverloadedError when it is
-    full). Errors: UnreachableError (unplugged, silent), DeadlineError (no answer in time), TensorError
-    (shape, values that are not finite), EngineError (the board refused; the message has its words).
+    full). Errors: UnreachableError (unplugged, silent), DeadlineError (no answer in time),
+    TensorError (shape, values that are not finite), EngineError (the board refused; the message
+    has its words).
 
     Attributes:
         name: how people call it: a name from the configuration, or the port.
