@@ -169,7 +169,7 @@ function models(t) {
   const model = (name, more) => ({
     name, state: "ready", version: "1", versions: ["1"], device: "cpu", engine: "onnx", pinned: false,
     instances: 1, queue_depth: 0, queue_capacity: 64, requests: Math.round((t - started) * 11), errors: 0,
-    rejected: 0, late: 0, cancelled: 0, rate: 0, p50_ms: 0, p99_ms: 0, compute_p50_ms: 0, breaker: "",
+    misfits: 0, rejected: 0, late: 0, cancelled: 0, rate: 0, p50_ms: 0, p99_ms: 0, compute_p50_ms: 0, breaker: "",
     inputs: [], outputs: [], last_error: null, ...more,
   });
   return [
@@ -178,7 +178,7 @@ function models(t) {
       rate: wave(t, 9, 24, 31), p50_ms: 24.1, p99_ms: 41.8, compute_p50_ms: 21.6, late: 4,
       inputs: ["images: float16[1, 3, 640, 640]"], outputs: ["output: float32[1, 3549, 85]"],
     }),
-    model("mobilenet_v2_cls", { rate: 998, p50_ms: 0.31, p99_ms: 2.2, compute_p50_ms: 0.01, requests: 1_204_551, inputs: ["input: float32[?, 3]"], outputs: ["logits: float32[?, 3]"] }),
+    model("mobilenet_v2_cls", { rate: 998, p50_ms: 0.31, p99_ms: 2.2, compute_p50_ms: 0.01, requests: 1_204_551, misfits: 12, inputs: ["input: float32[?, 3]"], outputs: ["logits: float32[?, 3]"] }),
     model("door_state", { state: "failed", version: "7", versions: ["6", "7"], errors: 3, last_error: "models/door_state/7/model.onnx: cannot be loaded as an ONNX model: protobuf parsing failed" }),
     model("remote_reid", { state: "unreachable", engine: "remote", device: "10.0.0.7:8008", breaker: "open", rejected: 512, last_error: "10.0.0.7:8008 does not answer" }),
   ];

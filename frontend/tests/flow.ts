@@ -1,6 +1,6 @@
 /** Small statuses for the tests. */
 
-import type { Activity, FlowStatus, LinkStatus, LogLine, NodeStatus, PathLatency, StatsMessage, StreamStatus } from "../src/state/types";
+import type { Activity, FlowStatus, LinkStatus, LogLine, ModelStatus, NodeStatus, PathLatency, StatsMessage, StreamStatus } from "../src/state/types";
 
 export function node(name: string, more: Partial<NodeStatus> = {}): NodeStatus {
   return {
@@ -76,5 +76,35 @@ export function entry(number: number, more: Partial<Activity> = {}): Activity {
   return {
     number, time: number, kind: "alert", level: "info", text: "", pipeline: "", agent: "",
     dispatcher: "", target: "", sensor: "", ok: null, latency_ms: null, detail: {}, ...more,
+  };
+}
+
+export function model(name: string, more: Partial<ModelStatus> = {}): ModelStatus {
+  return {
+    name,
+    state: "ready",
+    version: "1",
+    versions: ["1"],
+    device: "cpu",
+    engine: "onnx",
+    pinned: false,
+    instances: 1,
+    queue_depth: 0,
+    queue_capacity: 64,
+    requests: 0,
+    errors: 0,
+    misfits: 0,
+    rejected: 0,
+    late: 0,
+    cancelled: 0,
+    rate: 0,
+    p50_ms: 0,
+    p99_ms: 0,
+    compute_p50_ms: 0,
+    breaker: "",
+    inputs: [],
+    outputs: [],
+    last_error: null,
+    ...more,
   };
 }

@@ -7,7 +7,8 @@ import { Slots } from "../src/views/live/slots";
 import { latencyInto } from "../src/views/live/video-tile";
 import { scaleEnd } from "../src/views/latency";
 import { fit } from "../src/views/topology/select";
-import { path } from "./flow";
+import { figures } from "../src/views/models";
+import { model, path } from "./flow";
 
 describe("live tiles", () => {
   const area = (width: number, height: number): { width: number; height: number; rem: number } => ({ width, height, rem: 16 });
@@ -44,6 +45,14 @@ describe("live tiles", () => {
     expect(latencyInto("front", flow, known)).toBe(41);
     expect(latencyInto("b", flow, known)).toBeNull();
     expect(latencyInto("front", null, known)).toBeNull();
+  });
+});
+
+describe("a model", () => {
+  it("tells requests that do not fit it once there are some", () => {
+    const told = (misfits: number): unknown => figures(model("yolo", { misfits })).find((each) => each.label === "Misfits");
+    expect(told(0)).toBeUndefined();
+    expect(told(12)).toEqual({ label: "Misfits", value: "12", level: "warn" });
   });
 });
 

@@ -116,6 +116,7 @@ export interface ModelStatus {
   queue_capacity: number;
   requests: number;
   errors: number;
+  misfits: number;
   rejected: number;
   late: number;
   cancelled: number;

@@ -76,7 +76,7 @@ function Queue({ model }: { model: ModelStatus }): JSX.Element | null {
   );
 }
 
-function figures(model: ModelStatus): Figure[] {
+export function figures(model: ModelStatus): Figure[] {
   const time = (value: number): string => (value > 0 ? millis(value) : "–");
   const bad = (value: number): Partial<Figure> => (value > 0 ? { level: "warn" } : {});
   return [
@@ -88,6 +88,7 @@ function figures(model: ModelStatus): Figure[] {
     { label: "Errors", value: count(model.errors), ...bad(model.errors) },
     { label: "Rejected", value: count(model.rejected), ...bad(model.rejected) },
     { label: "Too late", value: count(model.late), ...bad(model.late) },
+    ...(model.misfits > 0 ? [{ label: "Misfits", value: count(model.misfits), ...bad(model.misfits) }] : []),
   ];
 }
 
