@@ -1,5 +1,6 @@
 import asyncio
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -37,13 +38,30 @@ def test_a_command_that_is_not_listed_is_refused() -> None:
 
 def test_a_payload_that_does_not_fit_is_refused() -> None:
     options = {"commands": {"show": ["echo", "{name}"]}, "allow": ["name"]}
-    for name in ("-rf", "a\0b", "x" * 5000, [1], None, {"a": 1}):
+    for name in ("-rf", -5, -0.5, "a\0b", "x" * 5000, [1], None, {"a": 1}):
         with pytest.raises(ActionError):
             act(CommandDispatcher, action({"name": name}), **options)
     with pytest.raises(ActionError, match="no 'name'"):
         act(CommandDispatcher, action({"other": 1}), **options)
     with pytest.raises(ActionError, match="no 'name'"):
         act(CommandDispatcher, action(b"bytes"), **options)
+
+
+@pytest.mark.parametrize("allowed", [True, ["name"]])
+def test_values_below_zero_pass_where_the_operator_wants_it(allowed: bool | list[str]) -> None:
+    options = {"commands": {"show": ["echo", "{name}", "{other}"]}, "allow": ["name", "other"]}
+    (result,) = act(
+        CommandDispatcher, action({"name": -5, "other": 1}), allow_options=allowed, **options
+    )
+    assert result.detail == "exit code 0: -5 1"
+    if allowed is not True:
+        with pytest.raises(ActionError, match="'other' begins with '-'"):
+            act(
+                CommandDispatcher,
+                action({"name": 1, "other": -1}),
+                allow_options=allowed,
+                **options,
+            )
 
 
 @pytest.mark.parametrize(
@@ -80,6 +98,38 @@ def test_time_is_limited_and_children_die_too(tmp_path: Path) -> None:
     while _alive(child):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_what_has_left_the_session_dies_too(tmp_path: Path) -> None:
+    keep = "echo $$ > {}; exec sleep 100 > /dev/null 2>&1"
+    scripts = {
+        "session": f"setsid sh -c '{keep.format(tmp_path / 'session')}' &",
+        "orphan": f"(setsid sh -c '{keep.format(tmp_path / 'orphan')}' &) &",
+        "bare": f"env -i setsid sh -c '{keep.format(tmp_path / 'bare')}' &",
+    }
+    script = "\n".join([*scripts.values(), "exec sleep 100"])
+    bystander = subprocess.Popen(["sleep", "100"], start_new_session=True)
+
+    def pids() -> list[int]:
+        texts = [file.read_text() for name in scripts if (file := tmp_path / name).exists()]
+        return [int(text) for text in texts if text.endswith("\n")]
+
+    async def run() -> None:
+        async with acting(
+            CommandDispatcher, commands={"x": ["sh", "-c", script]}, timeout=60
+        ) as door:
+            task = asyncio.create_task(dispatch(door, action()))
+            await until(lambda: len(pids()) == 3)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await until(lambda: not any(map(_alive, pids())))
+
+    try:
+        asyncio.run(run())
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
 
 
 def _alive(pid: int) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import uuid
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import Field, field_validator
 
 from edgeflow.errors import ActionError, ConfigError, did_you_mean
 from edgeflow.pipelines.actions.base import LIMIT_SECONDS, Dispatcher, DispatcherOptions
+from edgeflow.pipelines.actions.processes import MARK, kill_all
 from edgeflow.pipelines.message import Action, ActionResult
 from edgeflow.pipelines.paths import LocalPath
 
@@ -29,12 +31,15 @@ class CommandOptions(DispatcherOptions):
             the payload; ``key.inner`` goes deeper.
         command: name of the command that runs where the action has no target.
         allow: payload keys that placeholders may name.
-        timeout: seconds after which the command and all it started are killed.
+        timeout: seconds after which the command and all it started are killed, also what has
+            left its session.
         pending: actions that may wait for one command; it runs once at a time.
         max_output: bytes kept of what it prints.
         directory: where it runs.
-        environment: variables of the commands; beside them they get PATH, HOME and LANG only.
-        allow_options: let values begin with ``-``, which programs take for options.
+        environment: variables of the commands; beside them they get PATH, HOME and LANG only,
+            and EDGEFLOW_COMMAND_ID, by which their processes are known.
+        allow_options: let values begin with ``-``, which programs take for options: ``true``, or
+            the payload keys of which this is wanted (a number below zero).
     """
 
     commands: dict[str, list[str]]
@@ -45,7 +50,7 @@ class CommandOptions(DispatcherOptions):
     max_output: int = Field(4096, ge=0, le=1024 * 1024)
     directory: LocalPath | None = None
     environment: dict[str, str] = {}
-    allow_options: bool = False
+    allow_options: bool | list[str] = False
 
     @field_validator("commands")
     @classmethod
@@ -136,16 +141,21 @@ class CommandDispatcher(Dispatcher):
                 raise ActionError(f"the payload has no {key!r}")
             value = value[part]
         text = _text(key, value)
-        if text.startswith("-") and isinstance(value, str) and not self.options.allow_options:
+        if text.startswith("-") and not self._may_be_option(key):
             raise ActionError(
                 f"{key!r} begins with '-', which would be an option",
-                hint="put '--' before the placeholder and set allow_options: true",
+                hint=f"put '--' before the placeholder and set allow_options: [{key}]",
             )
         return text
+
+    def _may_be_option(self, key: str) -> bool:
+        allowed = self.options.allow_options
+        return allowed if isinstance(allowed, bool) else key in allowed
 
     async def _run(self, name: str, arguments: list[str]) -> ActionResult:
         inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
         loop = asyncio.get_running_loop()
+        mark = uuid.uuid4().hex
         try:
             transport, command = await loop.subprocess_exec(
                 lambda: _Command(self.options.max_output),
@@ -154,7 +164,7 @@ class CommandDispatcher(Dispatcher):
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=self.options.directory,
-                env=inherited | self.options.environment,
+                env=inherited | self.options.environment | {MARK: mark},
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
@@ -167,7 +177,7 @@ class CommandDispatcher(Dispatcher):
                 ok=False, detail=f"killed after {self.options.timeout:g} s", target=name
             )
         finally:
-            await _end(transport, command)
+            await _end(transport, command, mark)
         code = transport.get_returncode()
         said = command.output.decode(errors="replace").strip()
         detail = f"exit code {code}" + (f": {said}" if said else "")
@@ -204,9 +214,10 @@ def _text(key: str, value: Any) -> str:
     return text
 
 
-async def _end(transport: asyncio.SubprocessTransport, command: _Command) -> None:
+async def _end(transport: asyncio.SubprocessTransport, command: _Command, mark: str) -> None:
     """Kill a command that is not over, with all that it started, and wait for it."""
     if not command.over.is_set():
+        kill_all(transport.get_pid(), mark)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(transport.get_pid(), signal.SIGKILL)
         with suppress(TimeoutError):
