@@ -55,3 +55,27 @@ def test_log_lines_show_bytes_by_size() -> None:
     assert shown["list"] == ["<1 bytes>"]
     assert len(shown["long"]) < 600
     assert shown["a"] == "<float64[2, 3]>"
+
+
+def test_a_log_line_is_bounded_and_tells_what_it_leaves_out() -> None:
+    boxes = [{"label": "person", "bbox": [1.5, 2.5, 3.5, 4.5]}] * 10_000
+    shown = printable({"detections": boxes, "late": 1})
+    assert shown["detections"][0] == boxes[0]
+    *kept, rest = shown["detections"]
+    assert rest == f"... {10_000 - len(kept)} more of 10000"
+    assert shown["..."] == "... 1 more of 2"
+    assert printable("x" * 700).endswith("x... (700 characters)")
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert "<list of 1>" in str(printable(deep))
+    assert printable({"a": [1, None, "b"], "c": {"d": False}}) == {
+        "a": [1, None, "b"],
+        "c": {"d": False},
+    }
+
+
+@given(st.recursive(JSON, lambda inner: st.lists(inner, min_size=1).map(lambda x: x * 500)))
+@settings(max_examples=30, deadline=None)
+def test_any_log_line_is_bounded(payload: object) -> None:
+    assert len(str(printable(payload))) < 20_000

@@ -11,6 +11,9 @@ __all__ = ["Body", "action_body", "encode_json", "printable"]
 
 JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n"
 SHOWN_CHARACTERS = 500
+SHOWN_IN_ALL = 2000
+SHOWN_DEPTH = 8
+NUMBER_CHARACTERS = 8
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -48,18 +51,43 @@ def action_body(action: Action, *, agent: str, pipeline: str) -> Body:
 
 
 def printable(value: Any) -> Any:
-    """Return ``value`` for a log line: bytes as their size, long text cut."""
+    """Return ``value`` for a log line of a few thousand characters; what is cut tells its size.
+
+    Bytes and arrays become their size, long text its beginning, of long lists and dicts the first
+    entries stay.
+    """
+    return _shown(value, [SHOWN_IN_ALL], 0)
+
+
+def _shown(value: Any, left: list[int], depth: int) -> Any:
+    """Take what ``value`` needs, in characters, from ``left``."""
     if isinstance(value, bytes | bytearray | memoryview):
-        return f"<{len(value)} bytes>"
-    if isinstance(value, dict):
-        return {str(key): printable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [printable(item) for item in value]
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"<{value.dtype}{list(value.shape)}>"
+        value = f"<{len(value)} bytes>"
+    elif hasattr(value, "shape") and hasattr(value, "dtype"):
+        value = f"<{value.dtype}{list(value.shape)}>"
+    elif isinstance(value, dict | list | tuple):
+        return _entries(value, left, depth)
+    elif not isinstance(value, str | bool | int | float | None):
+        value = repr(value)
     if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
-        return value[:SHOWN_CHARACTERS] + "..."
+        value = f"{value[:SHOWN_CHARACTERS]}... ({len(value)} characters)"
+    left[0] -= len(value) if isinstance(value, str) else NUMBER_CHARACTERS
     return value
+
+
+def _entries(value: Any, left: list[int], depth: int) -> Any:
+    left[0] -= NUMBER_CHARACTERS
+    is_dict = isinstance(value, dict)
+    if depth >= SHOWN_DEPTH:
+        return f"<{type(value).__name__} of {len(value)}>"
+    shown: list[tuple[str, Any]] = []
+    for key, item in value.items() if is_dict else enumerate(value):
+        if left[0] <= 0:
+            shown.append(("...", f"... {len(value) - len(shown)} more of {len(value)}"))
+            break
+        name = str(_shown(str(key), left, depth)) if is_dict else ""
+        shown.append((name, _shown(item, left, depth + 1)))
+    return dict(shown) if is_dict else [item for _, item in shown]
 
 
 def _content_type(data: bytes) -> str:

@@ -20,7 +20,7 @@ class LogOptions(DispatcherOptions):
 
 
 class LogDispatcher(Dispatcher):
-    """Writes ``action_logged`` for each action; bytes are told by their size."""
+    """Writes ``action_logged`` for each action; what is long is cut and told by its size."""
 
     Options = LogOptions
     options: LogOptions
@@ -34,7 +34,7 @@ class LogDispatcher(Dispatcher):
             agent=agent,
             pipeline=pipeline,
             target=action.target or "",
-            text=text,
+            text=printable(text),
             payload=printable(action.payload),
         )
-        return ActionResult(ok=True, detail=text or "logged", target="log")
+        return ActionResult(ok=True, detail=printable(text) or "logged", target="log")
