@@ -125,6 +125,7 @@ class Declaration:
         file: where it was read from.
         warnings: what is probably a mistake, each with its place.
         plugins: the user's modules; close it when the flow is over.
+        models_place: where it names the models of this process.
     """
 
     file: Path
@@ -135,6 +136,7 @@ class Declaration:
     actions: tuple[ActionPlan, ...]
     warnings: tuple[ConfigError, ...]
     plugins: PluginFolder
+    models_place: str = ""
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from edgeflow.core.status import ModelStatus
+from edgeflow.errors import ConfigError
 from edgeflow.inference.requests import InferRequest, InferResponse
 from edgeflow.inference.service import (
     Check,
@@ -23,12 +24,13 @@ DEFAULT = "default"
 """What ``model_affinity`` calls the gateway under ``gateway:``."""
 
 
-def open_service(document: Document, folder: Path) -> InferenceService:
+def open_service(document: Document, folder: Path, place: str = "") -> InferenceService:
     """Return the service of a file; nothing is connected yet, and models load when asked for.
 
     Args:
         document: the file.
         folder: what the paths in it start from.
+        place: where the file names its models (``file:line:column``).
 
     Raises:
         ConfigError: the models cannot be found.
@@ -36,7 +38,7 @@ def open_service(document: Document, folder: Path) -> InferenceService:
     home = document.gateway
     if home.models is None:
         return _remote(document, {DEFAULT: home, **document.gateways})
-    local = _local(folder / home.models)
+    local = _local(folder / home.models, place)
     if not document.gateways:
         return local
     rules = [model for model, names in document.model_affinity.items() if DEFAULT not in names]
@@ -48,9 +50,14 @@ def open_service(document: Document, folder: Path) -> InferenceService:
     return SplitService(local, remote, lambda model: any(fnmatchcase(model, r) for r in rules))
 
 
-def _local(path: Path) -> InferenceService:
+def _local(path: Path, place: str) -> InferenceService:
     from edgeflow.inference.local import LocalService
 
+    if not path.exists():
+        raise ConfigError(
+            f"{place}{': ' if place else ''}gateway.models: there is nothing at {path}",
+            hint="name the folder of models; edgeflow models pull NAME --models DIR makes one",
+        )
     return LocalService(path)
 
 

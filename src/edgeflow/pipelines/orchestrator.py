@@ -66,7 +66,7 @@ class Orchestrator:
         self._warming: threading.Thread | None = None
         self._reread = reread
         self._options = session_options
-        self._service = open_service(declaration.document, declaration.file.parent)
+        self._service = _service_of(declaration)
         try:
             self.flow = self._generation(declaration, self._service)
         except BaseException:
@@ -150,7 +150,7 @@ class Orchestrator:
         try:
             new = self._reread()
             if _models_differ(old, new):
-                service = open_service(new.document, new.file.parent)
+                service = _service_of(new)
             flow = self._generation(new, service)
         except EdgeFlowError as error:
             if service is not self._service:
@@ -276,6 +276,10 @@ def _many(parts: Sequence[Any], name: str) -> str:
 
 
 _WORKING = frozenset({"running", "finished"})
+
+
+def _service_of(declaration: Declaration) -> InferenceService:
+    return open_service(declaration.document, declaration.file.parent, declaration.models_place)
 
 
 def _models_differ(old: Declaration, new: Declaration) -> bool:

@@ -214,6 +214,17 @@ def test_models_of_this_process_have_to_exist(file):
         Orchestrator(load(file), lambda: load(file))
 
 
+@pytest.mark.parametrize("models", ["nowhere", "nowhere/models.yaml"])
+def test_models_that_are_nowhere_are_told_with_the_place_that_names_them(file, models):
+    file.write_text(FLOW + f"gateway: {{port: 8008, models: {models}}}\n")
+    line = file.read_text().count("\n")
+    with pytest.raises(ConfigError) as caught:
+        Orchestrator(load(file), lambda: load(file))
+    missing = file.parent / models
+    expected = f"{file}:{line}:31: gateway.models: there is nothing at {missing}"
+    assert caught.value.message == expected
+
+
 @pytest.fixture(scope="module")
 def probe_server():
     server = ProbeServer(0, health=list, readiness=lambda: ["no"], metrics=lambda: b"m 1\n")

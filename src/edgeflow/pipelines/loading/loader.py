@@ -92,4 +92,5 @@ def _declare(
         actions=tuple(actions),
         warnings=tuple(problems.warnings),
         plugins=plugins,
+        models_place=problems.where(("gateway", "models"), key=False),
     )
