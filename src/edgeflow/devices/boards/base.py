@@ -11,6 +11,8 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edgeflow.core.status import DeviceStatus
+
 __all__ = [
     "Board",
     "BoardInfo",
@@ -240,6 +242,13 @@ class Board(ABC):
 
         Raises:
             EngineError: there is none.
+        """
+
+    @abstractmethod
+    def status(self) -> DeviceStatus:
+        """Return where it stands, its models and its latest figures. Never waits for the wire.
+
+        ``swap`` is left empty; whoever runs swaps fills it in.
         """
 
     @abstractmethod
