@@ -1,0 +1,61 @@
+"""Both protocols of a board's serial port, the host's side (docs/reference/uart-protocol.md)."""
+
+from edgeflow.protocols.uart.messages import (
+    BASE_BAUD,
+    HEADER_BYTES,
+    INFER_REPLY,
+    MAX_PAYLOAD,
+    OVERHEAD,
+    Capability,
+    Event,
+    Info,
+    Message,
+    Prediction,
+    Status,
+    Text,
+    Type,
+)
+from edgeflow.protocols.uart.receiver import Receiver
+from edgeflow.protocols.uart.replies import (
+    Dimensions,
+    Hello,
+    Model,
+    Refusal,
+    decode_dimensions,
+    decode_hello,
+    decode_model,
+    decode_refusal,
+    decode_statistics,
+)
+from edgeflow.protocols.uart.requests import encode, encode_infr, encode_meta, quantise, scales_of
+
+__all__ = [
+    "BASE_BAUD",
+    "HEADER_BYTES",
+    "INFER_REPLY",
+    "MAX_PAYLOAD",
+    "OVERHEAD",
+    "Capability",
+    "Dimensions",
+    "Event",
+    "Hello",
+    "Info",
+    "Message",
+    "Model",
+    "Prediction",
+    "Receiver",
+    "Refusal",
+    "Status",
+    "Text",
+    "Type",
+    "decode_dimensions",
+    "decode_hello",
+    "decode_model",
+    "decode_refusal",
+    "decode_statistics",
+    "encode",
+    "encode_infr",
+    "encode_meta",
+    "quantise",
+    "scales_of",
+]
