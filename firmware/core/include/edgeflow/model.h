@@ -40,9 +40,9 @@ typedef struct ef_model_info {
     uint32_t crc32;       /* of the payload */
     uint64_t multiply_adds; /* of one run, for cost models */
     uint64_t activations;   /* sigmoid and tanh calls of one run */
-    uint8_t sha256[32];     /* of the payload; zeros for the reference file until ef_model_hash fills it */
+    uint8_t sha256[32];     /* of the payload */
     char name[EF_MODEL_NAME_BYTES + 1];
-    bool reference; /* came from an LST0 file: no self-test vector, no hash */
+    bool reference; /* came from an LST0 file: no self-test vector, version or name */
 } ef_model_info;
 
 typedef struct ef_model {
@@ -62,17 +62,19 @@ typedef struct ef_self_test {
 /*
  * Check a container or a reference file (told apart by the magic) and describe it. Every bound is checked here: sizes,
  * dimensions, CRC-32, SHA-256, layer table, finite weights and scales. Bytes after the file's own end are ignored.
+ * EF_ERROR_MEMORY: the bytes are not 4-byte aligned. On an error the model is all zeros.
  */
 EF_MUST_CHECK ef_status ef_model_parse(const uint8_t *bytes, size_t count, ef_model *model);
 
 /*
  * Run once. input: float32[steps * features], row-major; output: float32[horizon]. The arena is 4-byte aligned and at
- * least info.arena_bytes long. Stack use does not grow with the model.
+ * least info.arena_bytes long. Stack use does not grow with the model. EF_ERROR_NOT_FINITE: input or answer holds NaN
+ * or infinity (the answer is in output all the same).
  */
 EF_MUST_CHECK ef_status ef_model_run(const ef_model *model, const float *input, float *output, void *arena,
                                      size_t arena_bytes);
 
-/* Run the embedded test vector; EF_ERROR_SELF_TEST when it is missed. `result` may be NULL. */
+/* Run the embedded test vector; EF_ERROR_SELF_TEST when it is missed. EF_OK without one. `result` may be NULL. */
 EF_MUST_CHECK ef_status ef_model_self_test(const ef_model *model, void *arena, size_t arena_bytes,
                                            ef_self_test *result);
 
