@@ -38,8 +38,8 @@ log = structlog.get_logger(__name__)
 class HttpServer:
     """Serves the models of ``service`` over HTTP, from ``start`` to ``stop``.
 
-    A body is copied once, into memory that the tensors are views on; binary outputs are sent from
-    the model's own memory.
+    A body whose length is announced is received where the tensors are views on it, except its
+    first 16 KiB, which are copied; binary outputs are sent from the model's own memory.
 
     Attributes:
         port: where it listens.

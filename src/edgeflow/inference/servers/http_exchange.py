@@ -19,6 +19,7 @@ from edgeflow.errors import (
     TensorError,
     UnknownModelError,
 )
+from edgeflow.inference.servers.http_connection import RECEIVE_INTO, ReceiveInto
 from edgeflow.protocols.oip import Buffer
 
 __all__ = ["ClientGoneError", "Exchange", "HttpError", "Limits", "Memory", "status_of"]
@@ -165,6 +166,10 @@ class Exchange:
         if size > high:
             raise FrameTooLargeError(f"a body of {size} bytes is larger than the {high} allowed")
         buffer = _aligned(size, offset)
+        receive_into = self.scope.get("extensions", {}).get(RECEIVE_INTO)
+        if receive_into is not None:
+            await self._received_in_place(buffer, receive_into)
+            return buffer
         at = 0
         more = True
         while more:
@@ -172,6 +177,13 @@ class Exchange:
             buffer[at : at + len(piece)] = piece
             at += len(piece)
         return buffer[:at]
+
+    async def _received_in_place(self, buffer: memoryview, receive_into: ReceiveInto) -> None:
+        for start in range(0, len(buffer), _PIECE):
+            space = buffer[start : start + _PIECE]
+            self._hold(len(space))
+            if not await receive_into(space):
+                raise ClientGoneError("the client left while it was sending")
 
     async def _received_in_pieces(self, high: int) -> Buffer:
         pieces: list[bytes] = []
