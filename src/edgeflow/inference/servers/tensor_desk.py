@@ -67,7 +67,7 @@ class Desk:
     def __init__(self, service: InferenceService, options: TensorServerOptions, about: str) -> None:
         self.options = options
         self.connections: set[Connection] = set()
-        self.requests: dict[tuple[str, str, str], int] = {}
+        self.requests: dict[tuple[int, str, Status], int] = {}
         self.times = Histogram()
         self.succeeded = self.failed = self.cancelled = 0
         self.bytes_received = self.bytes_sent = 0
@@ -253,9 +253,9 @@ class Desk:
         else:
             self.failed += 1
         known = status not in (Status.MALFORMED, Status.UNKNOWN_MODEL)
-        key = (str(call.protocol), call.model if known else "", status.name.lower())
+        key = (call.protocol, call.model if known else "", status)
         if key not in self.requests and len(self.requests) >= _MAX_LABELS:
-            key = (key[0], "", key[2])
+            key = (call.protocol, "", status)
         self.requests[key] = self.requests.get(key, 0) + 1
         self.times.add(time.perf_counter_ns() - call.started)
 

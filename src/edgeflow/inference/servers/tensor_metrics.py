@@ -27,8 +27,8 @@ def collect(desk: Desk) -> Iterator[Metric]:
         "Requests over the tensor protocol.",
         labels=["protocol", "model", "status"],
     )
-    for labels, count in list(desk.requests.items()):
-        requests.add_metric(labels, count)
+    for (protocol, model, status), count in list(desk.requests.items()):
+        requests.add_metric([str(protocol), model, status.name.lower()], count)
     yield requests
     yield _histogram(desk.times)
     received, sent = desk.bytes_received, desk.bytes_sent

@@ -66,6 +66,9 @@ class Kind(IntEnum):
     CANCEL = 6
 
 
+_KINDS: Final[dict[int, Kind]] = {int(kind): kind for kind in Kind}
+
+
 @dataclass(slots=True)
 class Request:
     """A call of a model, or a question about models.
@@ -143,12 +146,13 @@ def decode_request(frame: Buffer, limits: Limits) -> Request:
         ProtocolError: it is not one, or exceeds a limit.
     """
     _check_head(frame)
-    _, _, kind, request_id, deadline_ms, priority, *sizes = _REQUEST.unpack_from(frame)
+    _, _, code, request_id, deadline_ms, priority, *sizes = _REQUEST.unpack_from(frame)
     model, version, client, count, wanted, offset = sizes
-    if kind > Kind.CANCEL:
-        raise ProtocolError(f"there is no kind {kind} of request")
+    kind = _KINDS.get(code)
+    if kind is None:
+        raise ProtocolError(f"there is no kind {code} of request")
     reader = _Reader(frame, _REQUEST.size, offset, limits)
-    request = Request(request_id, kind=Kind(kind), deadline_ms=deadline_ms, priority=priority)
+    request = Request(request_id, kind=kind, deadline_ms=deadline_ms, priority=priority)
     request.model = reader.text(model)
     request.version = reader.text(version)
     request.client = reader.text(client)
