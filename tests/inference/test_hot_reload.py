@@ -1,6 +1,7 @@
 import shutil
 import sys
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ from structlog.testing import capture_logs
 
 from edgeflow.core.clock import ManualClock
 from edgeflow.errors import CancelledError, EdgeFlowError, UnknownModelError
+from edgeflow.inference import hosting
 from edgeflow.inference.local import LocalService
+from edgeflow.inference.opening import open_version
 from edgeflow.inference.repository.state import ModelState, write_state
 from edgeflow.inference.requests import InferRequest, InferResponse
 from edgeflow.observe.activity import activities
@@ -422,3 +425,70 @@ def test_the_watcher_looks_by_itself(tmp_path: Path) -> None:
         assert factor(service) == 3
     finally:
         service.close()
+
+
+def test_a_load_that_takes_long_delays_no_other_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_to_import.py").write_text(
+        "import pathlib, time\n"
+        "until = time.monotonic() + 60\n"
+        "while not pathlib.Path(__file__).with_name('go').exists() and time.monotonic() < until:\n"
+        "    time.sleep(0.01)\n"
+        "def double(inputs):\n"
+        "    return {'y': 2 * inputs['x']}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    listed = tmp_path / "models.yaml"
+    listed.write_text(
+        "models:\n"
+        "  - id: slow\n"
+        "    engine: slow_to_import:double\n"
+        "    pinned: true\n"
+        "    options: {inputs: 'x: float32[?, 4]', outputs: 'y: float32[?, 4]'}\n"
+        "  - {id: m, engine: m.onnx}\n"
+    )
+    save_scale(tmp_path / "m.onnx", 2)
+    service = LocalService(listed, reload_s=0.02)
+    try:
+        assert factor(service) == 2
+        save_scale(tmp_path / "m.onnx", 3)
+        wait_until(lambda: factor(service) == 3)
+        assert not service.is_ready("slow")
+        (tmp_path / "go").touch()
+        wait_until(lambda: service.is_ready("slow"))
+    finally:
+        service.close()
+
+
+def test_a_wish_to_unload_counts_when_it_comes_during_the_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, go = threading.Event(), threading.Event()
+
+    def slowly(*arguments: Any) -> Any:
+        loading.set()
+        assert go.wait(30)
+        return open_version(*arguments)
+
+    monkeypatch.setattr(hosting, "open_version", slowly)
+    save_scale(tmp_path / "m.onnx", 2)
+    service = LocalService(tmp_path, reload_s=0.02)
+    try:
+        write_state(tmp_path, "m", ModelState(wanted="loaded", asked=1))
+        assert loading.wait(30)
+        write_state(tmp_path, "m", ModelState(wanted="unloaded", asked=2))
+        wait_until(lambda: service._models["m"].files.state.asked == 2)
+        go.set()
+        wait_until(lambda: not service._reloading)
+        assert not service.is_ready("m")
+        assert factor(service) == 2
+    finally:
+        service.close()
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)

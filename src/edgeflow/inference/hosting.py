@@ -155,8 +155,8 @@ class Hosted:
             f"model {self.name!r} cannot be loaded: {failure.message}", hint=failure.hint
         ) from failure
 
-    def update(self, files: ModelFiles) -> None:
-        """Take over what has changed on disk: switch, reload, unload; failures are reported."""
+    def update(self, files: ModelFiles) -> bool:
+        """Take over what has changed on disk; return whether it has to be loaded for that."""
         before, self.files = self.files, files
         if files != before:
             self._forget_failures(files)
@@ -164,12 +164,11 @@ class Hosted:
             self._forget_counters()
         if files.state.asked != before.state.asked and files.state.wanted == "unloaded":
             self.unload()
-            return
+            return False
         asked = files.state.asked != before.state.asked and files.state.wanted == "loaded"
         stale = self._active is not None and files != before
         missing = self._active is None and files.settings.pinned
-        if asked or stale or missing:
-            self._try_load()
+        return asked or stale or missing
 
     def unload_idle(self) -> None:
         """Let go of versions that nobody has asked for lately, as their settings want it."""
@@ -278,12 +277,6 @@ class Hosted:
         """Return the version that is chosen to answer, if it is not there but others are."""
         chosen = self.files.find() is not None or not self.files.versions
         return None if chosen else self.files.settings.version
-
-    def _try_load(self) -> None:
-        try:
-            self.load()
-        except EdgeFlowError as error:
-            log.debug("model_not_ready", model=self.name, error=str(error))
 
     def _forget_failures(self, files: ModelFiles) -> None:
         for version, failure in list(self._failures.items()):

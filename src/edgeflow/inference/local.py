@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,8 @@ __all__ = ["LocalService"]
 
 log = structlog.get_logger(__name__)
 
-LOADERS = 2
-"""Models that are loaded at once for requests that wait for them."""
+LOADERS = 3
+"""Models that are loaded at once, for requests that wait for them or since they have changed."""
 
 
 class LocalService(InferenceService):
@@ -61,7 +62,8 @@ class LocalService(InferenceService):
         self._source = _source(models) if isinstance(models, (str, Path)) else models
         self._now = now
         self._crew = Crew(cores or len(os.sched_getaffinity(0)), now=now)
-        self._loads: queue.SimpleQueue[tuple[Hosted, str | None] | None] = queue.SimpleQueue()
+        self._loads: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._reloading: set[Hosted] = set()
         self._settling = Settling()
         self._refreshing = threading.Lock()
         self._unreadable = ""
@@ -83,7 +85,7 @@ class LocalService(InferenceService):
             thread.start()
         for model in self._models.values():
             if model.files.settings.pinned or model.files.state.wanted == "loaded":
-                self._loads.put((model, None))
+                self._reload_soon(model)
 
     def submit(self, request: InferRequest, done: Done) -> Ticket:
         """Queue a request and return at once. Its errors are those that ``infer`` raises."""
@@ -94,7 +96,7 @@ class LocalService(InferenceService):
         elif self._end.is_set():
             job.tell(CancelledError("the service is closed"))
         elif not model.submit(job) and model.park(job):
-            self._loads.put((model, request.version))
+            self._loads.put(partial(model.load_for_waiting, request.version))
         return job
 
     def info(self, model: str, version: str | None = None) -> ModelInfo:
@@ -166,12 +168,18 @@ class LocalService(InferenceService):
 
     def refresh(self) -> None:
         """Look what has changed on disk, and load, switch and unload accordingly."""
+        for model in self._look():
+            if not self._end.is_set():
+                model.load_for_waiting(None)
+
+    def _look(self) -> list[Hosted]:
+        """Take over what has changed on disk; return the models that have to be loaded for it."""
         with self._refreshing:
             try:
                 files = self._settling.pass_on(self._source.scan())
             except EdgeFlowError as error:
                 self._note_unreadable(error)
-                return
+                return []
             self._unreadable = ""
             gone = [model for name, model in self._models.items() if name not in files]
             new = {
@@ -185,11 +193,10 @@ class LocalService(InferenceService):
             for model in gone:
                 log.info("model_removed", model=model.name)
                 model.retire()
-            for name, model in self._models.items():
-                if self._end.is_set():
-                    return
-                model.update(files[name])
+            stale = [model for name, model in self._models.items() if model.update(files[name])]
+            for model in self._models.values():
                 model.unload_idle()
+            return stale
 
     def _model(self, name: str) -> Hosted:
         found = self._models.get(name)
@@ -209,19 +216,35 @@ class LocalService(InferenceService):
         tell_unreadable(error)
 
     def _load(self) -> None:
-        while (task := self._loads.get()) is not None:
-            model, version = task
+        while (load := self._loads.get()) is not None:
             try:
-                model.load_for_waiting(version)
+                load()
             except Exception:  # one model must not keep the others from being loaded
-                log.exception("loader_failed", model=model.name)
+                log.exception("loader_failed")
+
+    def _reload_soon(self, model: Hosted) -> None:
+        self._reloading.add(model)
+        self._loads.put(partial(self._reload, model, model.files.state.asked))
+
+    def _reload(self, model: Hosted, asked: object) -> None:
+        try:
+            model.load_for_waiting(None)
+            state = model.files.state
+            if state.asked != asked and state.wanted == "unloaded":  # meanwhile, by somebody
+                model.unload()
+        finally:
+            self._reloading.discard(model)
 
     def _watch(self, every_s: float) -> None:
+        stale: set[Hosted] = set()
         while not self._end.wait(every_s):
             try:
-                self.refresh()
+                stale |= set(self._look())
             except Exception:  # the watcher must outlive what it did not foresee
                 log.exception("watcher_failed")
+            for model in stale - self._reloading:  # one under way is loaded again after that
+                stale.discard(model)
+                self._reload_soon(model)
 
 
 def _source(models: Path | str) -> ModelSource:
