@@ -76,9 +76,9 @@ class Session:
         """True until the flow is told to end."""
         return not self.closing.is_set()
 
-    def tell(self, kind: str, text: str, **particulars: object) -> None:
+    def tell(self, kind: str, text: str, **particulars: Any) -> None:
         """Add to the book of what happened (see ``Activity``)."""
-        self._book.add(Activity(kind=kind, text=text, **particulars))  # type: ignore[arg-type]
+        self._book.add(Activity(kind=kind, text=text, **particulars))
 
     def age(self, message: EdgeMessage) -> float:
         """Return the age of a message in seconds."""

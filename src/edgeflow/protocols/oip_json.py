@@ -203,7 +203,7 @@ def _from_json(tensor: _Input, place: str) -> npt.NDArray[Any]:
     try:
         values = msgspec.json.decode(tensor.data)
         flat = _flat(values, tensor.shape) if isinstance(values, list) else [values]
-        numbers = msgspec.convert(flat, list[kind])  # type: ignore[valid-type]
+        numbers = msgspec.convert(flat, list[kind])  # type: ignore[valid-type]  # msgspec takes it
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         refuse(place, f"data: {error}")
     except RecursionError:

@@ -1,7 +1,7 @@
 """Tables that give up their least important columns where the terminal is narrow. Pure."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from rich.table import Table
 from rich.text import Text
@@ -46,8 +46,8 @@ def table_of(columns: Sequence[Column], width: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     table.show_header = any(column.heading for column in kept)
     for column in kept:
-        justify = "left" if column.left else "right"
-        table.add_column(column.heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        justify: Literal["left", "right"] = "left" if column.left else "right"
+        table.add_column(column.heading, justify=justify, no_wrap=True)
     for row in zip(*(column.cells for column in kept), strict=True):
         table.add_row(*row)
     return table

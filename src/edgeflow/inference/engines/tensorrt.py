@@ -296,7 +296,7 @@ def _import_tensorrt() -> Any:
 def _new_log(tensorrt: Any, model: str) -> Any:
     """Return a logger for TensorRT that remembers the last error, which it tells nowhere else."""
 
-    class Log(tensorrt.ILogger):  # type: ignore[misc]
+    class Log(tensorrt.ILogger):  # type: ignore[misc]  # the package has no types
         def __init__(self) -> None:
             tensorrt.ILogger.__init__(self)
             self.last = ""

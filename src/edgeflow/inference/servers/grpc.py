@@ -13,7 +13,6 @@ from edgeflow.config import settings
 from edgeflow.errors import (
     CancelledError,
     ConfigError,
-    DeadlineError,
     EdgeFlowError,
     MissingExtraError,
     OverloadedError,
@@ -177,14 +176,12 @@ class GrpcServer:
         )
 
     def _infer(self, data: bytes, context: Context) -> bytes:
-        over = threading.Event()
-        call = Call(self._service, context.peer(), lambda _: over.set())
+        call = Call(self._service, context.peer())
         call.submit(data, _remaining(context))
         gone = CancelledError("the client left")
         if not context.add_callback(lambda: call.give_up(gone)):
             call.give_up(gone)
-        if not over.wait(call.seconds):
-            call.give_up(DeadlineError(f"no answer within {call.seconds:.3g} s"))
+        call.wait()
         try:
             return call.response()
         except EdgeFlowError as error:
@@ -230,7 +227,7 @@ def _admission(grpc: Any, rules: AccessRules) -> Any:
     refusal = grpc.unary_unary_rpc_method_handler(refuse)
     stream_refusal = grpc.stream_stream_rpc_method_handler(refuse)
 
-    class Admission(grpc.ServerInterceptor):  # type: ignore[misc]
+    class Admission(grpc.ServerInterceptor):  # type: ignore[misc]  # the package has no types
         def intercept_service(self, proceed: Callable[[Any], Any], details: Any) -> Any:
             given = (bearer(v) for k, v in details.invocation_metadata if k == "authorization")
             handler = proceed(details)

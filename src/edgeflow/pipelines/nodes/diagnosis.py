@@ -1,6 +1,6 @@
 """Says what does not fit when a model refuses its input: both shapes, model, pipeline, stage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,9 +53,9 @@ def _wanted(service: InferenceService, model: str) -> tuple[TensorSpec, ...] | N
 def _given(inputs: Any) -> dict[str, Any]:
     if isinstance(inputs, np.ndarray):
         return {"": inputs}
-    items = inputs.items() if isinstance(inputs, Mapping) else ()
+    items: Iterable[tuple[Any, Any]] = inputs.items() if isinstance(inputs, Mapping) else ()
     if isinstance(inputs, list | tuple):
-        items = ((f"#{index}", value) for index, value in enumerate(inputs))  # type: ignore[assignment]
+        items = ((f"#{index}", value) for index, value in enumerate(inputs))
     return {str(name): value for name, value in items if isinstance(value, np.ndarray)}
 
 

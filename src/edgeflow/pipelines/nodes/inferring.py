@@ -162,7 +162,7 @@ class Worker:
             over.release()
 
         tickets = [
-            self._service.submit(request, lambda outcome, i=index: done(i, outcome))  # type: ignore[misc]
+            self._service.submit(request, lambda outcome, i=index: done(i, outcome))  # type: ignore[misc]  # i is bound now
             for index, request in enumerate(requests)
         ]
         try:

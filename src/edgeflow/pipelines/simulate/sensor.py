@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from edgeflow.comms.mqtt.client import MqttClient
 from edgeflow.comms.mqtt.options import MqttOptions, TlsOptions
@@ -185,7 +186,7 @@ def main(arguments: list[str] | None = None, program: str = "simulate_sensor.py"
 
 
 def _options(args: argparse.Namespace) -> MqttOptions:
-    more: dict[str, object] = {"outbox": 2 * _UNDER_WAY}
+    more: dict[str, Any] = {"outbox": 2 * _UNDER_WAY}
     if args.username:
         more |= {"username": args.username, "password": args.password}
     elif args.password:
@@ -194,7 +195,7 @@ def _options(args: argparse.Namespace) -> MqttOptions:
         more["tls"] = TlsOptions(ca=args.ca)
     if "://" in args.broker:
         return MqttOptions.from_url(args.broker, **more)
-    return MqttOptions(host=args.broker, port=args.port or (8883 if args.tls else 1883), **more)  # type: ignore[arg-type]
+    return MqttOptions(host=args.broker, port=args.port or (8883 if args.tls else 1883), **more)
 
 
 def _positive(text: str) -> float:
