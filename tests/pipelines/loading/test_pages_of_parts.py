@@ -11,7 +11,7 @@ PAGES = Path(__file__).parents[3] / "docs" / "reference"
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BLOCKS = [
     pytest.param(block, id=f"{name}-{number}")
-    for name in ("connectors.md", "actions.md")
+    for name in ("connectors.md", "actions.md", "ros2.md")
     for number, block in enumerate(BLOCK.findall((PAGES / name).read_text()))
 ]
 

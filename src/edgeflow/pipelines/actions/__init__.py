@@ -6,5 +6,6 @@ BUILT_IN = {
     "gpio": "edgeflow.pipelines.actions.gpio:GpioDispatcher",
     "log": "edgeflow.pipelines.actions.log:LogDispatcher",
     "mqtt": "edgeflow.pipelines.actions.mqtt:MqttDispatcher",
+    "ros2": "edgeflow.pipelines.actions.ros2:Ros2Dispatcher",
     "webhook": "edgeflow.pipelines.actions.webhook:WebhookDispatcher",
 }

@@ -8,5 +8,6 @@ BUILT_IN = {
     "inference": "edgeflow.pipelines.connectors.upstream:UpstreamConnector",
     "modbus": "edgeflow.pipelines.connectors.modbus:ModbusConnector",
     "mqtt": "edgeflow.pipelines.connectors.mqtt:MqttConnector",
+    "ros2": "edgeflow.pipelines.connectors.ros2:Ros2Connector",
     "serial": "edgeflow.pipelines.connectors.serial:SerialConnector",
 }
