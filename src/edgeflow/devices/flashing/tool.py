@@ -1,0 +1,208 @@
+"""A board's flash, read and written by runs of esptool."""
+
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import structlog
+
+from edgeflow.devices.boards.base import OnProgress, SwapProgress
+from edgeflow.devices.flashing.output import OutputReader, explain
+from edgeflow.devices.flashing.process import run_esptool
+from edgeflow.errors import ConfigError, EdgeFlowError, EngineError, UnreachableError
+
+__all__ = ["DEFAULT_BAUD", "Esptool", "Piece"]
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_BAUD = 460800
+_CONNECT_SECONDS = 40.0
+_RESET_SECONDS = 5.0
+_SECONDS_PER_MEGABYTE = 40.0
+_ROM_READ_BYTES = 64 * 1024
+"""Up to here a read by the ROM is quicker than loading the stub that reads faster."""
+
+
+class Piece(NamedTuple):
+    """Bytes that belong somewhere in flash.
+
+    Attributes:
+        offset: in flash, a multiple of 4096.
+        before: what lies there now, of the same length; only sectors that differ are written.
+    """
+
+    offset: int
+    data: bytes
+    before: bytes | None = None
+
+
+@dataclass(slots=True)
+class Esptool:
+    """Speaks to the ROM loader of one board; leaving the context restarts the board.
+
+    The port must be closed by everyone else. Errors: UnreachableError (busy, gone, no ROM loader),
+    EngineError (what was written reads back differently), DeadlineError, CancelledError,
+    MissingExtraError.
+
+    Args:
+        port: a device path, ``rfc2217://...`` or ``socket://...``.
+        baud: while flashing; the loader starts at 115200.
+        cancel: ends what runs within a second when set.
+
+    Attributes:
+        mac, chip: of the board, known after the first command.
+    """
+
+    port: str
+    baud: int = DEFAULT_BAUD
+    chip_name: str = "auto"
+    cancel: threading.Event | None = None
+    mac: str = field(default="", init=False)
+    chip: str = field(default="", init=False)
+    _folder: "tempfile.TemporaryDirectory[str]" = field(init=False)
+    _in_loader: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse ports that esptool would take for options or files."""
+        if not self.port or self.port[0] in "-@" or "\0" in self.port:
+            raise ConfigError(f"{self.port!r} is no serial port")
+        if not 300 <= self.baud <= 5_000_000:
+            raise ConfigError(f"{self.baud} baud is not within 300 to 5000000")
+
+    def __enter__(self) -> Self:
+        if "://" not in self.port and not Path(self.port).exists():
+            raise UnreachableError(
+                f"there is no port {self.port}", hint="plug the board in, or look at /dev/serial"
+            )
+        self._folder = tempfile.TemporaryDirectory(prefix="edgeflow-flash-")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._in_loader and ("://" in self.port or Path(self.port).exists()):
+                with suppress(EdgeFlowError):
+                    self._reset()
+        finally:
+            self._folder.cleanup()
+
+    def read(
+        self, offset: int, size: int, action: str, on_progress: OnProgress | None = None
+    ) -> bytes:
+        """Return ``size`` bytes of flash; the board stays in its loader."""
+        file = Path(self._folder.name, "read.bin")
+        file.unlink(missing_ok=True)
+        options = ["--after", "no-reset", *(["--no-stub"] if size <= _ROM_READ_BYTES else [])]
+        reader = OutputReader(size, offset)
+        self._run(
+            [*options, "read-flash", hex(offset), hex(size), str(file)],
+            action,
+            self._seconds(size, erase=False),
+            reader,
+            on_progress,
+        )
+        data = file.read_bytes() if file.exists() else b""
+        if len(data) != size:
+            raise EngineError(f"{action}: {len(data)} of {size} bytes came")
+        return data
+
+    def write(
+        self,
+        pieces: Sequence[Piece],
+        action: str,
+        on_progress: OnProgress | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> int:
+        """Write pieces, verify each as a whole by its MD5, restart; return the bytes erased.
+
+        Args:
+            pieces: what goes where.
+            action: what this is, for messages.
+            on_progress: told ``erase``, ``write`` and ``verify``.
+            settings: esptool's ``flash-mode``, ``flash-size`` and ``flash-freq``.
+        """
+        options = [
+            word for name, value in (settings or {}).items() for word in (f"--{name}", value)
+        ]
+        places: list[str] = []
+        befores: list[str] = []
+        for number, piece in enumerate(pieces):
+            places += [hex(piece.offset), self._save(f"new-{number}.bin", piece.data)]
+            before = piece.before
+            befores.append("skip" if before is None else self._save(f"old-{number}.bin", before))
+        if any(piece.before is not None for piece in pieces):
+            places += ["--diff-with", *befores]
+        total = sum(len(piece.data) for piece in pieces)
+        reader = OutputReader()
+        self._run(
+            ["--after", "hard-reset", "write-flash", *options, *places],
+            action,
+            self._seconds(total, erase=True),
+            reader,
+            on_progress,
+        )
+        self._in_loader = False
+        return reader.erased
+
+    def _reset(self) -> None:
+        """Start the application; esptool's own end of a run does it."""
+        cancel, self.cancel = self.cancel, None
+        try:
+            words = ["--connect-attempts", "2", "--no-stub", "--after", "hard-reset", "read-mac"]
+            self._run(words, "restarting the board", _RESET_SECONDS, OutputReader(), None)
+        finally:
+            self.cancel = cancel
+
+    def _run(
+        self,
+        words: Sequence[str],
+        action: str,
+        timeout: float,
+        reader: OutputReader,
+        on_progress: OnProgress | None,
+    ) -> None:
+        def take(line: str) -> None:
+            progress = reader.feed(line)
+            if progress is not None and on_progress is not None:
+                on_progress(progress)
+
+        self._in_loader = True
+        places = ["--chip", self.chip_name, "--port", self.port, "--baud", str(self.baud)]
+        status, tail = run_esptool(
+            [*places, *words],
+            folder=self._folder.name,
+            timeout=timeout,
+            cancel=self.cancel,
+            on_line=take,
+        )
+        self.mac = reader.mac or self.mac
+        self.chip = reader.chip or self.chip
+        if status:
+            log.info("esptool_failed", port=self.port, action=action, output="\n".join(tail))
+            raise explain(tail, self.port, action)
+
+    def _save(self, name: str, data: bytes) -> str:
+        file = Path(self._folder.name, name)
+        file.write_bytes(data)
+        return str(file)
+
+    def _seconds(self, size: int, *, erase: bool) -> float:
+        """Bound of a run: what the flash and the wire may take, twice over."""
+        flash = _SECONDS_PER_MEGABYTE * size / 1e6 if erase else 0.0
+        return _CONNECT_SECONDS + 2 * (flash + 10 * size / min(self.baud, 921600))
+
+
+def relabel(on_progress: OnProgress | None, text: str) -> OnProgress | None:
+    """Return a listener that reports reads as a part of building the image."""
+    if on_progress is None:
+        return None
+    return lambda step: on_progress(SwapProgress("build", step.done, step.total, text))
