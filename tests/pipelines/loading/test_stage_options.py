@@ -50,11 +50,15 @@ def test_options_of_built_in_stages_are_checked(tmp_path):
         ("vision.yolo_nms, conf: 1.5", "less than or equal to 1"),
         ("vision.yolo_nms, activation: twice", "sigmoid"),
         ("env.softmax_topk, k: 0", "greater than or equal to 1"),
+        ("vision.yolo_nms, max_detections: 0", "greater than or equal to 1"),
+        ("vision.yolov8, onli: [person]", "did you mean 'only'"),
         ("vision.yolo_nns", "did you mean 'vision.yolo_nms'"),
         ("anomaly.Baseline", "is no function"),
     ):
         assert want in problems(tmp_path, post=post)
     assert "size" in problems(tmp_path, pre="vision.jpeg_to_yolov5, size: 1")
+    assert "pad" in problems(tmp_path, pre="vision.jpeg_to_yolov5, pad: 300")
+    assert "no such option" in problems(tmp_path, pre="vision.to_centernet, pad: 3")
     check(
         tmp_path,
         pre="vision.jpeg_to_yolov5, size: [384, 640], dtype: fp32",

@@ -1,13 +1,13 @@
 """The reference page of stages and agents says what there is."""
 
 import importlib
-import inspect
 import re
 from pathlib import Path
 
 from edgeflow.pipelines import stages
 from edgeflow.pipelines.agents import BUILT_IN as AGENTS
 from edgeflow.pipelines.loading.loader import load_text
+from edgeflow.pipelines.loading.stage_options import option_names
 from edgeflow.pipelines.stages.serializers import ENCODINGS
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/stages-and-agents.md").read_text("utf-8")
@@ -26,8 +26,7 @@ def test_every_stage_option_serializer_and_agent_is_named():
         loaded = importlib.import_module(f"edgeflow.pipelines.stages.{module}")
         for name in loaded.__all__:
             assert f"`{module}.{name}`" in PAGE
-            for option in inspect.signature(getattr(loaded, name)).parameters.values():
-                if option.kind is option.KEYWORD_ONLY:
-                    assert f"`{option.name}`" in PAGE, (name, option.name)
+            for option in option_names(getattr(loaded, name)):
+                assert f"`{option}`" in PAGE, (name, option)
     for each in (*ENCODINGS, *AGENTS):
         assert f"`{each}`" in PAGE

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeflow.pipelines.loading.validation import check_value, hint_for
 
-__all__ = ["Finding", "check_options"]
+__all__ = ["Finding", "check_options", "option_names"]
 
 Finding = tuple[str | None, str, str]
 """The option (None for the function itself), what is wrong with it, and what to do."""
@@ -19,8 +19,9 @@ def check_options(
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Return the options as the function's annotations want them, and what is wrong.
 
-    A stage takes two positional arguments; its options are its keyword-only parameters, or those
-    of its constructor where it is a class.
+    A stage takes two positional arguments; its options are its keyword-only parameters, and the
+    keys of a ``TypedDict`` that ``**name: Unpack[...]`` stands for; or those of its constructor
+    where it is a class.
     """
     called = _call_of(function) if isinstance(function, type) else function
     try:
@@ -28,13 +29,8 @@ def check_options(
         findings = list(_positional(called, inspect.signature(called)))
     except (TypeError, ValueError):
         return dict(options), []
-    known = {
-        name: parameter
-        for name, parameter in signature.parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     hints = _hints(vars(function).get("__init__", function))
+    known, takes_any = _keywords(signature, hints)
     checked: dict[str, Any] = {}
     for name, value in options.items():
         if name in known and name in hints:
@@ -45,10 +41,36 @@ def check_options(
             checked[name] = value
         else:
             findings.append((name, "the stage has no such option", _options_hint(name, known)))
-    for name, parameter in known.items():
-        if parameter.default is parameter.empty and name not in options:
+    for name, is_required in known.items():
+        if is_required and name not in options:
             findings.append((None, f"the option {name!r} is missing", f"add '{name}: ...'"))
     return checked, findings
+
+
+def option_names(function: Callable[..., Any]) -> list[str]:
+    """Return the options of a stage."""
+    hints = _hints(vars(function).get("__init__", function))
+    return [*_keywords(inspect.signature(function), hints)[0]]
+
+
+def _keywords(signature: inspect.Signature, hints: dict[str, Any]) -> tuple[dict[str, bool], bool]:
+    """Return which options there are and whether they are required, and whether any will do.
+
+    Annotations of an unpacked ``TypedDict`` are added to ``hints``.
+    """
+    found: dict[str, bool] = {}
+    takes_any = False
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            found[name] = parameter.default is parameter.empty
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            hint = hints.get(name)
+            takes_any = typing.get_origin(hint) is not typing.Unpack
+            if not takes_any:
+                (shape,) = typing.get_args(hint)
+                hints |= _hints(shape)
+                found |= {key: key in shape.__required_keys__ for key in _hints(shape)}
+    return found, takes_any
 
 
 def _call_of(kind: type[Any]) -> Callable[..., Any]:
@@ -74,7 +96,7 @@ def _positional(function: Callable[..., Any], signature: inspect.Signature) -> I
         )
 
 
-def _options_hint(name: str, known: Mapping[str, Any]) -> str:
+def _options_hint(name: str, known: Mapping[str, bool]) -> str:
     return hint_for(name, sorted(known)) if known else "it has no options"
 
 

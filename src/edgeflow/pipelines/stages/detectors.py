@@ -1,6 +1,6 @@
 """From the outputs of detectors to labelled boxes in pixels of the picture."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from edgeflow.errors import PipelineError
 from edgeflow.inference.requests import Array, InferResponse
 from edgeflow.pipelines.message import EdgeMessage
 from edgeflow.pipelines.stages.boxes import Fit, corners
-from edgeflow.pipelines.stages.class_names import Labels, class_names
+from edgeflow.pipelines.stages.class_names import class_names
 from edgeflow.pipelines.stages.selection import (
     Activation,
     Choice,
-    Count,
     Unit,
+    Wanted,
     above,
     are_logits,
     finish,
@@ -35,9 +35,7 @@ def yolo_nms(
     iou: Unit = 0.45,
     activation: Activation = "auto",
     per_class: bool = False,
-    labels: Labels = "coco",
-    only: list[str] | None = None,
-    max_detections: Count = 100,
+    **more: Unpack[Wanted],
 ) -> dict[str, Any]:
     """Decode YOLOv5: rows of centre x, y, width, height, objectness, one score per class.
 
@@ -49,9 +47,8 @@ def yolo_nms(
         activation: ``sigmoid`` for logits, ``none`` for probabilities; ``auto`` looks whether an
             objectness lies outside 0 to 1.
         per_class: boxes of different classes do not suppress each other.
-        labels: names of the classes: a list, ``coco``, or a file.
-        only: labels that are wanted; all of them if not given.
-        max_detections: how many at most, the best ones.
+        more: ``labels``, names of the classes: a list, ``coco``, or a file; ``only``, labels that
+            are wanted, all of them if not given; ``max_detections``, the best ones.
 
     Returns:
         ``detections`` (empty where there is nothing) and ``image_hw``.
@@ -72,8 +69,7 @@ def yolo_nms(
     best = scores[np.arange(len(scores)), classes]
     best = found * (sigmoid(best) if logits else best)
     best, classes, boxes = above(conf, best, classes, corners(rows[:, :4]))
-    choice = Choice(iou, max_detections, per_class, labels, only)
-    return finish(boxes, best, classes, message, choice)
+    return finish(boxes, best, classes, message, Choice(iou, per_class, **more))
 
 
 def yolov8(
@@ -84,9 +80,7 @@ def yolov8(
     iou: Unit = 0.45,
     activation: Activation = "none",
     per_class: bool = True,
-    labels: Labels = "coco",
-    only: list[str] | None = None,
-    max_detections: Count = 100,
+    **more: Unpack[Wanted],
 ) -> dict[str, Any]:
     """Decode YOLOv8 and its kin: centre x, y, width, height, one score per class, no objectness.
 
@@ -104,8 +98,7 @@ def yolov8(
     best = sigmoid(best) if logits else best
     best, columns = above(conf, best, np.arange(table.shape[1]))
     classes, boxes = scores[:, columns].argmax(axis=0), corners(table[:4, columns].T)
-    choice = Choice(iou, max_detections, per_class, labels, only)
-    return finish(boxes, best, classes, message, choice)
+    return finish(boxes, best, classes, message, Choice(iou, per_class, **more))
 
 
 def nanodet(
@@ -116,23 +109,21 @@ def nanodet(
     iou: Unit = 0.5,
     activation: Activation = "auto",
     per_class: bool = True,
-    labels: Labels = "coco",
-    only: list[str] | None = None,
-    max_detections: Count = 100,
+    **more: Unpack[Wanted],
 ) -> dict[str, Any]:
     """Decode NanoDet: per level class scores, and per side of a box the odds of its distance.
 
     Per stride (8, 16, 32, 64) there is one output (1, n, classes) and one (1, n, 4 * bins), in any
     order, where n is the number of cells. The options are those of ``yolo_nms``.
     """
-    names = class_names(labels)
+    choice = Choice(iou, per_class, **more)
+    names = class_names(choice.labels)
     fit = Fit.of(message.metadata)
     parts = [
         _level((scores, bins), stride, fit, conf, activation)
         for stride, (scores, bins) in zip(STRIDES, _levels(response, len(names)), strict=False)
     ]
     boxes, best, classes = (np.concatenate(part) for part in zip(*parts, strict=True))
-    choice = Choice(iou, max_detections, per_class, labels, only)
     return finish(boxes, best, classes, message, choice)
 
 

@@ -1,6 +1,6 @@
 """Detectors whose graph gives boxes itself, or that need no suppression of many classes."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from edgeflow.inference.requests import Array, InferResponse
 from edgeflow.pipelines.message import EdgeMessage
 from edgeflow.pipelines.stages.boxes import Fit
 from edgeflow.pipelines.stages.class_names import Labels
-from edgeflow.pipelines.stages.selection import Choice, Count, Unit, above, finish, misfit
+from edgeflow.pipelines.stages.selection import Choice, Count, Unit, Wanted, above, finish, misfit
 
 __all__ = ["centerface", "centernet", "ssd"]
 
@@ -56,7 +56,7 @@ def ssd(
     if not pixels:
         height, width = Fit.of(message.metadata).size
         boxes = boxes * np.asarray([width, height, width, height], np.float32)
-    choice = Choice(iou, max_detections, True, labels, only)
+    choice = Choice(iou, True, labels, only, max_detections)
     return finish(boxes, scores, _whole(classes), message, choice)
 
 
@@ -66,9 +66,7 @@ def centernet(
     *,
     conf: Unit = 0.3,
     iou: Unit | None = 0.6,
-    labels: Labels = "coco",
-    only: list[str] | None = None,
-    max_detections: Count = 100,
+    **more: Unpack[Wanted],
 ) -> dict[str, Any]:
     """Decode CenterNet: (1, n, 6) with rows of x1, y1, x2, y2, score, class in input pixels.
 
@@ -79,7 +77,7 @@ def centernet(
         raise misfit(response, "(1, n, 6)")
     rows = rows.reshape(-1, 6).astype(np.float32)
     scores, rows = above(conf, rows[:, 4], rows)
-    choice = Choice(iou, max_detections, True, labels, only)
+    choice = Choice(iou, True, **more)
     return finish(rows[:, :4], scores, _whole(rows[:, 5]), message, choice)
 
 
@@ -105,7 +103,7 @@ def centerface(
     half = np.exp(np.minimum(size[:, rows, columns], LONGEST_LOG)) * FACE_STRIDE / 2
     centre = (cells + offset[:, rows, columns] + 0.5) * FACE_STRIDE
     boxes = np.stack([*(centre - half)[::-1], *(centre + half)[::-1]], axis=1)
-    choice = Choice(iou, max_detections, False, ["face"], None)
+    choice = Choice(iou, False, ["face"], None, max_detections)
     return finish(boxes, heat[0, rows, columns], np.zeros(len(rows), int), message, choice)
 
 

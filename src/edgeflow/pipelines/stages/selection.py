@@ -1,7 +1,7 @@
 """What decoders of detectors share: which boxes stay, and as what they are told."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ __all__ = [
     "Choice",
     "Count",
     "Unit",
+    "Wanted",
     "above",
     "are_logits",
     "finish",
@@ -35,17 +36,25 @@ class Choice(msgspec.Struct, frozen=True):
 
     Attributes:
         iou: overlap above which the less confident box goes; None keeps all.
-        limit: how many stay.
         per_class: boxes of different classes do not suppress each other.
         labels: names of the classes.
         only: names that are wanted; all if None.
+        max_detections: how many stay.
     """
 
     iou: float | None
-    limit: int
     per_class: bool
+    labels: Labels = "coco"
+    only: Sequence[str] | None = None
+    max_detections: int = 100
+
+
+class Wanted(TypedDict, total=False):
+    """Options of every detector, with the defaults of ``Choice``."""
+
     labels: Labels
-    only: Sequence[str] | None
+    only: list[str] | None
+    max_detections: Count
 
 
 def finish(
@@ -70,7 +79,7 @@ def finish(
     boxes, scores, classes = boxes[usable], scores[usable], classes[usable]
     groups = classes if choice.per_class else None
     iou = 1.0 if choice.iou is None else choice.iou
-    kept = suppress(boxes, scores, iou, choice.limit, groups)
+    kept = suppress(boxes, scores, iou, choice.max_detections, groups)
     return as_detections(
         boxes[kept], scores[kept], classes[kept], names=names, metadata=message.metadata
     )

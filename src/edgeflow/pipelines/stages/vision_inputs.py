@@ -1,7 +1,7 @@
 """From pictures to the tensors of models: resized, ordered, scaled, in the model's own dtype."""
 
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 from pydantic import Field
@@ -31,6 +31,7 @@ Size = Side | tuple[Side, Side]
 Grey = Annotated[int, Field(ge=0, le=255)]
 Pixels = Annotated[int, Field(ge=1, le=MAX_PIXELS)]
 Float = Literal["fp16", "fp32"]
+Layout = Literal["nchw", "nhwc"]
 Triple = tuple[float, float, float]
 
 NANODET_MEAN, NANODET_DEVIATION = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
@@ -41,6 +42,18 @@ IMAGENET_CROP = 224 / 256
 _DTYPES: dict[str, Any] = {"fp16": np.float16, "fp32": np.float32}
 
 
+class Bounds(TypedDict, total=False):
+    """Options of every stage here; what they mean, ``image_to_tensor`` says."""
+
+    max_pixels: Pixels
+
+
+class Letterbox(Bounds, total=False):
+    """Options of stages that add borders."""
+
+    pad: Grey
+
+
 def image_to_tensor(
     message: EdgeMessage,
     payload: Any,
@@ -48,7 +61,7 @@ def image_to_tensor(
     size: Size,
     dtype: Float = "fp32",
     colours: Literal["rgb", "bgr"] = "rgb",
-    layout: Literal["nchw", "nhwc"] = "nchw",
+    layout: Layout = "nchw",
     mean: Triple = ZERO,
     deviation: Triple = (1.0, 1.0, 1.0),
     pad: Grey = 114,
@@ -91,22 +104,13 @@ def jpeg_to_yolov5(
     *,
     size: Size = 640,
     dtype: Float = "fp16",
-    pad: Grey = 114,
-    max_pixels: Pixels = MAX_PIXELS,
+    **more: Unpack[Letterbox],
 ) -> Prepared:
     """Make the input of YOLOv5 and YOLOv8: letterbox, RGB from 0 to 1, (1, 3, size, size).
 
     Takes decoded pictures too, as a camera gives them. Other options as ``image_to_tensor``.
     """
-    return image_to_tensor(
-        message,
-        payload,
-        size=size,
-        dtype=dtype,
-        deviation=WHITE,
-        pad=pad,
-        max_pixels=max_pixels,
-    )
+    return image_to_tensor(message, payload, size=size, dtype=dtype, deviation=WHITE, **more)
 
 
 def bgr_frame_to_yolov5(
@@ -115,11 +119,11 @@ def bgr_frame_to_yolov5(
     *,
     size: Size = 640,
     dtype: Float = "fp16",
-    pad: Grey = 114,
+    **more: Unpack[Letterbox],
 ) -> Prepared:
     """Make the same tensor from raw BGR bytes, whose ``shape`` the metadata has, or an array."""
     picture = decode("bgr", payload, message.metadata)
-    return jpeg_to_yolov5(message, picture, size=size, dtype=dtype, pad=pad)
+    return jpeg_to_yolov5(message, picture, size=size, dtype=dtype, **more)
 
 
 def image_to_nanodet(
@@ -128,8 +132,7 @@ def image_to_nanodet(
     *,
     size: Size = 416,
     dtype: Float = "fp32",
-    pad: Grey = 114,
-    max_pixels: Pixels = MAX_PIXELS,
+    **more: Unpack[Letterbox],
 ) -> Prepared:
     """Make the input of NanoDet: letterbox, BGR, normalised, (1, 3, size, size)."""
     return image_to_tensor(
@@ -140,8 +143,7 @@ def image_to_nanodet(
         colours="bgr",
         mean=NANODET_MEAN,
         deviation=NANODET_DEVIATION,
-        pad=pad,
-        max_pixels=max_pixels,
+        **more,
     )
 
 
@@ -154,7 +156,7 @@ def to_classifier(
     *,
     size: Side = 224,
     dtype: Float = "fp32",
-    layout: Literal["nchw", "nhwc"] = "nchw",
+    layout: Layout = "nchw",
     mean: Triple = IMAGENET_MEAN,
     deviation: Triple = IMAGENET_DEVIATION,
     max_pixels: Pixels = MAX_PIXELS,
@@ -180,8 +182,8 @@ def to_ssd(
     *,
     size: Size = 300,
     dtype: Float = "fp32",
-    layout: Literal["nchw", "nhwc"] = "nchw",
-    max_pixels: Pixels = MAX_PIXELS,
+    layout: Layout = "nchw",
+    **more: Unpack[Bounds],
 ) -> Prepared:
     """Make the input of an SSD: stretched, RGB from -1 to 1, (1, 3, size, size)."""
     return image_to_tensor(
@@ -193,7 +195,7 @@ def to_ssd(
         mean=HALF,
         deviation=HALF,
         stretch=True,
-        max_pixels=max_pixels,
+        **more,
     )
 
 
@@ -203,16 +205,14 @@ def to_centernet(
     *,
     size: Size = 512,
     dtype: Float = "fp32",
-    layout: Literal["nchw", "nhwc"] = "nhwc",
-    max_pixels: Pixels = MAX_PIXELS,
+    layout: Layout = "nhwc",
+    **more: Unpack[Bounds],
 ) -> Prepared:
     """Make the input of CenterNet: letterbox, RGB from 0 to 255, (1, size, size, 3).
 
     With ``layout: nchw`` and a size divisible by 32 it is that of CenterFace.
     """
-    return image_to_tensor(
-        message, payload, size=size, dtype=dtype, layout=layout, pad=0, max_pixels=max_pixels
-    )
+    return image_to_tensor(message, payload, size=size, dtype=dtype, layout=layout, pad=0, **more)
 
 
 def _picture(message: EdgeMessage, payload: Any, max_pixels: int) -> Array:
