@@ -36,7 +36,7 @@ def test_a_message_holds_what_the_routes_tell():
         until(lambda: len(client.get("/api/trace").json()["paths"]) == 2)
         with feed(web) as socket:
             found = message(socket)
-        assert set(found) == {"status", "paths", "logs", "streams", "models", "activity"}
+        assert set(found) == {"status", "paths", "logs", "streams", "models", "activity", "devices"}
         flow = client.get("/api/flow").json()
         assert set(found["status"]) == set(flow)
         assert [n["name"] for n in found["status"]["nodes"]] == [n["name"] for n in flow["nodes"]]

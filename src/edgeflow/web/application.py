@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,10 +14,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from edgeflow.config import settings
-from edgeflow.core.ports import ActivityView, FlowView, FrameSource, ModelView
+from edgeflow.core.ports import ActivityView, DeviceView, FlowView, FrameSource, ModelView
 from edgeflow.errors import EdgeFlowError
 from edgeflow.web.access import Access, AccessRules
 from edgeflow.web.api import activity_routes, flow_routes, health_routes, stream_routes
+from edgeflow.web.devices import device_routes
 from edgeflow.web.mjpeg import Encoder
 from edgeflow.web.own_routes import BodyLimit, CustomRoute, add_own_routes
 from edgeflow.web.problems import on_problem, problem_response
@@ -45,6 +46,8 @@ def build(
     routes: Sequence[CustomRoute] = (),
     models: ModelView | None = None,
     activity: ActivityView | None = None,
+    devices: DeviceView | None = None,
+    routers: Sequence[APIRouter] = (),
 ) -> ASGIApp:
     """Return the ASGI application of one gateway, access rules and all."""
     app = declare(
@@ -57,6 +60,8 @@ def build(
         routes=routes,
         models=models,
         activity=activity,
+        devices=devices,
+        routers=routers,
     )
     return Access(BodyLimit(app, settings.MAX_FRAME_BYTES), rules)
 
@@ -72,8 +77,10 @@ def declare(
     routes: Sequence[CustomRoute] = (),
     models: ModelView | None = None,
     activity: ActivityView | None = None,
+    devices: DeviceView | None = None,
+    routers: Sequence[APIRouter] = (),
 ) -> FastAPI:
-    """Return every route of one gateway.
+    """Return every route of one gateway; those of ``routers`` come before our own.
 
     Raises:
         ConfigError: one of ``routes`` cannot be served.
@@ -84,11 +91,14 @@ def declare(
         docs_url=None,
         redoc_url=None,
     )
+    for router in routers:
+        app.include_router(router)
     app.include_router(health_routes(view))
     app.include_router(flow_routes(view))
     app.include_router(activity_routes(models, activity))
+    app.include_router(device_routes(devices))
     app.include_router(stream_routes(frames, hub, encoder, closing))
-    app.include_router(stats_routes(lambda: Feed(view, hub, models, activity), closing))
+    app.include_router(stats_routes(lambda: Feed(view, hub, models, activity, devices), closing))
     _add_pages(app)
     add_own_routes(app, routes)
     app.add_exception_handler(EdgeFlowError, on_problem)

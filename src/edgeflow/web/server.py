@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 import structlog
 import uvicorn
+from fastapi import APIRouter
 
 from edgeflow.comms.listening import listen
 from edgeflow.core.frame import Frame
-from edgeflow.core.ports import ActivityView, FlowView, FrameSource, ModelView
+from edgeflow.core.ports import ActivityView, DeviceView, FlowView, FrameSource, ModelView
 from edgeflow.errors import ConfigError
 from edgeflow.web.access import AccessRules
 from edgeflow.web.application import build
@@ -44,6 +45,8 @@ class WebServer:
         max_viewers: open video responses at most.
         models: the models that the flow uses, if any.
         activity: what happened, if that is kept.
+        devices: the devices that are served, if any.
+        routers: more routes, which come before our own.
 
     Raises:
         ConfigError: it cannot listen there.
@@ -62,6 +65,8 @@ class WebServer:
         max_viewers: int = 64,
         models: ModelView | None = None,
         activity: ActivityView | None = None,
+        devices: DeviceView | None = None,
+        routers: Sequence[APIRouter] = (),
     ) -> None:
         self.hub = Hub(channels, max_viewers=max_viewers)
         self.encoder = Encoder()
@@ -79,6 +84,8 @@ class WebServer:
             routes=routes,
             models=models,
             activity=activity,
+            devices=devices,
+            routers=routers,
         )
         config = uvicorn.Config(
             application,

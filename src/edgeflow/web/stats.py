@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from edgeflow.core.ports import ActivityView, FlowView, ModelView
+from edgeflow.core.ports import ActivityView, DeviceView, FlowView, ModelView
 from edgeflow.web.problems import to_json
 from edgeflow.web.streams import Hub
 
@@ -26,6 +26,7 @@ class Feed:
         hub: its streams.
         models: the models it uses, if any.
         activity: what happened, if that is kept.
+        devices: the devices it serves, if any.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Feed:
         hub: Hub,
         models: ModelView | None = None,
         activity: ActivityView | None = None,
+        devices: DeviceView | None = None,
     ) -> None:
         self._view, self._hub, self._models, self._activity = view, hub, models, activity
+        self._devices = devices
         self._last_log = 0
         self._last_activity = 0
 
@@ -52,6 +55,7 @@ class Feed:
             "streams": [stream.status() for stream in self._hub.streams()],
             "models": self._models.models() if self._models is not None else [],
             "activity": happened,
+            "devices": self._devices.devices() if self._devices is not None else [],
         }
         self._last_log = logs[-1].number if logs else self._last_log
         self._last_activity = happened[-1].number if happened else self._last_activity
