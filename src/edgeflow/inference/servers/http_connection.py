@@ -47,7 +47,7 @@ def connection_class() -> Any:
         _past_parser = False
         space: memoryview | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
             super().connection_made(transport)
             self._start_timer()
 
@@ -84,7 +84,7 @@ def connection_class() -> Any:
             self._left = int(length) if length.isdigit() else 0
             if self._left > STAGING_BYTES and not self.parser.should_upgrade():
                 receive_into = partial(self._receive_into, self.cycle)
-                scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+                scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # uvicorn types it closer
                 scope["extensions"] = {RECEIVE_INTO: receive_into}
                 self.flow.pause_reading()  # until somebody wants the body, and says where
 
@@ -160,11 +160,11 @@ class _Intake(asyncio.BufferedProtocol):
         self._connection = connection
         self._staging = memoryview(bytearray(STAGING_BYTES))
         self._placing = False
-        self.connection_made = connection.connection_made  # type: ignore[method-assign]
-        self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
-        self.eof_received = connection.eof_received  # type: ignore[method-assign]
-        self.pause_writing = connection.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = connection.resume_writing  # type: ignore[method-assign]
+        self.connection_made = connection.connection_made  # type: ignore[method-assign]  # saves a call
+        self.connection_lost = connection.connection_lost  # type: ignore[method-assign]  # saves a call
+        self.eof_received = connection.eof_received  # type: ignore[method-assign]  # saves a call
+        self.pause_writing = connection.pause_writing  # type: ignore[method-assign]  # saves a call
+        self.resume_writing = connection.resume_writing  # type: ignore[method-assign]  # saves a call
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return where the next bytes go."""
