@@ -4,12 +4,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgeflow.inference.local import LocalService
 from edgeflow.inference.repository.files import ModelFiles, VersionFile
-from edgeflow.inference.repository.settings import ModelSettings
+from edgeflow.inference.repository.settings import ModelSettings, QueueSettings
 from edgeflow.protocols.oip import DATATYPES
 
 __all__ = ["EVERY", "Gate", "gate", "models", "running"]
@@ -77,8 +78,9 @@ TENSORS = {
 class _Functions:
     """A source of models that are functions of this file."""
 
-    def __init__(self, pinned: tuple[str, ...]) -> None:
+    def __init__(self, pinned: tuple[str, ...], queue: QueueSettings) -> None:
         self._pinned = pinned
+        self._queue = queue
 
     def scan(self) -> Mapping[str, ModelFiles]:
         return {name: self._model(name) for name in TENSORS}
@@ -88,6 +90,7 @@ class _Functions:
         settings = ModelSettings(
             pinned=name in self._pinned,
             warm_up=False,
+            queue=self._queue,
             options={"inputs": inputs, "outputs": outputs, "parallel": True},
         )
         path = Path(f"oip_service:{name}")
@@ -96,10 +99,10 @@ class _Functions:
         return ModelFiles(name, files, settings)
 
 
-def models(pinned: tuple[str, ...] = ()) -> LocalService:
-    """Return a service over the functions of this file."""
+def models(pinned: tuple[str, ...] = (), **queue: Any) -> LocalService:
+    """Return a service over the functions of this file; ``queue`` is of all their queues."""
     gate.__init__()
-    return LocalService(_Functions(pinned), cores=2)
+    return LocalService(_Functions(pinned, QueueSettings(**queue)), cores=2)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from edgeflow.inference.parking import Parking
 from edgeflow.inference.repository.files import ModelFiles, VersionFile
 from edgeflow.inference.scheduling.counters import Counters, add_totals
 from edgeflow.inference.scheduling.job import Job
+from edgeflow.inference.scheduling.lane import bound_of
 from edgeflow.inference.scheduling.workers import Crew
 from edgeflow.inference.service import ModelInfo
 
@@ -103,7 +104,8 @@ class Hosted:
 
     def park(self, job: Job) -> bool:
         """Let a job wait until its version is loaded; True when somebody must load it now."""
-        return self._parking.add(job, self.files.settings.queue.capacity)
+        queue = self.files.settings.queue
+        return self._parking.add(job, queue.capacity, bound_of(queue.capacity, queue.policy))
 
     def load_for_waiting(self, version: str | None) -> None:
         """Load a version and hand it the jobs that wait for it, or tell them why not."""

@@ -27,8 +27,13 @@ class Parking:
     def __len__(self) -> int:
         return sum(map(len, list(self._jobs.values())))
 
-    def add(self, job: Job, capacity: int) -> bool:
-        """Let a job wait, or answer it when ``capacity`` wait already, or after ``close``.
+    def add(self, job: Job, capacity: int, bound: int) -> bool:
+        """Let a job wait, or answer it when ``bound`` wait already, or after ``close``.
+
+        Args:
+            job: whose sender is to be held back if more than ``capacity`` wait.
+            capacity: of the model's queue.
+            bound: of those who are held back among them.
 
         Returns:
             True when it is the first for its version: somebody must load that.
@@ -36,10 +41,10 @@ class Parking:
         version = job.request.version
         with self._lock:
             parked = len(self)
-            room = parked < capacity and not self._closed
+            room = parked < bound and not self._closed
             first = room and version not in self._jobs
             if room:
-                job.holder = self
+                job.holder, job.crowded = self, parked >= capacity
                 self._jobs.setdefault(version, []).append(job)
         if not room:
             self._counters.count_rejected()

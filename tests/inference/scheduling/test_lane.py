@@ -188,7 +188,10 @@ def test_drop_oldest_keeps_the_newest(make: Make) -> None:
     assert all(isinstance(bench.outcomes[n], InferResponse) for n in "45")
 
 
-def test_block_tells_the_sender_to_pause_and_is_still_bounded(make: Make) -> None:
+def test_block_tells_the_sender_to_pause_and_is_still_bounded(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeflow.inference.scheduling.lane.HELD", 2)
     bench = make(capacity=2, policy="block")
     bench.occupy()
     crowded = [bench.send(str(n)).crowded for n in range(4)]

@@ -23,11 +23,20 @@ from edgeflow.inference.scheduling.fair_queue import FairQueue
 from edgeflow.inference.scheduling.job import Job
 from edgeflow.inference.scheduling.workers import Crew, Turn
 
-__all__ = ["Lane", "LaneOptions", "Policy"]
+__all__ = ["Lane", "LaneOptions", "Policy", "bound_of"]
 
 log = structlog.get_logger(__name__)
 
 Policy = Literal["reject", "drop_oldest", "block"]
+
+HELD = 4096
+"""Requests that may wait above the capacity of a lane that blocks: more than servers hold that
+read no more from whoever sent one of them."""
+
+
+def bound_of(capacity: int, policy: Policy) -> int:
+    """Return how many requests may wait, those of senders that are held back among them."""
+    return capacity + (HELD if policy == "block" else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +48,8 @@ class LaneOptions:
         threads: cores that one call takes.
         capacity: requests that may wait.
         policy: who gives way when they are too many: the newest of the client that has most
-            waiting (``reject``), its oldest (``drop_oldest``), or up to twice ``capacity`` wait
-            while senders are told to read no more (``block``).
+            waiting (``reject``), its oldest (``drop_oldest``), or nobody: up to ``HELD`` more
+            wait, and senders are told to read no more (``block``).
         max_batch: rows of the first axis computed in one call; 1 for no batching.
         max_delay_s: longest wait of a request for others to join it.
     """
@@ -92,7 +101,7 @@ class Lane:
         self._now = now
         self._finish = finish or engine.close
         self._queue: FairQueue[Job] = FairQueue(options.capacity)
-        self._limit = options.capacity * (2 if options.policy == "block" else 1)
+        self._limit = bound_of(options.capacity, options.policy)
         self._running = 0
         self._batch_due = 0.0
         self._swept = 0.0

@@ -57,7 +57,10 @@ class Call:
     """
 
     def __init__(
-        self, service: CountedService, client: str, ended: Callable[["Call"], None]
+        self,
+        service: CountedService,
+        client: str,
+        ended: Callable[["Call"], None] = lambda _: None,
     ) -> None:
         self.request_id = ""
         self.seconds = ANSWER_SECONDS
@@ -65,6 +68,7 @@ class Call:
         self._client = client
         self._ended = ended
         self._lock = threading.Lock()
+        self._over = threading.Event()
         self._ticket: Ticket | None = None
         self._result: InferResponse | EdgeFlowError | None = None
 
@@ -93,6 +97,16 @@ class Call:
         if isinstance(self._result, CancelledError):  # given up before there was a ticket
             self._ticket.cancel()
 
+    @property
+    def is_crowded(self) -> bool:
+        """It waits above the capacity of its model's queue: read no more from who sent it."""
+        return bool(getattr(self._ticket, "crowded", False))
+
+    def wait(self) -> None:
+        """Wait for the outcome; give up when it is too late."""
+        if not self._over.wait(self.seconds):
+            self.give_up(DeadlineError(f"no answer within {self.seconds:.3g} s"))
+
     def give_up(self, error: EdgeFlowError) -> None:
         """End with an error unless there is an outcome, and withdraw the request."""
         self._done(error)
@@ -115,6 +129,7 @@ class Call:
             if self._result is not None:
                 return
             self._result = result
+        self._over.set()
         self._ended(self)
 
 
@@ -173,6 +188,8 @@ class Stream:
                     self._calls.add(call)
                 count += 1
                 call.submit(data, None)
+                if call.is_crowded:
+                    call.wait()
         except Exception:  # noqa: BLE001, S110 - gRPC raises its own when the client has left
             pass
         finally:
