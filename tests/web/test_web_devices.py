@@ -1,10 +1,13 @@
 """Devices on the dashboard's API: what a view tells, and what is asked of it."""
 
-from starlette.testclient import TestClient
+import asyncio
+
+import httpx
+from fastapi import FastAPI
 
 from edgeflow.core.no_flow import NoFlow
 from edgeflow.core.status import DeviceStatus
-from edgeflow.errors import ConfigError, OverloadedError
+from edgeflow.errors import ConfigError, EdgeFlowError, OverloadedError
 from edgeflow.web.devices import MAX_MODEL_BYTES, device_routes
 from edgeflow.web.problems import on_problem
 
@@ -34,32 +37,47 @@ class Shelf:
             raise OverloadedError("a swap runs")
 
 
-def client(view: Shelf | None) -> TestClient:
-    from fastapi import FastAPI
+class Client:
+    """Asks the routes of a view."""
 
-    from edgeflow.errors import EdgeFlowError
+    def __init__(self, view: Shelf | None) -> None:
+        self._app = FastAPI()
+        self._app.include_router(device_routes(view))
+        self._app.add_exception_handler(EdgeFlowError, on_problem)
 
-    app = FastAPI()
-    app.include_router(device_routes(view))
-    app.add_exception_handler(EdgeFlowError, on_problem)
-    return TestClient(app)
+    def ask(self, method: str, path: str, content: bytes = b"") -> httpx.Response:
+        async def asked() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://desk") as http:
+                return await http.request(method, path, content=content)
+
+        return asyncio.run(asked())
+
+    def get(self, path: str) -> httpx.Response:
+        return self.ask("GET", path)
+
+    def put(self, path: str, content: bytes) -> httpx.Response:
+        return self.ask("PUT", path, content)
+
+    def post(self, path: str) -> httpx.Response:
+        return self.ask("POST", path)
 
 
 def test_devices_are_listed() -> None:
-    assert client(Shelf()).get("/api/devices").json()[0]["name"] == "desk"
-    assert client(None).get("/api/devices").json() == []
+    assert Client(Shelf()).get("/api/devices").json()[0]["name"] == "desk"
+    assert Client(None).get("/api/devices").json() == []
 
 
 def test_a_model_is_handed_over_as_it_came() -> None:
     shelf = Shelf()
-    assert client(shelf).put("/api/devices/desk/models/3", content=b"LST0").status_code == 202
-    assert client(shelf).post("/api/devices/desk/models/3/rollback").status_code == 202
+    assert Client(shelf).put("/api/devices/desk/models/3", content=b"LST0").status_code == 202
+    assert Client(shelf).post("/api/devices/desk/models/3/rollback").status_code == 202
     assert shelf.asked == [("swap", "desk", 3, b"LST0"), ("back", "desk", 3, b"")]
 
 
 def test_refusals_have_their_status() -> None:
     shelf = Shelf()
-    desk = client(shelf)
+    desk = Client(shelf)
     assert desk.put("/api/devices/des/models/0", content=b"x").status_code == 404
     assert desk.put("/api/devices/desk/models/256", content=b"x").status_code == 422
     assert (
@@ -69,7 +87,7 @@ def test_refusals_have_their_status() -> None:
     shelf.busy = True
     assert desk.put("/api/devices/desk/models/0", content=b"x").status_code == 409
     assert desk.post("/api/devices/desk/models/0/rollback").status_code == 409
-    assert client(None).put("/api/devices/desk/models/0", content=b"x").status_code == 404
+    assert Client(None).put("/api/devices/desk/models/0", content=b"x").status_code == 404
     assert shelf.asked == []
 
 
