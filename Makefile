@@ -7,12 +7,17 @@ STAMP := $(VENV)/.ready
 NATIVE := $(VENV)/.native
 CORE := $(shell find firmware/core firmware/host src/edgeflow/_native/cdef -name '*.[ch]' 2>/dev/null)
 PYTEST_ARGS ?=
+ESP_PORT ?= /dev/ttyACM0
+ESP_BAUD ?= 460800
+FIRMWARE ?= esp32/model_client
+IDF := ./scripts/idf -C $(FIRMWARE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native demo test lint format frontend bench soak docs clean
+.PHONY: help setup native demo test lint format frontend bench soak docs clean \
+	fw-target fw-build fw-flash fw-monitor fw-reconfigure
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) $(NATIVE) ## Make .venv with everything the targets below need (quick the second time)
 
@@ -61,6 +66,22 @@ soak: setup ## 30 minutes of a five-node flow with random kills (SOAK_ARGS="--se
 
 docs: setup ## Regenerate the reference pages
 	$(BIN)/python docs/generate.py
+
+fw-target: ## Set the firmware project up for the ESP32-S3 (needs ESP-IDF, as all fw- targets do)
+	$(IDF) set-target esp32s3
+
+fw-build: ## Build the firmware
+	$(IDF) build
+
+fw-flash: ## Build and flash the firmware (ESP_PORT=/dev/ttyACM0 ESP_BAUD=460800)
+	$(IDF) -p $(ESP_PORT) -b $(ESP_BAUD) build flash
+
+fw-monitor: ## Watch the board's log
+	$(IDF) -p $(ESP_PORT) monitor
+
+fw-reconfigure: ## Read sdkconfig.defaults again
+	rm -f $(FIRMWARE)/sdkconfig
+	$(IDF) reconfigure
 
 clean: ## Remove everything that was made here
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis frontend/node_modules

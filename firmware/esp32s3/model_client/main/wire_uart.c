@@ -1,0 +1,62 @@
+#include "sdkconfig.h"
+#if CONFIG_EDGEFLOW_WIRE_UART0
+
+#include "driver/uart.h"
+#include "freertos/FreeRTOS.h"
+#include "freertos/queue.h"
+#include "wire.h"
+
+#define WIRE UART_NUM_0
+#define TRANSMIT_BYTES 4096
+#define EVENTS 16
+#define WAKE_AFTER_BYTES 64
+#define WAKE_AFTER_SILENCE 2 /* symbols */
+#define FASTEST_BAUD 5000000u
+
+static QueueHandle_t events;
+
+static size_t read_bytes(void *context, uint8_t *to, size_t most) {
+    (void)context;
+    int count = uart_read_bytes(WIRE, to, (uint32_t)most, 0);
+    return count > 0 ? (size_t)count : 0;
+}
+
+static void write_bytes(void *context, const uint8_t *from, size_t count) {
+    (void)context;
+    uart_write_bytes(WIRE, from, count);
+}
+
+static bool set_baud(void *context, uint32_t baud) {
+    (void)context;
+    if (baud < 9600u || baud > FASTEST_BAUD) {
+        return false;
+    }
+    /* The reply to the request still leaves at the old rate. */
+    uart_wait_tx_done(WIRE, pdMS_TO_TICKS(200));
+    return uart_set_baudrate(WIRE, baud) == ESP_OK;
+}
+
+void wire_open(ef_port *port) {
+    const uart_config_t config = {
+        .baud_rate = CONFIG_EDGEFLOW_BAUD,
+        .data_bits = UART_DATA_8_BITS,
+        .parity = UART_PARITY_DISABLE,
+        .stop_bits = UART_STOP_BITS_1,
+        .flow_ctrl = UART_HW_FLOWCTRL_DISABLE,
+        .source_clk = UART_SCLK_DEFAULT,
+    };
+    ESP_ERROR_CHECK(uart_driver_install(WIRE, WIRE_RECEIVE_BYTES, TRANSMIT_BYTES, EVENTS, &events, 0));
+    ESP_ERROR_CHECK(uart_param_config(WIRE, &config));
+    ESP_ERROR_CHECK(uart_set_rx_full_threshold(WIRE, WAKE_AFTER_BYTES));
+    ESP_ERROR_CHECK(uart_set_rx_timeout(WIRE, WAKE_AFTER_SILENCE));
+    port->read = read_bytes;
+    port->write = write_bytes;
+    port->set_baud = set_baud;
+}
+
+void wire_wait(unsigned milliseconds) {
+    uart_event_t event;
+    xQueueReceive(events, &event, pdMS_TO_TICKS(milliseconds));
+}
+
+#endif
