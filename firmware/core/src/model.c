@@ -190,7 +190,7 @@ static ef_status parse_container(const uint8_t *bytes, size_t count, ef_model *m
     }
     if (status == EF_OK) {
         uint32_t own = ef_u32_at(bytes + AT_OWN_BYTES);
-        status = model->info.kind == EF_KIND_LSTM ? ef_lstm_parse(model, own) : EF_ERROR_UNSUPPORTED;
+        status = model->info.kind == EF_KIND_LSTM ? ef_lstm_parse(model, own) : ef_layers_parse(model, own);
     }
     if (status == EF_OK && model->info.parameters != ef_u32_at(bytes + AT_PARAMETERS)) {
         status = EF_ERROR_MODEL;
@@ -237,7 +237,11 @@ ef_status ef_model_run(const ef_model *model, const float *input, float *output,
     if (!ef_all_finite(input, (size_t)model->info.steps * model->info.features)) {
         return EF_ERROR_NOT_FINITE;
     }
-    ef_lstm_run(model, input, output, arena);
+    if (model->info.kind == EF_KIND_LSTM) {
+        ef_lstm_run(model, input, output, arena);
+    } else {
+        ef_layers_run(model, input, output, arena);
+    }
     return ef_all_finite(output, model->info.horizon) ? EF_OK : EF_ERROR_NOT_FINITE;
 }
 

@@ -73,4 +73,8 @@ void ef_lstm_run(const ef_model *model, const float *input, float *output, void 
 /* One time step; output may be NULL. */
 void ef_lstm_step(const ef_model *model, const float *input, float *state, float *output, void *arena);
 
+/* The same for layers; info.hidden is checked to be the widest activation. */
+EF_MUST_CHECK ef_status ef_layers_parse(ef_model *model, uint32_t bytes);
+void ef_layers_run(const ef_model *model, const float *input, float *output, void *arena);
+
 #endif

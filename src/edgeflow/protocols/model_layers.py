@@ -170,9 +170,9 @@ def _check_weights(layer: Layer, place: str, int8: bool) -> None:
             raise refuse(f"{place}: {name} is {have}, not {want}", _HINT)
         if array is not None and array.dtype == np.float32:
             check_finite(array, f"{place}, {name}")
-    scaled = int8 and layer.has_weights
-    if (not np.isfinite(layer.input_scale)) or (layer.input_scale > 0) != scaled:
-        raise refuse(f"{place}: the input scale is {layer.input_scale}", _HINT)
+    scale = layer.input_scale
+    if not (0 < scale < np.inf if int8 and layer.has_weights else scale == 0):
+        raise refuse(f"{place}: the input scale is {scale}", _HINT)
 
 
 def encode_layers(layers: tuple[Layer, ...], *, int8: bool) -> bytes:
