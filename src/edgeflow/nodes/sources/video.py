@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import structlog
+
 from edgeflow.errors import ConfigError, MissingExtraError, NodeError
 from edgeflow.nodes.producer import ProducerNode
+from edgeflow.nodes.sources.decoding import HardwareDecoding, open_video
 
 __all__ = ["VideoFileProducer"]
 
@@ -40,6 +43,8 @@ class VideoFileProducer(ProducerNode):
         paced: False for as fast as the links accept (without ``fps``).
         loop: begin again at the end; otherwise the node ends there.
         width: scale to so many pixels; the height follows.
+        hwaccel: where to decode: ``none`` on the CPU, ``auto`` on a CUDA GPU if there is one,
+            ``cuda`` the same with a warning if there is none.
     """
 
     path: Path | str = ""
@@ -47,6 +52,7 @@ class VideoFileProducer(ProducerNode):
     paced: bool = True
     loop: bool = True
     width: int | None = None
+    hwaccel: HardwareDecoding = "none"
 
     def configure(self) -> None:
         """Open the file.
@@ -97,7 +103,8 @@ class VideoFileProducer(ProducerNode):
         offset, rounds = 0.0, 0
         while True:
             end = offset
-            for image, position, length in self._decode():
+            told = rounds and self.hwaccel == "cuda"
+            for image, position, length in self._decode("auto" if told else self.hwaccel):
                 yield Picture(image, offset + position, position, rounds)
                 end = offset + position + length
             if end == offset:
@@ -106,14 +113,15 @@ class VideoFileProducer(ProducerNode):
                 return
             offset, rounds = end, rounds + 1
 
-    def _decode(self) -> Iterator[tuple[Any, float, float]]:
+    def _decode(self, decoding: HardwareDecoding) -> Iterator[tuple[Any, float, float]]:
         """Yield (image, seconds since the first, seconds it lasts) of one pass over the file."""
         try:
             import av
         except ModuleNotFoundError:
             raise MissingExtraError("av", "video") from None
         try:
-            with av.open(str(self.path)) as container:
+            log = structlog.get_logger("edgeflow.node").bind(node=self.name)
+            with open_video(str(self.path), decoding, log) as container:
                 if not container.streams.video:
                     raise ConfigError(f"node {self.name!r}: {self.path} holds no video")
                 stream = container.streams.video[0]

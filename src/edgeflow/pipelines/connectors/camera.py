@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError
+from edgeflow.nodes.sources.decoding import HardwareDecoding
 from edgeflow.pipelines.connectors.base import ConnectorOptions
 from edgeflow.pipelines.connectors.pictures import (
     Picture,
@@ -48,6 +49,8 @@ class CameraOptions(ConnectorOptions):
         timeout_s: what a stream may take to open or to give its next picture.
         timestamps: ``stream`` for the stream's own time, ``arrival`` for ours.
         ffmpeg: further options for FFmpeg.
+        hwaccel: where files and streams are decoded: ``auto`` on a CUDA GPU if there is one,
+            ``cuda`` the same with a warning if there is none, ``none`` on the CPU.
         token: bearer token of a WHEP server.
         quality: of ``jpeg``.
     """
@@ -64,6 +67,7 @@ class CameraOptions(ConnectorOptions):
     timeout_s: float = Field(2.0, gt=0, le=60)
     timestamps: Literal["stream", "arrival"] = "stream"
     ffmpeg: dict[str, str] = {}
+    hwaccel: HardwareDecoding = "auto"
     token: str | None = None
     quality: int = Field(90, ge=1, le=100)
 

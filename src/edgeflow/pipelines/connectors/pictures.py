@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 
 from edgeflow.errors import MissingExtraError, PipelineError, UnreachableError
 from edgeflow.nodes.sources.camera import CameraProducer
+from edgeflow.nodes.sources.decoding import open_video
 from edgeflow.nodes.sources.video import VideoFileProducer
 from edgeflow.pipelines.connectors.public_url import public
 
@@ -172,6 +174,7 @@ def file_pictures(
         paced=options.paced,
         loop=options.loop,
         width=options.width,
+        hwaccel=options.hwaccel,
     )
     video.attach(host)
     video.configure()
@@ -197,8 +200,12 @@ def stream_pictures(
         raise MissingExtraError("av", "video") from None
     url, timeout = str(options.source), options.timeout_s
     try:
-        with av.open(
-            url, options=_ffmpeg_options(options), timeout=(timeout, timeout)
+        with open_video(
+            url,
+            options.hwaccel,
+            structlog.get_logger("edgeflow.connector").bind(source=public(url)),
+            options=_ffmpeg_options(options),
+            timeout=(timeout, timeout),
         ) as container:
             if not container.streams.video:
                 raise PipelineError(f"{public(url)} holds no video")
