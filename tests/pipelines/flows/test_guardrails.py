@@ -131,7 +131,7 @@ def test_a_stage_that_raises_and_an_unknown_model_are_counted(tmp_path):
         assert any("KeyError" in str(entry.detail) for entry in flow.kinds("dropped"))
     [line] = [line for line in lines if "KeyError" in line.get("error", "")]
     code = (tmp_path / "plugins" / "parts.py").read_text().splitlines()
-    file, _, number = line["at"].partition(".py:")
+    file, _, number = line["where"].partition(".py:")
     assert file.endswith("parts") and "payload[key]" in code[int(number) - 1]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import structlog
 from flow_parts import running, write_plugins
 
 from edgeflow.pipelines.message import EdgeMessage
@@ -19,6 +20,11 @@ class Gate(Keep):
         rig.opened = getattr(rig, "opened", None) or asyncio.Event()
         await rig.opened.wait()
         return await super().dispatch(action, **origin)
+
+
+class Broken(Keep):
+    async def dispatch(self, action, **origin):
+        raise ValueError("cannot")
 
 
 class Short(Gate):
@@ -89,6 +95,16 @@ def test_a_dispatcher_says_how_long_an_action_may_take(tmp_path):
         flow.send(*messages(1, 3))
         flow.until(lambda: len(flow.rig.acknowledged) == 2)
         assert failed(flow) == ["gate: given up: not done within 0.2 s"] * 2
+
+
+def test_a_dispatcher_that_raises_names_its_line(tmp_path):
+    with structlog.testing.capture_logs() as lines, hanging(tmp_path, "Broken") as flow:
+        flow.send(*messages(1, 2))
+        flow.until(lambda: flow.rig.acknowledged == [1])
+        assert failed(flow) == ["gate: ValueError: cannot"]
+    [line] = [line for line in lines if line["event"] == "dispatcher_raised"]
+    number = PLUGIN.splitlines().index('        raise ValueError("cannot")') + 1
+    assert line["where"].endswith(f"plugins/hanging.py:{number}")
 
 
 def test_the_yaml_beats_what_the_dispatcher_says(tmp_path):

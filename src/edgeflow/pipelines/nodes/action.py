@@ -10,6 +10,7 @@ import structlog
 from edgeflow.core.frame import Frame
 from edgeflow.errors import PipelineError
 from edgeflow.nodes.sink import SinkNode
+from edgeflow.pipelines.blame import place_in
 from edgeflow.pipelines.declaration import ActionPlan
 from edgeflow.pipelines.envelopes import ActionFrame
 from edgeflow.pipelines.message import ActionResult
@@ -149,6 +150,9 @@ class ActionNode(SinkNode):
             if limit.expired():
                 detail = f"given up: not done within {self._limit_s:g} s"
                 return ActionResult(ok=False, detail=detail, target=target)
+            where = place_in(self.session.declaration.plugins.folder, error)
+            if where:
+                self._audit.warning("dispatcher_raised", error=type(error).__name__, where=where)
             result = ActionResult(
                 ok=False, detail=f"{type(error).__name__}: {error}", target=target
             )

@@ -90,8 +90,8 @@ class AgentNode(ConsumerNode):
     def _failed(self, frame: ResultFrame, error: Exception) -> None:
         self._runs["error"].inc()
         text = f"{type(error).__name__}: {error}"
-        at = place_in(self.session.declaration.plugins.folder, error)
-        self._debug.warning("agent_raised", pipeline=frame.pipeline, error=text, at=at)
+        where = place_in(self.session.declaration.plugins.folder, error)
+        self._debug.warning("agent_raised", pipeline=frame.pipeline, error=text, where=where)
         if text not in self._told and len(self._told) < 100:
             self._told.add(text)
             self.session.tell(

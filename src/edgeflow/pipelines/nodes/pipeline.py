@@ -185,9 +185,9 @@ class PipelineNode(ConsumerNode):
         if text in self._told or len(self._told) > 100:
             return
         self._told.add(text)
-        at = place_in(self.session.declaration.plugins.folder, drop.cause)
+        where = place_in(self.session.declaration.plugins.folder, drop.cause)
         self.log.error(
-            "pipeline_failed", pipeline=self.plan.name, error=text, reason=drop.reason, at=at
+            "pipeline_failed", pipeline=self.plan.name, error=text, reason=drop.reason, where=where
         )
         self._tell("dropped", "error", f"{self.plan.name}: {drop.cause}", drop.cause)
 
