@@ -22,7 +22,8 @@ class InferRequest:
         version: which one; the active one if None.
         outputs: names wanted; all if None.
         request_id: the caller's own, echoed.
-        client: whose request it is: the key of fairness (a connection, an API key).
+        client: whose request it is: the key of fairness. In ``host/connection/part`` the parts
+            take turns within the turn of their connection, and connections within their host's.
         priority: higher is served first.
         deadline: monotonic seconds (``time.monotonic``) after which no answer is wanted.
     """

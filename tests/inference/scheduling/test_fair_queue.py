@@ -36,6 +36,24 @@ def test_clients_take_turns_within_a_priority() -> None:
     assert [entry.number for entry in order if entry.client == "a"] == [0, 1, 2, 3]
 
 
+def test_names_and_connections_divide_a_share_and_do_not_enlarge_it() -> None:
+    names = [Entry(f"greedy/1/{n}") for n in range(3)]
+    connections = [Entry(f"greedy/{n}") for n in range(2, 4)]
+    modest = [Entry("modest/1", number=n) for n in range(5)]
+    order = [entry.client for entry in drain(filled(*names, *connections, *modest))]
+    assert order[1::2] == ["modest/1"] * 5
+    assert order[::2] == ["greedy/1/0", "greedy/2", "greedy/3", "greedy/1/1", "greedy/1/2"]
+
+
+def test_whoever_has_most_waiting_gives_way_whatever_its_requests_are_called() -> None:
+    flood = [Entry(f"greedy/1/{n}", number=n) for n in range(3)]
+    queue = filled(*flood, Entry("modest/1"))
+    assert queue.victim(Entry("modest/1"), oldest=False) is flood[0]
+    newcomer = Entry("greedy/2")
+    assert queue.victim(newcomer, oldest=False) in flood
+    assert queue.victim(newcomer, oldest=True) in flood
+
+
 def test_higher_priority_first() -> None:
     order = drain(filled(Entry("a", 0), Entry("a", 5), Entry("a", -1), Entry("b", 5)))
     assert [(entry.priority, entry.client) for entry in order] == [
@@ -83,7 +101,7 @@ def test_a_newcomer_takes_the_place_of_the_oldest_where_all_have_one() -> None:
 steps = st.lists(
     st.tuples(
         st.sampled_from(["push", "pop", "remove", "discard"]),
-        st.sampled_from("abc"),
+        st.sampled_from(["a", "b", "b/1", "b/1/x", "b/1/y/z", "b/2", ""]),
         st.integers(-1, 1),
     ),
     max_size=60,

@@ -1,9 +1,10 @@
 """A bounded queue that is fair: priorities first, then clients in turn, then first come."""
 
 from bisect import insort
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
+
+from edgeflow.inference.scheduling.shares import Shares, path_of
 
 __all__ = ["FairQueue", "Queued"]
 
@@ -21,7 +22,8 @@ T = TypeVar("T", bound=Queued)
 class FairQueue(Generic[T]):
     """Entries of several clients. Not thread-safe: its owner holds a lock.
 
-    Clients of one priority take turns; the entries of one client keep their order.
+    Clients of one priority take turns; the entries of one client keep their order. A client
+    ``a/b/c`` is part ``c`` of part ``b`` of ``a``: parts take turns within the turn of the whole.
 
     Args:
         capacity: entries held at most.
@@ -31,7 +33,7 @@ class FairQueue(Generic[T]):
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._levels: dict[int, dict[str, deque[T]]] = {}
+        self._levels: dict[int, Shares[T]] = {}
         self._order: list[int] = []
         self._size = 0
 
@@ -40,20 +42,15 @@ class FairQueue(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         for priority in self._order:
-            for waiting in self._levels[-priority].values():
-                yield from waiting
+            yield from self._levels[-priority]
 
     def push(self, entry: T) -> None:
         """Add an entry; whoever calls has asked ``victim`` for room before."""
         level = self._levels.get(entry.priority)
         if level is None:
-            level = self._levels[entry.priority] = {}
+            level = self._levels[entry.priority] = Shares()
             insort(self._order, -entry.priority)
-        waiting = level.get(entry.client)
-        if waiting is None:
-            level[entry.client] = deque((entry,))
-        else:
-            waiting.append(entry)
+        level.push(path_of(entry.client), entry)
         self._size += 1
 
     def pop(self, fits: Callable[[T], bool] | None = None) -> T | None:
@@ -63,28 +60,20 @@ class FairQueue(Generic[T]):
         """
         for negative in self._order:
             level = self._levels[-negative]
-            for client, waiting in level.items():
-                if fits is None or fits(waiting[0]):
-                    del level[client]
-                    entry = waiting.popleft()
-                    if waiting:
-                        level[client] = waiting
-                    elif not level:
-                        self._forget(-negative)
-                    self._size -= 1
-                    return entry
+            entry = level.pop(fits)
+            if entry is not None:
+                self._size -= 1
+                if not level.size:
+                    self._forget(-negative)
+                return entry
         return None
 
     def remove(self, entry: T) -> bool:
         """Take out one entry; False when it is not here."""
-        level = self._levels.get(entry.priority, {})
-        waiting = level.get(entry.client)
-        if waiting is None or entry not in waiting:
+        level = self._levels.get(entry.priority)
+        if level is None or not level.remove(path_of(entry.client), entry):
             return False
-        waiting.remove(entry)
-        if not waiting:
-            del level[entry.client]
-        if not level:
+        if not level.size:
             self._forget(entry.priority)
         self._size -= 1
         return True
@@ -102,22 +91,16 @@ class FairQueue(Generic[T]):
     def victim(self, newcomer: T, *, oldest: bool) -> T:
         """Return who gives way in a full queue: ``newcomer`` or an entry, which stays for now.
 
-        The lowest priority loses; in it, the client that has most waiting; of its entries the
-        newest, or with ``oldest`` the oldest.
+        The lowest priority loses; in it, the client that has most waiting, of its parts the one
+        that has most; of its entries the newest, or with ``oldest`` the oldest.
         """
         lowest = -self._order[-1] if self._order else newcomer.priority
-        if lowest > newcomer.priority:
+        level = self._levels.get(lowest)
+        if level is None or lowest > newcomer.priority:
             return newcomer
-        level = self._levels.get(lowest, {})
-        own = level.get(newcomer.client) if lowest == newcomer.priority else None
-        greediest = max(level.values(), key=len, default=None)
-        if greediest is None:
-            return newcomer
-        if lowest == newcomer.priority and len(own or ()) + 1 >= len(greediest):
-            if not oldest:
-                return newcomer
-            return own[0] if own else next(iter(level.values()))[0]
-        return greediest[0 if oldest else -1]
+        if lowest < newcomer.priority:
+            return level.greediest(oldest=oldest)
+        return level.victim(path_of(newcomer.client), newcomer, oldest=oldest)
 
     def _forget(self, priority: int) -> None:
         del self._levels[priority]

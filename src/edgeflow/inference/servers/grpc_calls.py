@@ -4,6 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from urllib.parse import unquote
 
 from edgeflow.errors import (
     CancelledError,
@@ -52,20 +53,20 @@ class Call:
 
     Args:
         service: who computes.
-        client: the key of fairness.
+        peer: of the connection, as gRPC names it.
         ended: told when there is an outcome, from any thread.
     """
 
     def __init__(
         self,
         service: CountedService,
-        client: str,
+        peer: str,
         ended: Callable[["Call"], None] = lambda _: None,
     ) -> None:
         self.request_id = ""
         self.seconds = ANSWER_SECONDS
         self._service = service
-        self._client = client
+        self._client = _client(peer)
         self._ended = ended
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -139,9 +140,9 @@ class Stream:
     A thread of its own reads the requests until the client has sent all, or has left.
     """
 
-    def __init__(self, service: CountedService, client: str, requests: Iterator[bytes]) -> None:
+    def __init__(self, service: CountedService, peer: str, requests: Iterator[bytes]) -> None:
         self._service = service
-        self._client = client
+        self._peer = peer
         self._requests = requests
         self._answers: queue.SimpleQueue[Call | int] = queue.SimpleQueue()
         self._room = threading.Semaphore(STREAM_WINDOW)
@@ -181,7 +182,7 @@ class Stream:
         try:
             for data in self._requests:
                 self._room.acquire()
-                call = Call(self._service, self._client, self._answers.put)
+                call = Call(self._service, self._peer, self._answers.put)
                 with self._lock:
                     if self._over:
                         break
@@ -194,6 +195,12 @@ class Stream:
             pass
         finally:
             self._answers.put(count)
+
+
+def _client(peer: str) -> str:
+    """Return the key of fairness for ``ipv4:127.0.0.1:1234`` or ``ipv6:%5B::1%5D:1234``."""
+    host, _, port = unquote(peer).partition(":")[2].rpartition(":")
+    return f"{host.strip('[]')}/grpc:{port}"
 
 
 def _stream_response(call: Call) -> bytes:

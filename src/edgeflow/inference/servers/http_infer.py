@@ -148,7 +148,7 @@ def _too_late(request: InferRequest, seconds: float) -> str:
 
 def _client(exchange: Exchange) -> str:
     address = exchange.scope.get("client")
-    return f"http:{address[0]}:{address[1]}" if address else "http"
+    return f"{address[0]}/http:{address[1]}" if address else "http"
 
 
 def _milliseconds(text: str) -> int:

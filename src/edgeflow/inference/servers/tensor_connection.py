@@ -30,6 +30,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, desk: "Desk") -> None:
         self.address = ""
         self.host = ""
+        self.share = ""
         self.refused = ""
         self.flight: set[Call] = set()
         self.crowded: Call | None = None
@@ -52,6 +53,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = transport
         peer = transport.get_extra_info("peername") or ("", 0)
         self.host, self.address = str(peer[0]), f"{peer[0]}:{peer[1]}"
+        self.share = f"{peer[0]}/{peer[1]}"
         transport.set_write_buffer_limits(high=self._desk.options.write_buffer_bytes)
         self._desk.welcome(self)
 
@@ -245,7 +247,7 @@ class Connection(asyncio.BufferedProtocol):
         if request.other is not None:
             self._desk.settle_layout(call, request)
         else:
-            self._desk.submit(call, infer_request_v1(request, self.address))
+            self._desk.submit(call, infer_request_v1(request, self.share))
 
     def _take_v2(self, call: Call, frame: memoryview) -> None:
         try:
@@ -260,8 +262,8 @@ class Connection(asyncio.BufferedProtocol):
         if request.kind is not v2.Kind.INFER:
             self._desk.inquire(call, request)
             return
-        client = f"{self.host}/{request.client}" if request.client else self.address
-        self._desk.submit(call, infer_request_v2(request, client))
+        share = f"{self.share}/{request.client}" if request.client else self.share
+        self._desk.submit(call, infer_request_v2(request, share))
 
     def _cancel(self, request: Call) -> None:
         self.flight.discard(request)

@@ -123,7 +123,7 @@ class Desk:
                 )
 
             request.inputs = v1.choose(request, fits)
-            return infer_request_v1(request, call.connection.address)
+            return infer_request_v1(request, call.connection.share)
 
         self._aside(call, settle)
 

@@ -78,7 +78,7 @@ class Request:
         inputs: by name, or in the model's own order. Views of the frame when decoded.
         deadline_ms: from when the request is read; 0 for none.
         priority: higher is served first.
-        client: key of fairness; the connection's own if empty.
+        client: part of the connection's share; parts take turns.
         outputs: names wanted; all if empty.
     """
 
