@@ -74,6 +74,24 @@ def test_what_is_no_serial_port_is_told(tmp_path: Path) -> None:
         tool.read(0x8000, 0xC00, "reading")
 
 
+def test_a_port_that_another_program_has_open_is_told() -> None:
+    import serial
+
+    controller, device = os.openpty()
+    try:
+        name = os.ttyname(device)
+        with (
+            serial.Serial(name, exclusive=True),
+            Esptool(name) as tool,
+            pytest.raises(UnreachableError, match="is busy or gone") as caught,
+        ):
+            tool.read(0x8000, 0xC00, "reading")
+        assert "end the program that has it open" in caught.value.hint
+    finally:
+        os.close(controller)
+        os.close(device)
+
+
 @pytest.mark.parametrize("port", ["", "-p", "@/etc/passwd", "a\0b"])
 def test_ports_that_would_be_options_are_refused(port: str) -> None:
     with pytest.raises(ConfigError, match="no serial port"):

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import structlog
 
 from edgeflow.devices.boards.base import Board, BoardModel, OnProgress, Slot, SwapProgress
+from edgeflow.devices.boards.base import Protocol as WireProtocol
 from edgeflow.devices.flashing.model import (
     META_FILE,
     MODEL_FILE,
@@ -68,7 +69,7 @@ def swap_model(
 
     Args:
         board: which; it has to answer for ``slots``, and to be ``Releasable`` for ``flash``.
-        file: LST0 or EFM1; by ``flash`` LST0.
+        file: LST0 or EFM1; LST0 where the board speaks only the reference protocol.
         meta: ``model_meta.json``, checked against ``file``.
         model: model id; by ``flash`` 0.
         route: ``auto`` takes slots where the board has them.
@@ -134,7 +135,7 @@ def roll_back_model(
         EngineError: there is none.
         Others as ``swap_model``.
     """
-    if choose_route(board, route) == "slots":
+    if choose_route(board, route) == "slots" and (route == "slots" or _has_before(board, model)):
         return board.roll_back(model=model, timeout=timeout)
 
     def put_back(port: str) -> FlashedModel:
@@ -190,19 +191,26 @@ def _check_slot(board: Board, parsed: ModelFile) -> None:
 
 
 def _check_flash(board: Board, parsed: ModelFile, model: int) -> None:
-    if not parsed.reference:
+    if not parsed.reference and not _speaks_extended(board):
         raise ConfigError(
-            f"{board.name}: only a model_fp32.bin (LST0) can be flashed into the partition 'model'",
-            hint="boards with slots take containers over the wire: route 'slots'",
+            f"{board.name}: its firmware takes a model_fp32.bin (LST0), no container (EFM1)",
+            hint="boards with our firmware take both",
         )
     if model:
         raise ConfigError(f"{board.name}: a flashed model has the id 0, not {model}")
-    for each in board.models:
-        if each.id == 0 and each.slot in (Slot.A, Slot.B):
-            raise ConfigError(
-                f"{board.name} answers from slot {each.slot.value}, and would go on to",
-                hint="take the route 'slots'",
-            )
+
+
+def _has_before(board: Board, model: int) -> bool:
+    """True when a roll-back over the wire can lead somewhere; a flashed file may have none."""
+    found = next((each for each in board.models if each.id == model), None)
+    return found is None or found.slot is not Slot.FILE or found.previous is not Slot.NONE
+
+
+def _speaks_extended(board: Board) -> bool:
+    try:
+        return board.info.protocol is WireProtocol.EXTENDED
+    except UnreachableError:
+        return False
 
 
 def _lend(board: Board, work: Callable[[str], FlashedModel]) -> FlashedModel:
@@ -232,7 +240,9 @@ def _await_model(
         else:
             if found is not None and _is_it(found, parsed):
                 return found
-            last = "it answers with another model" if found is not None else "it has no model"
+            last = "it has no model"
+            if found is not None and found.slot is not Slot.NONE:
+                last = f"it answers with another model ({found.slot.value})"
         time.sleep(_POLL)
     raise UnreachableError(
         f"the board did not answer with the model within {ANSWER_SECONDS:.0f} s after it was "
@@ -247,7 +257,7 @@ def _is_it(found: BoardModel, parsed: ModelFile | None) -> bool:
     expected = (parsed.steps, parsed.features, parsed.horizon, parsed.hidden)
     if (found.steps, found.features, found.horizon, found.hidden) != expected:
         return False
-    return found.sha256 in ("", parsed.sha256) and found.slot not in (Slot.A, Slot.B)
+    return found.sha256 in ("", parsed.sha256)
 
 
 def _nobody(_step: SwapProgress) -> None:

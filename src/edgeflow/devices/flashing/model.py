@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
 from edgeflow.devices.boards.base import OnProgress, SwapProgress
 from edgeflow.devices.flashing.previous import PreviousImages
 from edgeflow.devices.flashing.tool import DEFAULT_BAUD, Esptool, Piece, relabel
-from edgeflow.errors import ConfigError, EngineError, ProtocolError
+from edgeflow.errors import ConfigError, EdgeFlowError, EngineError, ProtocolError
 from edgeflow.protocols import spiffs
 from edgeflow.protocols.partitions import (
     SUBTYPES,
@@ -31,6 +32,7 @@ PARTITION = "model"
 MODEL_FILE = "model_fp32.bin"
 META_FILE = "model_meta.json"
 _SPARE_BLOCKS = 2
+_MAGIC = slice(252, 254)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +130,29 @@ def _flash(
         partition = _find(tool)
         image = make(tool.mac, partition)
         before = _read_image(tool, partition, _used_bytes(image), on_progress)
-        is_worth_keeping = before is not None and before != image and _holds_model(before)
-        previous.begin(tool.mac, before if is_worth_keeping else None)
-        piece = Piece(partition.offset, image, before)
-        erased = tool.write([piece], "writing the model", on_progress)
+        previous.begin(tool.mac, before.image if _is_worth_keeping(before.image, image) else None)
+        piece = Piece(partition.offset, image, before.image if before.exact else None)
+        erased = _write(tool, piece, previous, on_progress)
         previous.finish(tool.mac)
         tell(SwapProgress("restart"))
     seconds = round(time.monotonic() - started, 2)
     log.info("model_flashed", port=tool.port, mac=tool.mac, erased=erased, seconds=seconds)
     restorable = previous.load(tool.mac, partition.size) is not None
     return FlashedModel(tool.mac, tool.chip, partition, erased, seconds, restorable)
+
+
+def _write(
+    tool: Esptool, piece: Piece, previous: PreviousImages, on_progress: OnProgress | None
+) -> int:
+    try:
+        return tool.write([piece], "writing the model", on_progress)
+    except EdgeFlowError as error:
+        if previous.load(tool.mac, len(piece.data)) is not None:
+            error.hint = (
+                "the partition is half written: flash again, or put the model before back: "
+                "edgeflow flash model --roll-back"
+            )
+        raise
 
 
 def _find(tool: Esptool) -> Partition:
@@ -158,26 +173,39 @@ def _find(tool: Esptool) -> Partition:
     return partition
 
 
+class _Before(NamedTuple):
+    """What a partition holds.
+
+    Attributes:
+        image: all of it, None where it is no SPIFFS.
+        exact: byte for byte, as far as was read.
+    """
+
+    image: bytes | None
+    exact: bool = False
+
+
 def _read_image(
     tool: Esptool, partition: Partition, first: int, on_progress: OnProgress | None
-) -> bytes | None:
-    """Return what the partition holds, None where it is no SPIFFS.
+) -> _Before:
+    """Read until a block that is not in use: files come first, and what follows is empty.
 
-    Files come first, then blocks that were never used: reading ends at the first of those.
+    A board that formatted its partition itself counts erases in empty blocks, which is not exact.
     """
     blank = spiffs.pack({}, partition.size)
     size = min(partition.size, first + _SPARE_BLOCKS * spiffs.BLOCK)
     listener = relabel(on_progress, "reading the model that is there")
     prefix = b""
     while True:
-        more = tool.read(
+        prefix += tool.read(
             partition.offset + len(prefix), size - len(prefix), "reading the model", listener
         )
-        prefix += more
-        if prefix[252:254] != blank[252:254]:
-            return None
-        if size == partition.size or prefix[-spiffs.BLOCK :] == blank[size - spiffs.BLOCK : size]:
-            return prefix + blank[size:]
+        if prefix[_MAGIC] != blank[_MAGIC]:
+            return _Before(None)
+        last = prefix[-spiffs.BLOCK :]
+        exact = size == partition.size or last == blank[size - spiffs.BLOCK : size]
+        if exact or last.startswith(b"\xff" * _MAGIC.start):
+            return _Before(prefix + blank[size:], exact)
         size = min(partition.size, 2 * size)
 
 
@@ -190,7 +218,9 @@ def _used_bytes(image: bytes) -> int:
     return end
 
 
-def _holds_model(image: bytes) -> bool:
+def _is_worth_keeping(before: bytes | None, image: bytes) -> bool:
+    if before is None or before == image:
+        return False
     with suppress(ProtocolError):
-        return MODEL_FILE in spiffs.unpack(image)
+        return MODEL_FILE in spiffs.unpack(before)
     return False
