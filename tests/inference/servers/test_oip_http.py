@@ -191,6 +191,16 @@ def test_the_public_asyncio_client_works(server):
     asyncio.run(run())
 
 
+def test_whoever_comes_in_is_told_where_to_go(server):
+    status, headers, body = ask(server, "GET", "/")
+    assert (status, headers["content-type"]) == (200, "application/json")
+    document = json.loads(body)
+    assert document["name"] == "edgeflow"
+    for where in document["links"].values():
+        method, _, path = where.rpartition(" ")
+        assert ask(server, method or "GET", path)[0] == 200
+
+
 def test_probes_and_metrics(server):
     assert ask(server, "GET", "/healthz")[0::2] == (200, b"ok\n")
     assert ask(server, "GET", "/readyz")[0::2] == (200, b"ready\n")

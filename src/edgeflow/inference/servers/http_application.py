@@ -116,6 +116,7 @@ def _routes(documents: Documents, inference: Inference) -> dict[str, tuple[str, 
         "/infer": ("POST", inference.infer),
     }
     return {
+        "": ("GET", documents.entrance),
         "healthz": ("GET", documents.live),
         "readyz": ("GET", documents.ready),
         "metrics": ("GET", documents.metrics),

@@ -51,6 +51,10 @@ class Documents:
         page = await self._threaded(self._metrics)
         await exchange.answer(200, [page], CONTENT_TYPE.encode())
 
+    async def entrance(self, exchange: Exchange, _model: str, _version: str) -> None:
+        """Say what this is, and where to go from here."""
+        await exchange.answer_json(oip_documents.entrance())
+
     async def server(self, exchange: Exchange, _model: str, _version: str) -> None:
         """Describe the server."""
         await exchange.answer_json(oip_documents.server())

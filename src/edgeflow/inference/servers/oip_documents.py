@@ -30,6 +30,22 @@ def server() -> Document:
     }
 
 
+def entrance() -> Document:
+    """Name the server, and where to go from here."""
+    return {
+        "name": "edgeflow",
+        "version": version_of("edgeflow"),
+        "protocol": "Open Inference Protocol v2",
+        "links": {
+            "server": "/v2",
+            "models": "POST /v2/repository/index",
+            "metrics": "/metrics",
+            "live": "/healthz",
+            "ready": "/readyz",
+        },
+    }
+
+
 def metadata(info: ModelInfo) -> Document:
     """Describe a model: versions and tensors. Free axes are -1."""
     return {
