@@ -1,9 +1,11 @@
 import os
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -134,6 +136,43 @@ def test_a_message_that_is_cut_off_is_not_sent(participant: Participant) -> None
         publication.send_cdr(encode("sensor_msgs/msg/Image", {"data": bytes(100)})[:-90])
     with pytest.raises(PayloadError, match="height"):
         publication.send({"height": -1})
+
+
+def test_a_message_that_is_cut_off_on_the_wire_is_dropped(
+    peer: Peer, participant: Participant
+) -> None:
+    images = participant.subscribe(some_topic(), "sensor_msgs/Image", TopicQos("best_effort"))
+    peer.announce(images.topic, "Image", reliable=False)
+    eventually(lambda: images.publishers)
+    whole = encode("sensor_msgs/msg/Image", {"encoding": "mono8", "data": bytes(range(64))})
+    peer.inject(images.topic, number=1, cdr=whole.hex())
+    assert eventually(images.take)[0].cdr == whole
+    for number, length in enumerate((0, 3, 4, 20, 40, len(whole) - 8), 2):
+        peer.inject(images.topic, number=number, cdr=whole[:length].hex())
+    lying = whole[:28] + b"\xff\xff\xff\x7f" + whole[32:]
+    peer.inject(images.topic, number=8, cdr=lying.hex())
+    peer.inject(images.topic, number=9, cdr=whole.hex())
+    assert [sample.cdr for sample in eventually(images.take)] == [whole]
+
+
+def test_datagrams_that_make_no_sense_are_passed_over(
+    participant: Participant, capfd: pytest.CaptureFixture[str]
+) -> None:
+    topic, random = some_topic(), Random(1)
+    numbers = participant.subscribe(topic, "std_msgs/Int32")
+    publication = participant.publish(topic, "std_msgs/Int32")
+    assert publication.wait_subscribed(30)
+    ports = [7410 + 250 * DOMAIN + number for number in range(4)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for number in range(1000):
+            body = random.randbytes(random.randrange(200))
+            kind = random.choice([0x06, 0x07, 0x08, 0x09, 0x0E, 0x12, 0x13, 0x15, 0x16, 0x30])
+            size = random.choice([0, len(body), 0xFFFF])
+            head = b"RTPS\2\1\1\x10" + random.randbytes(12) + struct.pack("<BBH", kind, 5, size)
+            stranger.sendto(head + body, ("127.0.0.1", ports[number % 4]))
+    publication.send({"data": 5})
+    assert eventually(numbers.take)[0].fields() == {"data": 5}
+    assert capfd.readouterr().err == ""
 
 
 def test_a_publisher_of_another_type_is_named(peer: Peer, participant: Participant) -> None:

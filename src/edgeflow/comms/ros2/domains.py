@@ -23,6 +23,9 @@ LAST_INDEX = 119
 """Highest number of a participant on one host that is looked for."""
 
 
+FATAL_AND_ERRORS = 3
+
+
 @dataclass(frozen=True, slots=True)
 class DomainOptions:
     """Where a domain is.
@@ -123,6 +126,7 @@ def _open(options: DomainOptions) -> Any:
     except ModuleNotFoundError:
         raise MissingExtraError("cyclonedds", "ros2") from None
     _check_interface(options.interface)
+    _quieten()
     try:
         return Domain(options.domain, options.configuration())
     except (DDSException, UnicodeEncodeError) as error:
@@ -130,6 +134,17 @@ def _open(options: DomainOptions) -> Any:
             f"DDS domain {options.domain} cannot be opened on {options.interface!r}: {error}",
             hint="another part of this process may have opened it",
         ) from None
+
+
+def _quieten() -> None:
+    """Keep Cyclone DDS from writing a line to stderr for each datagram that makes no sense."""
+    import ctypes
+
+    from cyclonedds.internal import DDS
+
+    set_mask = getattr(DDS._dll_handle, "dds_set_log_mask", None)
+    if set_mask is not None:
+        set_mask(ctypes.c_uint32(FATAL_AND_ERRORS))
 
 
 def _check_interface(interface: str) -> None:
