@@ -162,7 +162,7 @@ export function message(logs) {
     stream("climate", { kind: "data", shape: null, fps: 0, age_s: 95, stalled: true }),
     stream("vitals", { kind: "data", shape: null, fps: 2, age_s: 0.3 }),
   ];
-  return { status: flow, paths, logs, streams, models: models(t), activity: happened(t) };
+  return { status: flow, paths, logs, streams, models: models(t), activity: happened(t), devices: devices(t) };
 }
 
 function models(t) {
@@ -181,6 +181,23 @@ function models(t) {
     model("mobilenet_v2_cls", { rate: 998, p50_ms: 0.31, p99_ms: 2.2, compute_p50_ms: 0.01, requests: 1_204_551, misfits: 12, inputs: ["input: float32[?, 3]"], outputs: ["logits: float32[?, 3]"] }),
     model("door_state", { state: "failed", version: "7", versions: ["6", "7"], errors: 3, last_error: "models/door_state/7/model.onnx: cannot be loaded as an ONNX model: protobuf parsing failed" }),
     model("remote_reid", { state: "unreachable", engine: "remote", device: "10.0.0.7:8008", breaker: "open", rejected: 512, last_error: "10.0.0.7:8008 does not answer" }),
+  ];
+}
+
+function devices(t) {
+  const board = (name, more) => ({
+    name, kind: "board", state: "ready", port: `/dev/${name}`, protocol: "extended", chip: "ESP32-S3", firmware: "edgeflow 1.0",
+    unique_id: "34:85:18:ab:12:9c", baud: 921_600, last_seen: t, last_error: "", queue_depth: Math.round(wave(t, 9, 0, 12)), queue_capacity: 64,
+    requests: Math.round((t - started) * 120), errors: 0, rate: wave(t, 9, 110, 160), wire_p50_ms: 6.1, compute_p50_ms: 5.2, p50_ms: 12.9, p99_ms: 21.4,
+    models: [], counters: {}, swap: {}, last_input: [], last_forecast: [], ...more,
+  });
+  const model = (id, more) => ({ id, name: "sunspots", version: 3, kind: "lstm", dtype: "float32", slot: "A", previous: "B", state: "confirmed", shape: [32, 4, 8, 32], bytes: 20_536, sha256: "9f3c21ab77aa55d1c9f3c21ab77aa55d", ...more });
+  const input = Array.from({ length: 32 }, (_, i) => [0, 1, 2, 3].map((k) => Math.sin((i + t * 2) / 5 + k) * (1 - k * 0.2)));
+  const ahead = Array.from({ length: 8 }, (_, i) => Math.sin((32 + i + t * 2) / 5) * 0.97);
+  return [
+    board("ttyACM0", { models: [model(0), model(1, { name: "vibration", dtype: "int8", kind: "layers", slot: "B", previous: "none", state: "trial", version: 1 })], last_input: input, last_forecast: ahead, counters: { requests: 120_551, crc_errors: 3, skipped_bytes: 412, swaps: 2, busiest_us: 5411 } }),
+    board("ttyACM1", { state: "swapping", models: [model(0, { previous: "none" })], swap: { id: "swap-2", model: 0, step: "write", done: 12_288 + (t % 3) * 2000, total: 20_536, text: "writing into slot B" }, last_input: input, last_forecast: ahead }),
+    board("ttyUSB0", { state: "lost", protocol: "reference", chip: "", firmware: "", unique_id: "", baud: 115_200, last_seen: t - 75, last_error: "/dev/ttyUSB0: unplugged", rate: 0, p50_ms: 0, models: [model(0, { slot: "file", previous: "none", name: "", version: 0, sha256: "" })], errors: 4, swap: { id: "swap-1", step: "failed", error: "the self-test vector is missed by 0.3 (allowed 0.0001)" } }),
   ];
 }
 

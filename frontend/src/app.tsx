@@ -5,12 +5,13 @@ import { useEffect } from "preact/hooks";
 
 import { ago } from "./state/format";
 import { route, routeTo, VIEWS, type View } from "./state/route";
-import { connection, decides, lostFor, status, updatedAt } from "./state/store";
+import { connection, decides, devices, flows, lostFor, status, updatedAt } from "./state/store";
 import { Head } from "./ui/head";
 import { Icon } from "./ui/icons";
 import { Empty } from "./ui/parts";
 import { TokenPrompt } from "./ui/token";
 import { ActivityView } from "./views/activity";
+import { Boards } from "./views/boards";
 import { Latency } from "./views/latency";
 import { Live } from "./views/live";
 import { Logs } from "./views/logs";
@@ -19,6 +20,7 @@ import { Topology } from "./views/topology";
 
 const PAGES: Record<View, () => JSX.Element> = {
   live: Live,
+  boards: Boards,
   activity: ActivityView,
   models: Models,
   topology: Topology,
@@ -28,6 +30,7 @@ const PAGES: Record<View, () => JSX.Element> = {
 
 const TITLES: Record<View, string> = {
   live: "Live",
+  boards: "Boards",
   activity: "Activity",
   models: "Models",
   topology: "Topology",
@@ -37,7 +40,7 @@ const TITLES: Record<View, string> = {
 
 export function App({ retry }: { retry: () => void }): JSX.Element {
   useViewKeys();
-  const view = route.value.view;
+  const view = shownView();
   const name = status.value?.app;
   useEffect(() => {
     document.title = [TITLES[view], name, "EdgeFlow"].filter(Boolean).join(" · ");
@@ -84,10 +87,23 @@ function Nav({ view }: { view: View }): JSX.Element {
   );
 }
 
-/** Activity and models only where a flow has some; a view that is open stays in the list. */
+/** The view of the address, else the first one that has something to show. */
+function shownView(): View {
+  const { view, chosen } = route.value;
+  return !chosen && status.value && !flows.value && devices.value.length > 0 ? "boards" : view;
+}
+
+/** Only views that have something to show; one that is open stays in the list. */
 function shownViews(): readonly View[] {
-  const own = route.value.view;
-  return VIEWS.filter((each) => decides.value || each === own || (each !== "activity" && each !== "models"));
+  const own = shownView();
+  return VIEWS.filter((each) => each === own || hasContent(each));
+}
+
+function hasContent(view: View): boolean {
+  if (view === "boards") return devices.value.length > 0;
+  if (view === "activity") return decides.value;
+  if (view === "models") return decides.value && flows.value;
+  return flows.value || devices.value.length === 0;
 }
 
 function LostBanner({ retry }: { retry: () => void }): JSX.Element | null {

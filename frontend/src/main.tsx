@@ -12,6 +12,7 @@ import "./styles/shell.css";
 import "./styles/live.css";
 import "./styles/activity.css";
 import "./styles/models.css";
+import "./styles/boards.css";
 import "./styles/topology.css";
 import "./styles/latency.css";
 import "./styles/logs.css";

@@ -1,6 +1,6 @@
 /** Small statuses for the tests. */
 
-import type { Activity, FlowStatus, LinkStatus, LogLine, ModelStatus, NodeStatus, PathLatency, StatsMessage, StreamStatus } from "../src/state/types";
+import type { Activity, DeviceStatus, FlowStatus, LinkStatus, LogLine, ModelStatus, NodeStatus, PathLatency, StatsMessage, StreamStatus } from "../src/state/types";
 
 export function node(name: string, more: Partial<NodeStatus> = {}): NodeStatus {
   return {
@@ -69,7 +69,7 @@ export function path(segments: PathLatency["segments"], bottleneck: string): Pat
 }
 
 export function message(more: Partial<StatsMessage> = {}): StatsMessage {
-  return { status: flow(), paths: [], logs: [], streams: [], models: [], activity: [], ...more };
+  return { status: flow(), paths: [], logs: [], streams: [], models: [], activity: [], devices: [], ...more };
 }
 
 export function entry(number: number, more: Partial<Activity> = {}): Activity {
@@ -106,5 +106,14 @@ export function model(name: string, more: Partial<ModelStatus> = {}): ModelStatu
     outputs: [],
     last_error: null,
     ...more,
+  };
+}
+
+export function board(name: string, more: Partial<DeviceStatus> = {}): DeviceStatus {
+  return {
+    name, kind: "board", state: "ready", port: `/dev/${name}`, protocol: "extended", chip: "ESP32-S3", firmware: "edgeflow 1",
+    unique_id: "", baud: 115_200, last_seen: 0, last_error: "", queue_depth: 0, queue_capacity: 64, requests: 0, errors: 0,
+    rate: 0, wire_p50_ms: 0, compute_p50_ms: 0, p50_ms: 0, p99_ms: 0, models: [], counters: {}, swap: {}, last_input: [],
+    last_forecast: [], ...more,
   };
 }

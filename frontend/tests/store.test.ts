@@ -71,11 +71,11 @@ describe("series", () => {
 describe("routes", () => {
   it("survive names with slashes and spaces", () => {
     const hash = routeTo("topology", "node", "front door/left");
-    expect(parseRoute(hash)).toEqual({ view: "topology", rest: ["node", "front door/left"] });
+    expect(parseRoute(hash)).toEqual({ view: "topology", rest: ["node", "front door/left"], chosen: true });
   });
 
   it("fall back to the live view", () => {
-    expect(parseRoute("#/nonsense")).toEqual({ view: "live", rest: [] });
-    expect(parseRoute("#/topology/node/%")).toEqual({ view: "topology", rest: ["node", "%"] });
+    expect(parseRoute("#/nonsense")).toEqual({ view: "live", rest: [], chosen: false });
+    expect(parseRoute("#/topology/node/%")).toEqual({ view: "topology", rest: ["node", "%"], chosen: true });
   });
 });

@@ -7,8 +7,11 @@ import { Slots } from "../src/views/live/slots";
 import { latencyInto } from "../src/views/live/video-tile";
 import { scaleEnd } from "../src/views/latency";
 import { fit } from "../src/views/topology/select";
+import { figures as boardFigures } from "../src/views/boards";
+import { parts } from "../src/views/boards/split";
+import { scaleOf } from "../src/views/boards/forecast";
 import { figures } from "../src/views/models";
-import { model, path } from "./flow";
+import { board, model, path } from "./flow";
 
 describe("live tiles", () => {
   const area = (width: number, height: number): { width: number; height: number; rem: number } => ({ width, height, rem: 16 });
@@ -108,5 +111,26 @@ describe("API reference", () => {
   it("fills parameters into the address of a call", () => {
     const tap = groups(document)[1]?.operations[0];
     expect(tap && callAddress(tap, { topic: "front door", limit: "3" })).toBe("api/tap/front%20door?limit=3");
+  });
+});
+
+describe("boards", () => {
+  it("divide the time of a request", () => {
+    const shown = parts(board("a", { p50_ms: 10, wire_p50_ms: 6, compute_p50_ms: 3 }));
+    expect(shown.map((part) => [part.name, part.value])).toEqual([["wire", 6], ["compute", 3], ["waiting", 1]]);
+  });
+  it("show no part that takes no time, and none that is longer than the whole", () => {
+    const shown = parts(board("a", { p50_ms: 5, wire_p50_ms: 9, compute_p50_ms: 3 }));
+    expect(shown.map((part) => [part.name, part.value])).toEqual([["wire", 5]]);
+    expect(parts(board("a"))).toEqual([]);
+  });
+  it("mark errors", () => {
+    expect(boardFigures(board("a", { errors: 1 })).find((each) => each.label === "Errors")?.level).toBe("warn");
+    expect(boardFigures(board("a")).find((each) => each.label === "Errors")?.level).toBeUndefined();
+  });
+  it("scale a flat forecast without dividing by nothing", () => {
+    const scale = scaleOf([[1], [1]], [1]);
+    expect(Number.isFinite(scale.y(1))).toBe(true);
+    expect(scale.x(2)).toBeGreaterThan(scale.x(0));
   });
 });

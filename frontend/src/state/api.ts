@@ -33,6 +33,7 @@ export function snapshotAddress(topic: string, nonce?: number): string {
 }
 
 const TIMEOUT_MS = 5000;
+const SEND_TIMEOUT_MS = 30_000;
 
 /** GET a JSON document; raises ApiError for an error answer and for a server that is away. */
 export async function getJson<T>(path: string): Promise<T> {
@@ -47,6 +48,17 @@ export async function getJson<T>(path: string): Promise<T> {
   }
   if (response.ok) return (await response.json()) as T;
   throw await errorOf(response);
+}
+
+/** Send bytes, or nothing; what is answered does not matter, an error is thrown. */
+export async function send(method: "POST" | "PUT", path: string, body: Blob | null = null): Promise<void> {
+  let response: Response;
+  try {
+    response = await fetch(address(path), { method, body, signal: AbortSignal.timeout(SEND_TIMEOUT_MS) });
+  } catch {
+    throw new ApiError(0, "", "The server does not answer", "Is it still running?");
+  }
+  if (!response.ok) throw await errorOf(response);
 }
 
 async function errorOf(response: Response): Promise<ApiError> {

@@ -2,18 +2,20 @@
 
 import { signal } from "@preact/signals";
 
-export const VIEWS = ["live", "activity", "models", "topology", "latency", "logs"] as const;
+export const VIEWS = ["live", "boards", "activity", "models", "topology", "latency", "logs"] as const;
 export type View = (typeof VIEWS)[number];
 
 export interface Route {
   view: View;
   rest: string[];
+  /** False where the address names no view. */
+  chosen: boolean;
 }
 
 export function parseRoute(hash: string): Route {
   const parts = hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decode);
-  const view = VIEWS.find((each) => each === parts[0]) ?? "live";
-  return { view, rest: view === parts[0] ? parts.slice(1) : [] };
+  const view = VIEWS.find((each) => each === parts[0]);
+  return { view: view ?? "live", rest: view ? parts.slice(1) : [], chosen: view !== undefined };
 }
 
 function decode(part: string): string {

@@ -11,6 +11,7 @@ import { LOG_CAPACITY } from "./logs";
 import { append } from "./numbered";
 import type {
   Activity,
+  DeviceStatus,
   FlowGraph,
   FlowStatus,
   LogLine,
@@ -26,6 +27,7 @@ export const streams = signal<readonly StreamStatus[]>([]);
 export const paths = signal<readonly PathLatency[]>([]);
 export const logs = signal<readonly LogLine[]>([]);
 export const models = signal<readonly ModelStatus[]>([]);
+export const devices = signal<readonly DeviceStatus[]>([]);
 export const activity = signal<readonly Activity[]>([]);
 export const graph = signal<FlowGraph | null>(null);
 /** Local time of the last message, in milliseconds; 0 before the first. */
@@ -40,6 +42,8 @@ export const totals = computed<Totals | null>(() =>
 );
 /** True for a flow with models or agents. */
 export const decides = computed(() => models.value.length > 0 || activity.value.length > 0);
+/** True where nodes run; a system of devices alone has none. */
+export const flows = computed(() => (status.value?.nodes.length ?? 0) > 0);
 /** Names and kinds only: changes when a stream appears, not with every figure. */
 export const streamKeys = computed(() =>
   streams.value.map((stream) => `${stream.kind}:${stream.topic}`).join("\n"),
@@ -72,6 +76,7 @@ export function apply(message: StatsMessage): void {
     paths.value = message.paths;
     logs.value = append(logs.value, message.logs, LOG_CAPACITY);
     models.value = message.models;
+    devices.value = message.devices;
     activity.value = append(activity.value, message.activity, ACTIVITY_CAPACITY);
     updatedAt.value = Date.now();
   });

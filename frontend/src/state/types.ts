@@ -147,6 +147,61 @@ export interface Activity {
   detail: Record<string, unknown>;
 }
 
+/** One model on a device; `shape` is T, F, H and hidden. */
+export interface DeviceModel {
+  id: number;
+  name: string;
+  version: number;
+  kind: string;
+  dtype: string;
+  slot: string;
+  previous: string;
+  state: string;
+  shape: number[];
+  bytes: number;
+  sha256: string;
+}
+
+/** The last step of the last swap of a device; empty before the first. */
+export interface SwapStep {
+  id?: string;
+  model?: number;
+  step?: string;
+  done?: number;
+  total?: number;
+  text?: string;
+  error?: string;
+}
+
+/** A board, with its models and its latest figures. */
+export interface DeviceStatus {
+  name: string;
+  kind: string;
+  state: string;
+  port: string;
+  protocol: string;
+  chip: string;
+  firmware: string;
+  unique_id: string;
+  baud: number;
+  last_seen: number;
+  last_error: string;
+  queue_depth: number;
+  queue_capacity: number;
+  requests: number;
+  errors: number;
+  rate: number;
+  wire_p50_ms: number;
+  compute_p50_ms: number;
+  p50_ms: number;
+  p99_ms: number;
+  models: DeviceModel[];
+  counters: Record<string, number>;
+  swap: SwapStep;
+  last_input: number[][];
+  last_forecast: number[];
+}
+
 /** One message of `/ws/stats`. */
 export interface StatsMessage {
   status: FlowStatus;
@@ -155,6 +210,7 @@ export interface StatsMessage {
   streams: StreamStatus[];
   models: ModelStatus[];
   activity: Activity[];
+  devices: DeviceStatus[];
 }
 
 export interface GraphNode {
