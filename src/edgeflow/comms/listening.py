@@ -1,11 +1,13 @@
-"""Ports and listening sockets of servers."""
+"""What servers stand on: ports, listening sockets, the event loop."""
 
+import asyncio
 import errno
 import socket
+from collections.abc import Callable
 
 from edgeflow.errors import ConfigError
 
-__all__ = ["free_port", "listen", "shown_host"]
+__all__ = ["free_port", "listen", "quickest_loop", "shown_host"]
 
 PORTS_TRIED = 20
 UNREAD_SECONDS = 10.0
@@ -90,3 +92,13 @@ def shown_host(host: str) -> str:
     if host in ("0.0.0.0", "::", ""):
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
+
+
+def quickest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes loops: uvloop's if that is installed, else None for asyncio's own."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory

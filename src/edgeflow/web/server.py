@@ -1,9 +1,6 @@
 """The HTTP server of one gateway: a thread with an event loop of its own."""
 
 import asyncio
-import contextlib
-import threading
-import time
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -11,6 +8,7 @@ import structlog
 import uvicorn
 from fastapi import APIRouter
 
+from edgeflow.comms.http_thread import HttpThread
 from edgeflow.comms.listening import listen
 from edgeflow.core.frame import Frame
 from edgeflow.core.ports import ActivityView, DeviceView, FlowView, FrameSource, ModelView
@@ -23,7 +21,6 @@ from edgeflow.web.streams import Hub
 
 __all__ = ["WebServer"]
 
-START_SECONDS = 10.0
 LINGER_SECONDS = 0.3
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest WebSocket message taken; none is expected."""
@@ -72,7 +69,6 @@ class WebServer:
         self.encoder = Encoder()
         self.rules = AccessRules(host)
         self._closing = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
         application = build(
             app,
             view=view,
@@ -97,14 +93,21 @@ class WebServer:
             ws_max_size=MAX_MESSAGE_BYTES,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
-        self._socket = listen(host, port, server="the dashboard", hint=_OTHER_PORT)
-        self.port = int(self._socket.getsockname()[1])
-        self._thread = threading.Thread(target=self._run, name="edgeflow-web", daemon=True)
-        self._thread.start()
-        if not self._starts():
+        listener = listen(host, port, server="the dashboard", hint=_OTHER_PORT)
+        self.port = int(listener.getsockname()[1])
+        self._thread = HttpThread(
+            config,
+            listener,
+            name="edgeflow-web",
+            server="the web server",
+            linger_s=LINGER_SECONDS,
+            ending=self._ending,
+        )
+        try:
+            self._thread.start()
+        except ConfigError:
             self.close()
-            raise ConfigError("the web server did not start", hint="see the log above")
+            raise
         self.url = self._address(host)
         log.info("dashboard_ready", url=self.url)
 
@@ -120,37 +123,9 @@ class WebServer:
 
     def close(self) -> None:
         """Stop within a second, viewers or not. Idempotent."""
-        if self._loop is not None and self._thread.is_alive():
-            with contextlib.suppress(RuntimeError):  # the loop has just ended
-                self._loop.call_soon_threadsafe(self._end)
-        self._thread.join(timeout=2.0)
+        self._thread.stop()
         self.encoder.close()
-        self._socket.close()
 
-    def _end(self) -> None:
+    def _ending(self) -> None:
         self._closing.set()
         self.hub.close()
-        self._server.should_exit = True
-        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._force)
-
-    def _force(self) -> None:
-        self._server.force_exit = True
-
-    def _run(self) -> None:
-        asyncio.run(self._serve())
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        await self._server.serve(sockets=[self._socket])
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-
-    def _starts(self) -> bool:
-        deadline = time.monotonic() + START_SECONDS
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                return False
-            time.sleep(0.005)
-        return True

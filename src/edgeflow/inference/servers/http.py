@@ -1,9 +1,6 @@
 """The Open Inference Protocol over HTTP: a thread with an event loop of its own."""
 
-import asyncio
-import contextlib
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,7 +8,8 @@ import structlog
 import uvicorn
 from prometheus_client.registry import Collector
 
-from edgeflow.comms.listening import listen
+from edgeflow.comms.http_thread import HttpThread
+from edgeflow.comms.listening import listen, quickest_loop
 from edgeflow.config import settings
 from edgeflow.errors import ConfigError
 from edgeflow.inference.servers.http_application import Application
@@ -26,9 +24,7 @@ from edgeflow.security.tls import TlsFiles
 __all__ = ["HttpServer"]
 
 _KEEP_ALIVE_SECONDS = 75
-_START_SECONDS = 10.0
 _LINGER_SECONDS = 1.0
-_STOP_SECONDS = 2.5
 _BODIES = 2
 """Bodies of the largest size that are held at once."""
 
@@ -76,15 +72,20 @@ class HttpServer:
         largest = settings.MAX_FRAME_BYTES
         limits = limits or Limits(body=largest, memory=_BODIES * largest)
         self.rules = rules or AccessRules(host, "oip_http")
-        self._socket = listen(
+        listener = listen(
             host, port, server="the OIP HTTP server", hint="choose another with --http-port"
         )
-        self.host, self.port = self._socket.getsockname()[:2]
+        self.host, self.port = listener.getsockname()[:2]
         self._application = Application(counted, self.rules, limits, lambda: render(sources))
-        self._server = uvicorn.Server(_config(self._application, tls))
         self._scheme = "https" if tls else "http"
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.Thread(target=self._run, name="edgeflow-oip-http", daemon=True)
+        self._thread = HttpThread(
+            _config(self._application, tls),
+            listener,
+            name="edgeflow-oip-http",
+            server="the OIP HTTP server",
+            linger_s=_LINGER_SECONDS,
+            loop_factory=quickest_loop(),
+        )
 
     @property
     def url(self) -> str:
@@ -98,26 +99,21 @@ class HttpServer:
         Raises:
             ConfigError: it does not start.
         """
-        self._thread.start()
-        over = threading.Event()
-        waited = 0.0
-        while not self._server.started:
-            if not self._thread.is_alive() or waited > _START_SECONDS:
-                self.stop()
-                raise ConfigError("the OIP HTTP server did not start", hint="see the log above")
-            over.wait(0.005)
-            waited += 0.005
+        try:
+            self._thread.start()
+        except ConfigError:
+            self.stop()
+            raise
         log.info("server_started", protocol="oip-http", host=self.host, port=self.port)
         return self
 
     def stop(self) -> None:
         """Answer what is under way (1 s at most), hang up and join the thread. Idempotent."""
-        if self._loop is not None and self._thread.is_alive():
-            with contextlib.suppress(RuntimeError):  # the loop has just ended
-                self._loop.call_soon_threadsafe(self._end)
-            self._thread.join(_STOP_SECONDS)
+        was_running = self._thread.is_running
+        self._thread.stop()
         self._application.close()
-        self._socket.close()
+        if was_running:
+            log.info("server_stopped", protocol="oip-http", port=self.port)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -129,26 +125,6 @@ class HttpServer:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-
-    def _end(self) -> None:
-        self._server.should_exit = True
-        asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._force)
-
-    def _force(self) -> None:
-        self._server.force_exit = True
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        await self._server.serve(sockets=[self._socket])
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        log.info("server_stopped", protocol="oip-http", port=self.port)
 
 
 def _config(application: Any, tls: TlsFiles | None) -> uvicorn.Config:
@@ -169,12 +145,3 @@ def _config(application: Any, tls: TlsFiles | None) -> uvicorn.Config:
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

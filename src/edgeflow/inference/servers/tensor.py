@@ -5,12 +5,12 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from edgeflow.comms.listening import listen
+from edgeflow.comms.listening import listen, quickest_loop
 from edgeflow.errors import ConfigError
 from edgeflow.inference.servers.tensor_connection import Connection
 from edgeflow.inference.servers.tensor_desk import Desk, TensorServerOptions
@@ -102,7 +102,7 @@ class TensorServer:
         self.stop()
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=quickest_loop()) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
@@ -119,15 +119,6 @@ class TensorServer:
             server.close()
             await desk.close(_GRACE_SECONDS)
             log.info("server_stopped", protocol="tensor", port=self.port)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 def _about(options: TensorServerOptions) -> str:
