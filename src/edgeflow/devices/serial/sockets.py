@@ -1,0 +1,127 @@
+"""Ports behind a socket: raw, or RFC 2217 with its rate and modem lines."""
+
+import socket
+from urllib.parse import urlsplit
+
+from edgeflow.devices.serial.ports import READ_BYTES, Port, lost
+from edgeflow.devices.serial.telnet import TelnetReader, escape, greeting, set_baud
+from edgeflow.errors import ConfigError, ProtocolError, UnreachableError
+
+__all__ = ["SocketPort", "TelnetPort", "open_socket"]
+
+CONNECT_SECONDS = 3.0
+MAX_UNSENT = 1 << 20
+
+
+class SocketPort(Port):
+    """Bytes over TCP; there is no rate to set."""
+
+    def __init__(self, name: str, stream: socket.socket) -> None:
+        self.name = name
+        self._stream = stream
+
+    def fileno(self) -> int:
+        """What to poll."""
+        return self._stream.fileno()
+
+    def read(self) -> bytes:
+        """Return what has come."""
+        try:
+            data = self._stream.recv(READ_BYTES)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise lost(self.name, error) from None
+        if not data:
+            raise lost(self.name)
+        return data
+
+    def write(self, data: bytes | bytearray) -> int:
+        """Send as much as is taken at once."""
+        try:
+            return self._stream.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise lost(self.name, error) from None
+
+    def set_baud(self, baud: int) -> None:
+        """Do nothing: whoever is behind the socket sets its line itself."""
+
+    def close(self) -> None:
+        """Hang up."""
+        self._stream.close()
+
+
+class TelnetPort(SocketPort):
+    """A serial port behind RFC 2217."""
+
+    def __init__(self, name: str, stream: socket.socket, baud: int) -> None:
+        super().__init__(name, stream)
+        self._reader = TelnetReader()
+        self._unsent = bytearray(greeting(baud))
+        self._flush()
+
+    def read(self) -> bytes:
+        """Return the data among what has come."""
+        try:
+            data = self._reader.feed(super().read())
+        except ProtocolError as error:
+            raise UnreachableError(f"{self.name}: {error.message}") from None
+        if self._reader.answers:
+            self._unsent += self._reader.answers
+            self._reader.answers.clear()
+        self._flush()
+        return data
+
+    def write(self, data: bytes | bytearray) -> int:
+        """Send data escaped; what the socket does not take at once is kept for the next call."""
+        self._flush()
+        if self._unsent:
+            return 0
+        self._unsent += escape(data)
+        self._flush()
+        return len(data)
+
+    def set_baud(self, baud: int) -> None:
+        """Ask the server for another rate."""
+        self._unsent += set_baud(baud)
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._unsent:
+            count = super().write(self._unsent)
+            if not count:
+                break
+            del self._unsent[:count]
+        if len(self._unsent) > MAX_UNSENT:
+            raise UnreachableError(f"{self.name}: the server reads nothing")
+
+
+def open_socket(name: str, baud: int) -> Port:
+    """Connect to ``rfc2217://host:port`` or ``socket://host:port``.
+
+    Raises:
+        UnreachableError: nobody answers there.
+        ConfigError: the URL has no host or port.
+    """
+    try:
+        url = urlsplit(name)
+        host, number = url.hostname, url.port
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from None
+    if not host or not number:
+        raise ConfigError(f"{name}: host and port are missing", hint=f"{url.scheme}://host:port")
+    try:
+        stream = socket.create_connection((host, number), timeout=CONNECT_SECONDS)
+    except OSError as error:
+        raise UnreachableError(f"{name}: {error.strerror or error}") from None
+    try:
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.setblocking(False)
+        if url.scheme == "rfc2217":
+            return TelnetPort(name, stream, baud)
+        return SocketPort(name, stream)
+    except BaseException:
+        stream.close()
+        raise
