@@ -18,7 +18,7 @@ from edgeflow.inference.service import (
 from edgeflow.pipelines.schema.document import Document
 from edgeflow.pipelines.schema.gateway import GatewayOptions
 
-__all__ = ["DEFAULT", "SplitService", "open_service"]
+__all__ = ["DEFAULT", "SplitService", "missing_models", "open_service"]
 
 DEFAULT = "default"
 """What ``model_affinity`` calls the gateway under ``gateway:``."""
@@ -38,7 +38,10 @@ def open_service(document: Document, folder: Path, place: str = "") -> Inference
     home = document.gateway
     if home.models is None:
         return _remote(document, {DEFAULT: home, **document.gateways})
-    local = _local(folder / home.models, place)
+    absent = missing_models(document, folder, place)
+    if absent is not None:
+        raise absent
+    local = _local(folder / home.models)
     if not document.gateways:
         return local
     rules = [model for model, names in document.model_affinity.items() if DEFAULT not in names]
@@ -50,14 +53,20 @@ def open_service(document: Document, folder: Path, place: str = "") -> Inference
     return SplitService(local, remote, lambda model: any(fnmatchcase(model, r) for r in rules))
 
 
-def _local(path: Path, place: str) -> InferenceService:
+def missing_models(document: Document, folder: Path, place: str = "") -> ConfigError | None:
+    """Return what is wrong when the models of this process are nowhere; as ``open_service``."""
+    models = document.gateway.models
+    if models is None or (folder / models).exists():
+        return None
+    return ConfigError(
+        f"{place}{': ' if place else ''}gateway.models: there is nothing at {folder / models}",
+        hint="name the folder of models; edgeflow models pull NAME --models DIR makes one",
+    )
+
+
+def _local(path: Path) -> InferenceService:
     from edgeflow.inference.local import LocalService
 
-    if not path.exists():
-        raise ConfigError(
-            f"{place}{': ' if place else ''}gateway.models: there is nothing at {path}",
-            hint="name the folder of models; edgeflow models pull NAME --models DIR makes one",
-        )
     return LocalService(path)
 
 

@@ -321,6 +321,18 @@ def test_up_refuses_processes_and_wrong_files(file):
     assert "ticks" in run("graph", str(file), "--format", "mermaid").stdout
 
 
+def test_check_warns_of_models_that_are_nowhere_yet(file):
+    file.write_text(FLOW + "gateway: {models: nowhere}\n")
+    line = file.read_text().count("\n")
+    command = [*EDGEFLOW, "check", str(file), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["ok"]
+    [warning] = found["warnings"]
+    place, told = f"{file}:{line}:19: ", f"there is nothing at {file.parent / 'nowhere'}"
+    assert warning["message"] == f"{place}gateway.models: {told}"
+
+
 def test_an_agent_that_blocks_the_event_loop_is_seen(file):
     (file.parent / "plugins" / "blocking.py").write_text(
         "import threading\n"
