@@ -142,12 +142,16 @@ def _at(values: Floats) -> Any:
 
 def _floats(values: npt.ArrayLike, shape: tuple[int, ...]) -> Floats:
     try:
-        array = np.ascontiguousarray(values, np.float32)
-    except (TypeError, ValueError) as error:
-        raise TensorError("the values are no numbers", hint=f"give float32 {shape}") from error
-    if array.shape != shape:
-        raise TensorError(f"the shape is {array.shape}, not {shape}", hint=f"give float32 {shape}")
-    return array
+        given = np.asarray(values)
+    except ValueError as error:
+        raise TensorError("the rows differ in length", hint=f"give float32 {shape}") from error
+    if given.dtype.kind not in "biuf":
+        raise TensorError(f"the values are {given.dtype}", hint=f"give float32 {shape}")
+    if given.shape != shape:
+        raise TensorError(f"the shape is {given.shape}, not {shape}", hint=f"give float32 {shape}")
+    # What float32 cannot hold becomes infinity, which the core refuses.
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(given, np.float32)
 
 
 def _check(status: int) -> None:

@@ -1,0 +1,162 @@
+"""Files that lie: the core and Python take the same ones, and what is taken can be run."""
+
+import hashlib
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from edgeflow._native.model import NativeModel
+from edgeflow.errors import ConfigError, TensorError
+from edgeflow.protocols.model_file import (
+    Activation,
+    Layer,
+    LstmWeights,
+    Op,
+    SelfTestVector,
+    efm1,
+    lstm_file,
+    parse_model,
+    quantise_layer,
+    quantise_lstm,
+)
+
+RANDOM = np.random.default_rng(8)
+
+
+def floats(*shape: int) -> np.ndarray:
+    return RANDOM.normal(size=shape).astype(np.float32)
+
+
+def files() -> list[bytes]:
+    weights = LstmWeights(floats(12, 2), floats(12, 3), floats(12), floats(2, 3), floats(2))
+    layers = (
+        Layer(Op.CONV1D, 4, 2, 2, 3, kernel=3, stride=2, padding=1),
+        Layer(Op.AVERAGE_POOL, 2, 3, 1, 3, kernel=2, stride=1),
+        Layer(Op.DENSE, 1, 3, 1, 2, Activation.SOFTMAX),
+    )
+    full = tuple(
+        Layer(
+            **{name: getattr(layer, name) for name in ("op", "activation", "kernel", "stride")},
+            **{name: getattr(layer, name) for name in ("steps_in", "channels_in", "steps_out")},
+            channels_out=layer.channels_out,
+            padding=layer.padding,
+            weights=floats(*layer.weight_shape) if layer.has_weights else None,
+            bias=floats(layer.channels_out) if layer.has_weights else None,
+        )
+        for layer in layers
+    )
+    small = tuple(quantise_layer(layer, 0.02) for layer in full)
+    test = SelfTestVector(floats(4, 2), floats(2), 0.5)
+    return [
+        lstm_file(weights, steps=4),
+        efm1(weights, steps=4, name="ä", test=test),
+        efm1(quantise_lstm(weights, [0.1, 0.2]), steps=4),
+        efm1(full, steps=4, features=2),
+        efm1(small, steps=4, features=2, test=test),
+    ]
+
+
+FILES = files()
+
+
+def sealed(file: bytearray) -> bytes:
+    """Make every checksum right again, as someone who lies on purpose does."""
+    if len(file) < 128 or file[:4] != b"EFM1":
+        return bytes(file)
+    size = struct.unpack_from("<I", file, 8)[0]
+    payload = bytes(file[128 : 128 + size])
+    struct.pack_into("<I32s", file, 12, zlib.crc32(payload), hashlib.sha256(payload).digest())
+    struct.pack_into("<I", file, 124, zlib.crc32(bytes(file[:124])))
+    return bytes(file)
+
+
+def taken_by_both(file: bytes) -> bool:
+    try:
+        ours = parse_model(file)
+    except ConfigError:
+        with pytest.raises(ConfigError):
+            NativeModel(file)
+        return False
+    model = NativeModel(file)
+    for name in ("kind", "dtype", "steps", "features", "horizon", "hidden", "version"):
+        assert getattr(model.info, name) == getattr(ours, name)
+    for name in ("parameters", "file_bytes", "crc32", "sha256", "name", "reference"):
+        assert getattr(model.info, name) == getattr(ours, name)
+    try:
+        answer = model.run(np.ones((ours.steps, ours.features), np.float32))
+    except TensorError:
+        return True
+    assert answer.shape == (ours.horizon,) and np.isfinite(answer).all()
+    assert model.self_test().present == (ours.test is not None)
+    return True
+
+
+def test_the_files_are_taken_before_they_are_changed() -> None:
+    assert all(taken_by_both(file) for file in FILES)
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.one_of(st.integers(0, 260), st.integers(0, 2000)),
+        st.one_of(st.sampled_from([0, 1, 2, 127, 128, 255]), st.integers(0, 255)),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.sampled_from(FILES), CHANGES, st.integers(0, 8), st.booleans())
+@example(FILES[1], [(68, 0), (72, 0)], 0, True)
+@example(FILES[1], [(74, 255), (70, 255)], 0, True)
+def test_changed_files(file: bytes, changes: list[tuple[int, int]], cut: int, seal: bool) -> None:
+    changed = bytearray(file[: len(file) - cut])
+    for at, value in changes:
+        changed[at % len(changed)] = value
+    taken_by_both(sealed(changed) if seal else bytes(changed))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(FILES[:2]),
+    st.tuples(*[st.one_of(st.integers(0, 9), st.integers(0, 65535))] * 4),
+)
+def test_lying_dimensions(file: bytes, dimensions: tuple[int, int, int, int]) -> None:
+    changed = bytearray(file)
+    struct.pack_into("<4H", changed, 4 if file[:4] == b"LST0" else 52, *dimensions)
+    taken_by_both(sealed(changed))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(FILES[3:]), st.integers(0, 25), st.integers(0, 2**32 - 1))
+def test_lying_words_of_the_table(file: bytes, word: int, value: int) -> None:
+    changed = bytearray(file)
+    struct.pack_into("<I", changed, 128 + 4 * word, value)
+    taken_by_both(sealed(changed))
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"", b"LST0", b"EFM1"]))
+def test_arbitrary_bytes(data: bytes, magic: bytes) -> None:
+    taken_by_both(magic + data)
+
+
+def test_every_flipped_bit_of_a_container_is_refused() -> None:
+    one = np.ones((4, 1), np.float32)
+    weights = LstmWeights(one, one, one[:, 0], one[:1], one[0])
+    file = efm1(weights, steps=1, test=SelfTestVector(one[:1], one[0], 9.0))
+    assert taken_by_both(file)
+    for bit in range(8 * len(file)):
+        damaged = bytearray(file)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ConfigError):
+            NativeModel(damaged)
+
+
+@pytest.mark.parametrize("sample", [np.full((4, 2), 1e300), [["a", "b"]] * 4, [[1j, 0]] * 4, [[1]]])
+def test_odd_samples_are_refused(sample: object) -> None:
+    with pytest.raises(TensorError):
+        NativeModel(FILES[0]).run(sample)  # type: ignore[arg-type]
