@@ -19,7 +19,7 @@ __all__ = ["LoaderFlash", "RomLoader"]
 
 MAX_FRAME = 0x4000 + 0x400
 """Decoded bytes of a command: the stub's largest block and its headers."""
-MAX_UNDER_WAY = 1024 * 1024
+MAX_UNDER_WAY = 512 * 1024
 SECTOR = 4096
 
 _HEADER = struct.Struct("<BBHI")
