@@ -143,6 +143,21 @@ def test_a_payload_that_does_not_fit_is_named(message: str, payload: object, sai
     assert said in result.detail
 
 
+def test_a_domain_that_another_part_uses_elsewhere_is_named() -> None:
+    async def run() -> tuple[ActionResult, ActionResult]:
+        dispatchers = (
+            acting(Ros2Dispatcher, topic="/x", domain=DOMAIN, durability="transient_local"),
+            acting(Ros2Dispatcher, topic="/x", domain=DOMAIN, interface="127.0.0.1"),
+        )
+        async with dispatchers[0] as first, dispatchers[1] as second:
+            return await dispatch(first, action("x")), await dispatch(second, action("x"))
+
+    first, second = asyncio.run(run())
+    assert first.ok
+    assert not second.ok
+    assert f"domain {DOMAIN} is open on 'lo'" in second.detail
+
+
 def test_an_interface_that_is_away_fails_actions_only() -> None:
     async def run() -> ActionResult:
         async with acting(

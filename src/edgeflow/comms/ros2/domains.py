@@ -15,7 +15,6 @@ from edgeflow.protocols.cdr import MAX_BYTES
 
 __all__ = ["DomainOptions", "Lease", "lease"]
 
-LOOPBACK = ("lo", "127.0.0.1")
 FIRST_PORT, PORTS = 7400, 250
 """Ports of domain 0, and how many each domain has."""
 
@@ -43,7 +42,7 @@ class DomainOptions:
     @property
     def is_local(self) -> bool:
         """It does not leave this machine."""
-        return self.interface in LOOPBACK
+        return self.interface == "lo" or self.interface.startswith("127.")
 
     def configuration(self) -> str:
         """Return it as XML for Cyclone DDS."""

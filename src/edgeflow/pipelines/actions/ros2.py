@@ -11,7 +11,13 @@ from pydantic import Field
 from edgeflow.comms.ros2.images import image_fields
 from edgeflow.comms.ros2.names import check_topic
 from edgeflow.comms.ros2.participant import Participant, Publication
-from edgeflow.errors import EdgeFlowError, MissingExtraError, PayloadError, UnreachableError
+from edgeflow.errors import (
+    ConfigError,
+    EdgeFlowError,
+    MissingExtraError,
+    PayloadError,
+    UnreachableError,
+)
 from edgeflow.pipelines.actions.base import Dispatcher, DispatcherOptions
 from edgeflow.pipelines.actions.body import action_body, encode_json
 from edgeflow.pipelines.message import Action, ActionResult
@@ -58,11 +64,10 @@ class Ros2Dispatcher(Dispatcher):
         self._publications: dict[str, tuple[Publication, float]] = {}
 
     async def start(self) -> None:
-        """Join the domain, if its network is there already; and announce the topic.
+        """Announce the topic, if the network is there already; else the first action does.
 
         Raises:
             MissingExtraError: the package is not installed.
-            ConfigError: the process uses the domain on another interface.
         """
         try:
             await asyncio.to_thread(__import__, "cyclonedds")
@@ -71,7 +76,7 @@ class Ros2Dispatcher(Dispatcher):
         if self.options.topic is not None:
             try:
                 await self._publication(self.options.topic)
-            except UnreachableError as error:
+            except (ConfigError, UnreachableError) as error:
                 self.log.warning("domain_unreachable", error=str(error))
 
     async def stop(self) -> None:
