@@ -115,6 +115,25 @@ static void float_step(const ef_model *model, const float *input, float *state, 
     }
 }
 
+/* The same in int8: sums of four rows, each times its own scale. */
+static void add_scaled(float sum[4], const float *scale, const int8_t *row, const int8_t *values, uint32_t hidden,
+                       uint32_t count) {
+    const int8_t *second = row + (size_t)hidden * count, *third = second + (size_t)hidden * count;
+    const int8_t *fourth = third + (size_t)hidden * count;
+    int32_t a = 0, b = 0, c = 0, d = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t value = values[i];
+        a += row[i] * value;
+        b += second[i] * value;
+        c += third[i] * value;
+        d += fourth[i] * value;
+    }
+    sum[0] += scale[0] * (float)a;
+    sum[1] += scale[hidden] * (float)b;
+    sum[2] += scale[2u * hidden] * (float)c;
+    sum[3] += scale[3u * hidden] * (float)d;
+}
+
 static void int8_step(const ef_model *model, const float *input, float *state, int8_t *before) {
     int8_weights w = int8_weights_of(model);
     uint32_t hidden = model->info.hidden, features = model->info.features;
@@ -122,12 +141,11 @@ static void int8_step(const ef_model *model, const float *input, float *state, i
     ef_quantise_unit(state, before, hidden);
     ef_quantise(input, w.input_scale, quantised, features);
     for (uint32_t unit = 0; unit < hidden; unit++) {
-        float gate[4];
+        float gate[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+        add_scaled(gate, w.scale_input + unit, w.input + unit * features, quantised, hidden, features);
+        add_scaled(gate, w.scale_recurrent + unit, w.recurrent + unit * hidden, before, hidden, hidden);
         for (uint32_t g = 0; g < 4; g++) {
-            uint32_t row = g * hidden + unit;
-            float from_input = (float)ef_dot_int8(w.input + row * features, quantised, features);
-            float from_state = (float)ef_dot_int8(w.recurrent + row * hidden, before, hidden);
-            gate[g] = w.scale_input[row] * from_input + w.scale_recurrent[row] * from_state + w.bias[row];
+            gate[g] += w.bias[g * hidden + unit];
         }
         update(state, hidden, unit, gate);
     }
