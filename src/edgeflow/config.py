@@ -99,6 +99,26 @@ class Settings:
         return _port("EIG_GRPC_PORT", 8010) if os.environ.get("EIG_GRPC_PORT") else None
 
     @property
+    def SERIAL_PORT(self) -> str:
+        """Port of the microcontroller board; several are separated by commas."""
+        return _text("SERIAL_PORT", "/dev/ttyACM0")
+
+    @property
+    def UART_BAUD(self) -> int:
+        """Rate at which boards start to talk."""
+        return _integer("UART_BAUD", 115200, 300, 5_000_000)
+
+    @property
+    def IDF_BAUD(self) -> int:
+        """Rate at which boards are flashed."""
+        return _integer("IDF_BAUD", 921600, 300, 5_000_000)
+
+    @property
+    def MCU_HTTP_PORT(self) -> int:
+        """Port of the boards' HTTP API (``PORT``)."""
+        return _port("PORT", 8080)
+
+    @property
     def BIND_HOST(self) -> str:
         """Address that servers bind (``EDGEFLOW_BIND``); loopback unless told otherwise."""
         return _text("EDGEFLOW_BIND", "127.0.0.1")
