@@ -181,7 +181,13 @@ class Side:
 
     def read(self, topic):
         samples = []
-        until(lambda: samples.extend(self.readers[topic].take(1)) or samples)
+
+        def arrived():
+            taken = self.readers[topic].take(1)
+            samples.extend(sample for sample in taken if sample.sample_info.valid_data)
+            return samples
+
+        until(arrived)
         return asdict(samples[0])
 
     def qos(self, reliable, late=False):
