@@ -125,12 +125,12 @@ def forecast_of(name: str, reply: Message, request: Request) -> Forecast:
 
 
 def timing_of(request: Request, board_queue: float, compute: float) -> Timing:
-    """Split the milliseconds from the call to the answer."""
+    """Split the milliseconds from the call to the answer; the board's words are cut to fit."""
     total = 1e3 * (request.answered - request.submitted)
     queue = 1e3 * (request.sent - request.submitted)
-    return Timing(
-        queue, max(0.0, total - queue - board_queue - compute), board_queue, compute, total
-    )
+    compute = min(compute, total - queue)
+    board_queue = min(board_queue, total - queue - compute)
+    return Timing(queue, total - queue - board_queue - compute, board_queue, compute, total)
 
 
 def info_of(port: str, found: Found) -> BoardInfo:
