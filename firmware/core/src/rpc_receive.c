@@ -68,8 +68,10 @@ static bool seek(ef_rpc *rpc) {
         at++;
     }
     size_t skipped = at - rpc->head;
+    size_t known = skipped < rpc->looked_twice ? skipped : rpc->looked_twice;
+    rpc->looked_twice = (uint8_t)(rpc->looked_twice - known);
     if (skipped > 0) {
-        rpc->statistics.skipped_bytes += (uint32_t)skipped;
+        rpc->statistics.skipped_bytes += (uint32_t)(skipped - known);
         move_on(rpc, skipped);
     }
     return skipped > 0;
@@ -114,11 +116,14 @@ static void deliver(ef_rpc *rpc, const ef_frame *frame, size_t total) {
         ef_request request = {*frame, message + EF_FRAME_HEADER_BYTES, queued_us(rpc, total)};
         ef_rpc_dispatch(rpc, &request);
     }
-    move_on(rpc, total);
+    /* A message that lost its last bytes may be whole by chance with the first ones of the next magic. */
+    rpc->looked_twice = MAGIC_BYTES - 1u;
+    move_on(rpc, total - rpc->looked_twice);
 }
 
 static bool examine_extended(ef_rpc *rpc, const uint8_t *at, size_t have) {
     ef_frame frame;
+    rpc->looked_twice = 0;
     if (have < EF_FRAME_HEADER_BYTES) {
         return wait(rpc, WAIT_HEADER, EXTENDED_WAIT_US);
     }
@@ -138,6 +143,7 @@ static bool examine_extended(ef_rpc *rpc, const uint8_t *at, size_t have) {
 
 static bool examine_reference(ef_rpc *rpc, size_t have) {
     size_t consumed = 0;
+    rpc->looked_twice = 0;
     compact(rpc);
     if (!ef_rpc_reference(rpc, rpc->board.memory.receive, have, &consumed)) {
         bool counted = have >= 8u;

@@ -36,6 +36,7 @@ struct ef_rpc {
     /* receiving: bytes [head, used) of board.memory.receive are not dealt with yet */
     size_t head;
     size_t used;
+    uint8_t looked_twice; /* bytes at head that were part of a message already */
     uint8_t waiting;      /* for what: 0 nothing, 1 the rest of a header, 2 the rest of a payload */
     uint64_t waiting_us;  /* since when */
     uint64_t read_us;     /* when bytes came last */
