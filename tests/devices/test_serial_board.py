@@ -5,15 +5,6 @@ import time
 
 import numpy as np
 import pytest
-from wired_boards import (
-    FEATURES,
-    HORIZON,
-    STEPS,
-    WiredBoard,
-    container,
-    model_file,
-    samples,
-)
 
 from edgeflow._native.model import NativeModel
 from edgeflow.devices.boards.base import BoardState, Protocol, Slot
@@ -28,6 +19,15 @@ from edgeflow.errors import (
     UnreachableError,
 )
 from edgeflow.protocols.uart import Type
+from wired_boards import (
+    FEATURES,
+    HORIZON,
+    STEPS,
+    WiredBoard,
+    container,
+    model_file,
+    samples,
+)
 
 FILE = model_file()
 MODEL = NativeModel(FILE)
