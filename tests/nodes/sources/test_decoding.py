@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 
 from connecting import collect, made
 from edgeflow.nodes.sources import decoding
-from edgeflow.nodes.sources.decoding import cuda_trouble, open_video
+from edgeflow.nodes.sources.decoding import cuda_trouble, decoded, open_video
 from edgeflow.pipelines.connectors.camera import CameraConnector
 from rtsp_server import rtsp_server
 
@@ -77,6 +78,27 @@ def test_a_codec_that_cuda_does_not_know_is_decoded_by_the_cpu(
     monkeypatch.setattr(decoding, "cuda_trouble", lambda: None)
     assert count(clip(tmp_path, "ffv1", "bgr0"), "cuda") == 5
     assert "CUDA does not decode ffv1" in str(missing(told)[0]["error"])
+
+
+class BrokenGpu:
+    """A container and its stream, as PyAV shows them where a GPU decodes."""
+
+    codec_context = SimpleNamespace(is_hwaccel=True)
+
+    def decode(self, stream: object) -> Iterator[object]:
+        raise av.InvalidDataError(1, "the GPU is busy")
+        yield
+
+
+def test_a_gpu_that_gives_no_picture_is_not_asked_again(
+    h264: Path, told: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "_trouble", {"cuda": None})
+    broken = BrokenGpu()
+    with pytest.raises(av.FFmpegError):
+        next(decoded(broken, broken, LOG))
+    assert count(h264, "cuda") == 5
+    assert "the GPU gave no picture" in str(missing(told)[0]["error"])
 
 
 @without_gpu

@@ -1,11 +1,11 @@
 """Opening video with FFmpeg: on the GPU where there is one, else on the CPU."""
 
-from functools import cache
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from edgeflow.errors import MissingExtraError
 
-__all__ = ["HardwareDecoding", "cuda_trouble", "open_video"]
+__all__ = ["HardwareDecoding", "cuda_trouble", "decoded", "open_video"]
 
 HardwareDecoding = Literal["auto", "cuda", "none"]
 """``auto`` decodes on a CUDA GPU if there is one; ``cuda`` warns if there is none."""
@@ -44,12 +44,40 @@ def open_video(source: str, decoding: HardwareDecoding, log: Any, **options: Any
     return container
 
 
-@cache
+def decoded(container: Any, stream: Any, log: Any) -> Iterator[Any]:
+    """Yield the frames of a stream.
+
+    A GPU that fails before its first frame is not asked again in this process; whoever opens the
+    source anew gets the CPU.
+    """
+    import av
+
+    begun = False
+    try:
+        for frame in container.decode(stream):
+            begun = True
+            yield frame
+    except av.FFmpegError as error:
+        if stream.codec_context.is_hwaccel and not begun:
+            _trouble["cuda"] = f"the GPU gave no picture ({error})"
+            log.warning("hardware_decoding_failed", error=str(error))
+        raise
+
+
+_trouble: dict[str, str | None] = {}
+
+
 def cuda_trouble() -> str | None:
     """Return why this machine decodes nothing with CUDA; None when it does.
 
     It is tried, with a decoder that every such GPU has; once in a process.
     """
+    if "cuda" not in _trouble:
+        _trouble["cuda"] = _tried()
+    return _trouble["cuda"]
+
+
+def _tried() -> str | None:
     import av
 
     try:

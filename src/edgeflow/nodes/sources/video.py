@@ -9,7 +9,7 @@ import structlog
 
 from edgeflow.errors import ConfigError, MissingExtraError, NodeError
 from edgeflow.nodes.producer import ProducerNode
-from edgeflow.nodes.sources.decoding import HardwareDecoding, open_video
+from edgeflow.nodes.sources.decoding import HardwareDecoding, decoded, open_video
 
 __all__ = ["VideoFileProducer"]
 
@@ -128,7 +128,7 @@ class VideoFileProducer(ProducerNode):
                 stream.codec_context.thread_count = 1
                 rate = float(stream.average_rate or 0) or 25.0
                 first: float | None = None
-                for number, frame in enumerate(container.decode(stream)):
+                for number, frame in enumerate(decoded(container, stream, log)):
                     at = number / rate if frame.time is None else frame.time
                     first = at if first is None else first
                     yield self._convert(frame), at - first, 1 / rate

@@ -11,7 +11,7 @@ import structlog
 
 from edgeflow.errors import MissingExtraError, PipelineError, UnreachableError
 from edgeflow.nodes.sources.camera import CameraProducer
-from edgeflow.nodes.sources.decoding import open_video
+from edgeflow.nodes.sources.decoding import decoded, open_video
 from edgeflow.nodes.sources.video import VideoFileProducer
 from edgeflow.pipelines.connectors.public_url import public
 
@@ -199,30 +199,31 @@ def stream_pictures(
     except ModuleNotFoundError:
         raise MissingExtraError("av", "video") from None
     url, timeout = str(options.source), options.timeout_s
+    log = structlog.get_logger("edgeflow.connector").bind(source=public(url))
     try:
         with open_video(
             url,
             options.hwaccel,
-            structlog.get_logger("edgeflow.connector").bind(source=public(url)),
+            log,
             options=_ffmpeg_options(options),
             timeout=(timeout, timeout),
         ) as container:
             if not container.streams.video:
                 raise PipelineError(f"{public(url)} holds no video")
             connected()
-            yield from _decoded(container, options, sampler)
+            yield from _decoded(container, options, sampler, log)
     except (av.FFmpegError, OSError) as error:
         reason = CREDENTIALS.sub("//", getattr(error, "strerror", None) or str(error))
         raise UnreachableError(f"{public(url)}: {reason}") from None
     raise UnreachableError(f"{public(url)} has ended")
 
 
-def _decoded(container: Any, options: "CameraOptions", sampler: Sampler) -> Pictures:
+def _decoded(container: Any, options: "CameraOptions", sampler: Sampler, log: Any) -> Pictures:
     stream = container.streams.video[0]
     stream.thread_type = "SLICE"  # threads per frame would hold frames back
     stream.codec_context.thread_count = 1
     clock = StreamClock() if _is_clocked(container, options) else None
-    for frame in container.decode(stream):
+    for frame in decoded(container, stream, log):
         now = time.time()
         captured = now if clock is None or frame.time is None else clock.place(frame.time, now)
         taken = sampler.due(time.monotonic())
