@@ -80,11 +80,12 @@ class NativeModel:
     """
 
     def __init__(self, file: bytes | bytearray | memoryview) -> None:
+        data = bytes(file)
         # A copy of our own: aligned, and nobody changes it under the core.
-        self._bytes: Any = ffi.new("uint32_t[]", max(1, (len(file) + 3) // 4))
-        ffi.memmove(self._bytes, file, len(file))
+        self._bytes: Any = ffi.new("uint32_t[]", max(1, (len(data) + 3) // 4))
+        ffi.memmove(self._bytes, data, len(data))
         self._model: Any = ffi.new("ef_model *")
-        status = lib.ef_model_parse(ffi.cast("uint8_t *", self._bytes), len(file), self._model)
+        status = lib.ef_model_parse(ffi.cast("uint8_t *", self._bytes), len(data), self._model)
         if status != lib.EF_OK:
             raise ConfigError(
                 f"the model file is refused: {_words(status)}",
