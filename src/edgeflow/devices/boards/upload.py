@@ -29,6 +29,9 @@ CONFIRM_MS = 10_000
 OUTSTANDING = 2
 """Chunks under way at once; the rest of the window is for inference."""
 
+CHUNK_SECONDS = 0.05
+"""Time of a chunk on the line, which delays requests behind it."""
+
 _CALL_SECONDS = 10.0
 _END_SECONDS = 20.0
 _MAX_REPEATS = 50
@@ -114,9 +117,10 @@ class Upload:
         return answering
 
     def _chunk(self, most: int) -> int:
-        """Return bytes of a chunk: two of them leave room for requests in the window."""
-        share = self._board.info.window_bytes // (OUTSTANDING + 1) - OVERHEAD - 4
-        return max(64, min(most, share) // 4 * 4)
+        """Return bytes of a chunk: short on the line, and with room for requests in the window."""
+        info = self._board.info
+        share = info.window_bytes // (OUTSTANDING + 1) - OVERHEAD - 4
+        return max(64, min(most, share, int(info.baud / 10 * CHUNK_SECONDS)) // 4 * 4)
 
     def _write(self, chunk: int) -> None:
         size, at, repeats, told = len(self._file), 0, 0, 0

@@ -11,6 +11,9 @@ __all__ = ["Exchange", "ExtendedExchange"]
 MAX_SILENCES = 3
 """Time limits in a row after which a board counts as gone."""
 
+PROBE_SECONDS = 0.35
+"""What a lone request may take before the host looks whether the board still has it."""
+
 _FIRST_COMPUTE = 0.5
 _LONGEST_COMPUTE = 5.0
 _SLACK = 0.25
@@ -162,19 +165,25 @@ class ExtendedExchange(Exchange):
             request.resolve(event, now)
 
     def due(self) -> float | None:
-        """Return when the oldest reply should be there."""
-        for request in self._open.values():
-            return max(request.sent, self._progress) + self._patience(request, self._bytes)
-        return None
+        """Return when the oldest reply should be there, or it is time to ask for it."""
+        due = self._overdue()
+        if due is not None and self._may_probe():
+            (request,) = self._open.values()
+            probe = request.sent + PROBE_SECONDS + 2.0 * self._byte_seconds * request.size
+            return min(due, probe)
+        return due
 
     def expire(self, now: float) -> None:
         """Send everything that is under way again when the oldest reply is overdue."""
-        due = self.due()
-        if due is None or now < due:
+        due = self._overdue()
+        if due is None:
+            return
+        if now < due:
+            self._probe(now)
             return
         for event in self._receiver.give_up():
             self.event(event, now)
-        due = self.due()
+        due = self._overdue()
         if due is None or now < due:
             return
         self._silences += 1
@@ -183,6 +192,22 @@ class ExtendedExchange(Exchange):
         self._open.clear()
         self._bytes = 0
         self._requeue(lost)
+
+    def _overdue(self) -> float | None:
+        for request in self._open.values():
+            return max(request.sent, self._progress) + self._patience(request, self._bytes)
+        return None
+
+    def _may_probe(self) -> bool:
+        return len(self._open) == 1 and self._window > 1 and not self._waiting
+
+    def _probe(self, now: float) -> None:
+        """Ask for an echo behind a lone request that takes long: its answer shows a loss early."""
+        if self._may_probe():
+            echo = Request(
+                Type.ECHO, b"", lambda *_: None, submitted=now, deadline=now, repeat=False
+            )
+            self._waiting.append(echo)
 
     def _under_way(self) -> list[Request]:
         requests = list(self._open.values())

@@ -9,7 +9,7 @@ from edgeflow.protocols.uart import OVERHEAD, Message
 
 __all__ = ["ALLOWANCES", "Answer", "Request"]
 
-ALLOWANCES = {0x10: 3.0, 0x11: 3.0, 0x12: 10.0, 0x13: 10.0, 0x14: 3.0, 0x15: 10.0, 0x17: 2.0}
+ALLOWANCES = {0x10: 0.8, 0x11: 0.6, 0x12: 10.0, 0x13: 5.0, 0x14: 0.8, 0x15: 5.0, 0x17: 0.8}
 """Seconds that a board may work on a request of a type without a word; flash is slow."""
 
 _SHORT = 0.4

@@ -4,7 +4,7 @@ import socket
 from urllib.parse import urlsplit
 
 from edgeflow.devices.serial.ports import READ_BYTES, Port, lost
-from edgeflow.devices.serial.telnet import TelnetReader, escape, greeting, set_baud
+from edgeflow.devices.serial.telnet import TelnetReader, escape, greeting, set_baud, set_lines
 from edgeflow.errors import ConfigError, ProtocolError, UnreachableError
 
 __all__ = ["SocketPort", "TelnetPort", "open_socket"]
@@ -86,6 +86,11 @@ class TelnetPort(SocketPort):
     def set_baud(self, baud: int) -> None:
         """Ask the server for another rate."""
         self._unsent += set_baud(baud)
+        self._flush()
+
+    def set_lines(self, *, dtr: bool, rts: bool) -> None:
+        """Ask the server for other levels of the modem lines."""
+        self._unsent += set_lines(dtr=dtr, rts=rts)
         self._flush()
 
     def _flush(self) -> None:

@@ -2,7 +2,7 @@
 
 from edgeflow.errors import ProtocolError
 
-__all__ = ["RELEASE_LINES", "TelnetReader", "escape", "greeting", "set_baud"]
+__all__ = ["RELEASE_LINES", "TelnetReader", "escape", "greeting", "set_baud", "set_lines"]
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
 _BINARY, _GO_AHEAD, _COM_PORT = 0, 3, 44
@@ -23,6 +23,12 @@ def _ask(command: int, value: bytes) -> bytes:
 def set_baud(baud: int) -> bytes:
     """Return the request for another rate."""
     return _ask(_SET_BAUD, baud.to_bytes(4, "big"))
+
+
+def set_lines(*, dtr: bool, rts: bool) -> bytes:
+    """Return the request for levels of the modem lines, DTR first; True is asserted."""
+    levels = (b"\x08" if dtr else b"\x09", b"\x0b" if rts else b"\x0c")
+    return b"".join(_ask(_SET_CONTROL, level) for level in levels)
 
 
 RELEASE_LINES = _ask(_SET_CONTROL, b"\x0c") + _ask(_SET_CONTROL, b"\x09")
