@@ -177,7 +177,7 @@ def test_leaving_is_told_apart_from_staying() -> None:
     stub.call(0x04, struct.pack("<I", 1))
     assert stub.loader.left == ""
     stub.call(0x12, struct.pack("<I", 0))
-    assert stub.loader.left == "reset"
+    assert stub.loader.left == "restart"
     armed = Host(stub=True)
     armed.call(0x09, struct.pack("<IIII", 0x60008098, 1 << 31, 0xFFFFFFFF, 0))
     assert armed.loader.left == "reset"

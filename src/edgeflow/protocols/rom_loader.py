@@ -57,7 +57,9 @@ class RomLoader:
     Attributes:
         stub: whether a stub was uploaded and started.
         baud: the rate that the host asked for, to be taken on after the answer; None before.
-        left: ``run`` or ``reset`` once the host wants to leave the loader; empty before.
+        left: how the host wants to go on; empty until then. ``run`` starts the application,
+            ``reset`` resets the chip with IO0 as it is now, ``restart`` with IO0 as it was, which
+            leads into the loader again.
         early: the last answer said "received", not "done": flash is still being written.
     """
 
@@ -186,7 +188,7 @@ class RomLoader:
         (stay,) = struct.unpack_from("<I", body)
         self._write = None
         if not stay:
-            self.left = "reset"
+            self.left = "restart"
         elif not self.stub:
             self.left = "run"
         return self._reply(op)

@@ -30,7 +30,7 @@ __all__ = ["Chip", "MakeApplication", "State"]
 TICK_SECONDS = 0.05
 """How often an idle application looks at its time limits."""
 RETRY_SECONDS = 1.0
-WATCHDOG_SECONDS = 0.05
+WATCHDOG_SECONDS = 0.3
 LOADER_BYTES = 1 << 17
 MOST_STEPS = 64
 """Events of one visit, so that one board cannot hold the others up."""
@@ -167,12 +167,15 @@ class Chip:
             self.line.set_baud(loader.baud)
             loader.baud = None
         if loader.left and self._timer is None:
-            watchdog = 0.0 if self._settings.instant else WATCHDOG_SECONDS
-            self._settings.narrate("the host leaves the loader")
-            self._timer = (
-                max(left, busy) + watchdog,
-                lambda time: self._restart(time, WATCHDOG, Boot.APPLICATION),
-            )
+            self._leave(loader.left, max(left, busy))
+
+    def _leave(self, how: str, now: float) -> None:
+        again = how == "restart"
+        self._settings.narrate("the host restarts the loader" if again else "the host starts it")
+        cause, boot = (SOFTWARE, Boot.LOADER) if again else (WATCHDOG, Boot.APPLICATION)
+        # Hosts lock the watchdog's registers once they have armed it, and want an answer.
+        delay = WATCHDOG_SECONDS if how == "reset" else 0.0
+        self._timer = (now + delay, lambda time: self._restart(time, cause, boot))
 
     def _restart(self, now: float, cause: Cause, boot: Boot) -> None:
         self._stop(now)

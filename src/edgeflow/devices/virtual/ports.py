@@ -17,7 +17,7 @@ from edgeflow.protocols.rfc2217 import Baud, Data, Event, Lines, Purge, Rfc2217S
 __all__ = ["HostSide", "Port", "PtyPort", "Rfc2217Port"]
 
 READ_BYTES = 65536
-MAX_BEHIND = 65536
+MAX_BEHIND = 1 << 19
 """Bytes that a host may leave unread before more are lost, as a driver's buffer would."""
 
 
