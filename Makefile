@@ -14,7 +14,7 @@ IDF := ./scripts/idf -C $(FIRMWARE)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup native demo test lint format frontend bench soak docs clean \
-	fw-target fw-build fw-flash fw-monitor fw-reconfigure
+	firmware-test firmware-qemu fw-target fw-build fw-flash fw-monitor fw-reconfigure
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ soak: setup ## 30 minutes of a five-node flow with random kills (SOAK_ARGS="--se
 
 docs: setup ## Regenerate the reference pages
 	$(BIN)/python docs/generate.py
+
+firmware-test: ## The firmware core's tests under the sanitizers
+	$(MAKE) -C firmware/tests
+
+firmware-qemu: ## The same on a 32-bit ARM (apt-get install gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user)
+	$(MAKE) -C firmware/tests qemu
 
 fw-target: ## Set the firmware project up for the ESP32-S3 (needs ESP-IDF, as all fw- targets do)
 	$(IDF) set-target esp32s3

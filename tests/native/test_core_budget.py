@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 TOOLS = Path(__file__).parents[2] / "firmware/tools"
+INSTALL = "apt-get install gcc-xtensa-lx106 picolibc-xtensa-lx106-elf"
 
 
 def load(name: str) -> ModuleType:
@@ -29,7 +30,7 @@ budget = load("budget")
 def test_the_core_keeps_to_its_budget(target: str) -> None:
     compiler = budget.COMPILERS[target]
     if shutil.which(compiler) is None:
-        pytest.skip(f"{compiler} is missing")
+        pytest.skip(f"{compiler} is missing: {INSTALL}")
     usage = budget.measure(compiler)
     limits = budget.budgets()[target]
     assert set(limits) == {"text", "variables", "frame", "call"}
