@@ -139,6 +139,32 @@ def test_lying_words_of_the_table(file: bytes, word: int, value: int) -> None:
     taken_by_both(sealed(changed))
 
 
+ENDS = ["", "\x7f", "\x80", "\x9f", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\uffff", "\U00010000"]
+
+
+@pytest.mark.parametrize("end", [end.encode() for end in [*ENDS, "\U0010ffff", "~", " ", "\x1f"]])
+@pytest.mark.parametrize("byte", [0, 0x80, 0xC0, 0xFF])
+def test_names_at_the_ends_of_utf8(end: bytes, byte: int) -> None:
+    """A sequence at the name's end: whole, cut off, and with other bytes in it."""
+    names = [end.rjust(32, b"x"), end.rjust(33, b"x")[:32], end.rjust(32, b"x")[1:] + b"\0"]
+    names += [end[:at] + bytes([byte]) + end[at + 1 :] for at in range(len(end))]
+    names += (
+        [end[:-1] + bytes([(end[-1] + 1) % 256]), end[:-1] + bytes([end[-1] - 1])] if end else []
+    )
+    for name in names:
+        changed = bytearray(FILES[1])
+        changed[80:112] = name.ljust(32, b"\0")
+        taken_by_both(sealed(changed))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([*range(0, 256, 16), 0x7F, 0xC1, 0xC2, 0xF4, 0xF5]), max_size=5))
+def test_arbitrary_names(name: list[int]) -> None:
+    changed = bytearray(FILES[1])
+    changed[80:112] = bytes(name).ljust(32, b"\0")
+    taken_by_both(sealed(changed))
+
+
 @given(st.binary(max_size=300), st.sampled_from([b"", b"LST0", b"EFM1"]))
 def test_arbitrary_bytes(data: bytes, magic: bytes) -> None:
     taken_by_both(magic + data)
