@@ -58,6 +58,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
     (
         "More",
         (
+            Verb("devices", "devices", "Run boards that are only software."),
             Verb("mcu", "mcu", "Serve microcontroller boards, and make models for them."),
             Verb("serve", "serve", "Serve models over TCP, HTTP and gRPC."),
             Verb("bench", "bench", "Measure latency and throughput of a server."),

@@ -235,6 +235,7 @@ class VirtualBoards(Sequence[VirtualBoard]):
         count: how many.
         flash, link, tcp_port: as of ``VirtualBoard``; the boards after the first have ``.1``,
             ``.2`` and so on behind the file's name, and the next TCP ports.
+        narrate: likewise; lines start with the board's number if there are several.
         options: the rest, the same for all.
     """
 
@@ -245,6 +246,7 @@ class VirtualBoards(Sequence[VirtualBoard]):
         flash: Path | str | None = None,
         link: Path | str | None = None,
         tcp_port: int = 0,
+        narrate: Callable[[str], None] | None = None,
         **options: Any,
     ) -> None:
         if not 1 <= count <= MAX_BOARDS:
@@ -262,6 +264,7 @@ class VirtualBoards(Sequence[VirtualBoard]):
                     flash=_numbered(flash, number),
                     link=_numbered(link, number) or folder / f"board{number}",
                     tcp_port=tcp_port and tcp_port + number,
+                    narrate=_named(narrate, number) if narrate and count > 1 else narrate,
                     loop=loop,
                     **options,
                 )
@@ -297,6 +300,10 @@ class VirtualBoards(Sequence[VirtualBoard]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _named(narrate: Callable[[str], None], number: int) -> Callable[[str], None]:
+    return lambda text: narrate(f"board {number}: {text}")
 
 
 def _say_nothing(text: str) -> None:
