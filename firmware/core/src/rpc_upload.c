@@ -71,8 +71,8 @@ ef_status ef_rpc_upload_end(ef_rpc *rpc, const ef_request *request, ef_reply *re
     if (status != EF_OK) {
         return status;
     }
-    reply->detail = slots->upload_next;
     status = ef_slots_finish(slots, &model);
+    reply->detail = status == EF_ERROR_STATE ? slots->upload_next : 0;
     if (status == EF_OK) {
         status = try_out(rpc, &model, &test, reply, &compute_us);
     }

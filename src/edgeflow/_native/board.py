@@ -133,9 +133,10 @@ class NativeBoard:
         if flash is not None:
             self._plan_flash(plan, flash)
         if file:
-            held = ffi.new("uint8_t[]", file)
+            held = ffi.new("uint32_t[]", (len(file) + 3) // 4)
+            ffi.memmove(held, file, len(file))
             self._kept.append(held)
-            plan.file, plan.file_bytes = held, len(file)
+            plan.file, plan.file_bytes = ffi.cast("uint8_t *", held), len(file)
         memory = ffi.new("uint64_t[]", lib.ef_host_board_memory(plan) // 8)
         self._board = ffi.new("ef_host_board *")
         self._kept.append(memory)
