@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 import structlog
@@ -15,13 +16,18 @@ __all__ = ["AccessRules", "Refusal", "bearer", "is_loopback"]
 Refusal = tuple[int, str, str]
 """HTTP status, what is wrong, what to do."""
 
+_LONGEST_ADDRESS = 64
+
 log = structlog.get_logger(__name__)
 
 
 def is_loopback(host: str) -> bool:
     """Return whether ``host`` names this machine only."""
-    if host == "localhost":
-        return True
+    return host == "localhost" or (len(host) <= _LONGEST_ADDRESS and _is_loopback_address(host))
+
+
+@lru_cache(maxsize=256)  # every HTTP request asks
+def _is_loopback_address(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

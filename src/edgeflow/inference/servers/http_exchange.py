@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
-import numpy as np
 
 from edgeflow.errors import (
     CancelledError,
@@ -20,13 +19,13 @@ from edgeflow.errors import (
     UnknownModelError,
 )
 from edgeflow.inference.servers.http_connection import RECEIVE_INTO, ReceiveInto
+from edgeflow.protocols.memory import aligned_memory
 from edgeflow.protocols.oip import Buffer
 
 __all__ = ["ClientGoneError", "Exchange", "HttpError", "Limits", "Memory", "status_of"]
 
 Message: TypeAlias = dict[str, Any]
 
-_ALIGNMENT = 64
 _PIECE = 1 << 20
 _UNZIPPED_INLINE = 1 << 16
 _AUTOMATIC = 47
@@ -165,7 +164,7 @@ class Exchange:
         size = int(announced) if announced.isdecimal() else 0
         if size > high:
             raise FrameTooLargeError(f"a body of {size} bytes is larger than the {high} allowed")
-        buffer = _aligned(size, offset)
+        buffer = aligned_memory(size, offset)
         receive_into = self.scope.get("extensions", {}).get(RECEIVE_INTO)
         if receive_into is not None:
             await self._received_in_place(buffer, receive_into)
@@ -258,13 +257,6 @@ class Exchange:
             headers.append((b"connection", b"close"))
         body = msgspec.json.encode({"error": str(error).encode(errors="replace").decode()})
         await self.answer(status, [body], headers=headers)
-
-
-def _aligned(size: int, offset: int) -> memoryview:
-    """Return memory for ``size`` bytes of which the one at ``offset`` is aligned."""
-    raw = np.empty(size + _ALIGNMENT, np.uint8)
-    start = -(raw.ctypes.data + offset) % _ALIGNMENT
-    return raw[start : start + size].data
 
 
 async def _piece_of(unpacker: Any, packed: Buffer) -> bytes:

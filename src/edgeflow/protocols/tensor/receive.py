@@ -8,9 +8,8 @@ rest is received in place, at an address where the data of its first tensor is a
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from edgeflow.errors import FrameTooLargeError
+from edgeflow.protocols.memory import aligned_memory
 from edgeflow.protocols.tensor.wire import LENGTH
 
 __all__ = ["Cut", "Receiver"]
@@ -18,7 +17,6 @@ __all__ = ["Cut", "Receiver"]
 STAGING_BYTES: Final = 1 << 16
 _SHORT: Final = 1 << 12
 _HEAD: Final = 512
-_ALIGNMENT: Final = 64
 _START: Final = 16
 
 
@@ -133,7 +131,7 @@ class Receiver:
             self._skipped = bytes(head[:_START])
             self._skipping = length - len(head)
             return self._skip()
-        self._frame = _aligned(length, self._offset_of(head))
+        self._frame = aligned_memory(length, self._offset_of(head))
         self._frame[: len(head)] = head
         self._filled = len(head)
         return self._take_long(self._frame)
@@ -159,10 +157,3 @@ class Receiver:
         left = self._end - self._start
         self._staging[:left] = bytes(self._staging[self._start : self._end])
         self._start, self._end = 0, left
-
-
-def _aligned(length: int, offset: int) -> memoryview:
-    """Return uninitialised memory in which the byte at ``offset`` is aligned."""
-    memory = np.empty(length + _ALIGNMENT, np.uint8)
-    shift = -(memory.__array_interface__["data"][0] + offset) % _ALIGNMENT
-    return memory[shift : shift + length].data

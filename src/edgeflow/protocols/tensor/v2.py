@@ -290,6 +290,8 @@ class _Reader:
 
     def text(self, size: int, limit: int | None = None) -> str:
         """Take ``size`` bytes of UTF-8."""
+        if not size:
+            return ""
         bound = self._limits.name_bytes if limit is None else limit
         end = self._at + size
         if size > bound or end > self._end:
