@@ -19,9 +19,10 @@ class Binding:
         spec: its tensors.
     """
 
-    __slots__ = ("_inputs", "_model", "_names", "_outputs")
+    __slots__ = ("_inputs", "_model", "_names", "_outputs", "spec")
 
     def __init__(self, model: str, spec: EngineSpec) -> None:
+        self.spec = spec
         self._model = model
         self._inputs = spec.inputs
         self._names = [tensor.name for tensor in spec.inputs]

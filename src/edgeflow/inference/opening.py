@@ -35,8 +35,16 @@ class Loaded:
 
     file: VersionFile
     lane: Lane
-    binding: Binding
+    bound: Binding
     labels: tuple[str, ...]
+
+    @property
+    def binding(self) -> Binding:
+        """How requests fit it; made anew when its tensors change, as a board's do with a swap."""
+        spec = self.lane.engine.spec
+        if self.bound.spec is not spec:
+            self.bound = Binding(self.lane.model, spec)
+        return self.bound
 
 
 def open_version(
@@ -83,7 +91,8 @@ def _open(
         raise
     finish = engine.close
     if not _computes_on_cores(engine):
-        crew = Crew(settings.instances or OWN_INSTANCES, f"infer-{model}", now)
+        slots = settings.instances or engine.parallel or OWN_INSTANCES
+        crew = Crew(slots, f"infer-{model}", now)
         finish = _closing(engine, crew)
     options = _options(model, settings, crew.slots)
     lane = Lane(

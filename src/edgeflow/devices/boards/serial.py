@@ -32,7 +32,7 @@ from edgeflow.devices.boards.figures import BoardStatistics, model_status
 from edgeflow.devices.boards.streams import BoardStream, StreamMode
 from edgeflow.devices.boards.upload import Upload
 from edgeflow.devices.serial.console import Console
-from edgeflow.devices.serial.finding import Locator, PortSpec
+from edgeflow.devices.serial.finding import Locator, PortSpec, check_installed
 from edgeflow.devices.serial.greeting import Found
 from edgeflow.devices.serial.link import SerialLink
 from edgeflow.devices.serial.requests import Request
@@ -76,6 +76,7 @@ class SerialBoard(Board):
 
     Raises:
         ConfigError: the text names no port.
+        MissingExtraError: pyserial is not installed.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class SerialBoard(Board):
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         spec = PortSpec.parse(port) if isinstance(port, str) else port
+        if spec.kind != "url":
+            check_installed()
         locator = Locator(spec, path)
         self.name = name or locator.name
         self._port, self._now, self._capacity = locator.name, now, capacity
@@ -102,6 +105,7 @@ class SerialBoard(Board):
         self._models: tuple[BoardModel, ...] = ()
         self._swapping = threading.Lock()
         self._figures = BoardStatistics(now)
+        self._watchers: list[Callable[[SerialBoard], None]] = []
         self._link = SerialLink(
             locator.locate,
             self,
@@ -145,6 +149,10 @@ class SerialBoard(Board):
         """Wait until it was found or is known to be lost; True when it answers."""
         self._link.wait_until_known(timeout)
         return self.state not in (BoardState.CONNECTING, BoardState.LOST)
+
+    def watch(self, changed: Callable[["SerialBoard"], None]) -> None:
+        """Have a function called, from any thread, when the models may be others."""
+        self._watchers.append(changed)
 
     def submit(self, sample: Floats, *, model: int = 0, timeout: float = 10.0) -> Future[Forecast]:
         """Queue one sample, float32 (T, F)."""
@@ -316,6 +324,7 @@ class SerialBoard(Board):
             self._models = models
             self._state = _state_of(models)
         self._figures.seen()
+        self._tell_watchers()
 
     def lost(self, error: EdgeFlowError) -> None:
         """Be told by the link that it does not."""
@@ -352,7 +361,12 @@ class SerialBoard(Board):
             self._models = tuple(models)
             if self._state in (BoardState.READY, BoardState.NO_MODEL):
                 self._state = _state_of(self._models)
+        self._tell_watchers()
         return fresh
+
+    def _tell_watchers(self) -> None:
+        for changed in self._watchers:
+            changed(self)
 
     def _model(self, number: int) -> BoardModel:
         models = self._models

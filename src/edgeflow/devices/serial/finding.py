@@ -2,13 +2,14 @@
 
 import glob
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from edgeflow.errors import ConfigError, MissingExtraError, UnreachableError, did_you_mean
 
-__all__ = ["FoundPort", "Locator", "PortSpec", "list_ports"]
+__all__ = ["FoundPort", "Locator", "PortSpec", "check_installed", "list_ports"]
 
 _SCHEMES = ("serial", "serial+glob", "serial+usb", "rfc2217", "socket")
 _HINT = "name /dev/ttyACM0, '/dev/ttyACM*', usb:SERIALNUMBER, rfc2217://host:port or socket://..."
@@ -83,7 +84,7 @@ class PortSpec:
         if not target.strip("/"):
             raise ConfigError(f"{text}: names no port", hint=_HINT)
         if scheme in ("rfc2217", "socket"):
-            return cls("url", f"{scheme}://{target}", options)
+            return cls("url", _checked_url(f"{scheme}://{target}"), options)
         if scheme == "serial+usb":
             return cls("usb", unquote(target.strip("/")), options)
         kind = "glob" if scheme == "serial+glob" else "path"
@@ -115,6 +116,23 @@ class PortSpec:
                 f"{self.target}: there is no such port", hint="edgeflow devices list shows them"
             )
         return found
+
+
+def _checked_url(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        complete = bool(url.hostname and url.port)
+    except ValueError:
+        complete = False
+    if not complete:
+        raise ConfigError(f"{text}: host or port is missing", hint=_HINT)
+    return text
+
+
+def check_installed() -> None:
+    """Raise MissingExtraError when pyserial is not installed."""
+    if find_spec("serial") is None:
+        raise MissingExtraError("serial", "mcu")
 
 
 def _matches(pattern: Path) -> list[str]:

@@ -110,15 +110,11 @@ def open_socket(name: str, baud: int) -> Port:
         UnreachableError: nobody answers there.
         ConfigError: the URL has no host or port.
     """
+    url = urlsplit(name)
+    if not url.hostname or not url.port:
+        raise ConfigError(f"{name}: host or port is missing", hint=f"{url.scheme}://host:port")
     try:
-        url = urlsplit(name)
-        host, number = url.hostname, url.port
-    except ValueError as error:
-        raise ConfigError(f"{name}: {error}") from None
-    if not host or not number:
-        raise ConfigError(f"{name}: host and port are missing", hint=f"{url.scheme}://host:port")
-    try:
-        stream = socket.create_connection((host, number), timeout=CONNECT_SECONDS)
+        stream = socket.create_connection((url.hostname, url.port), timeout=CONNECT_SECONDS)
     except OSError as error:
         raise UnreachableError(f"{name}: {error.strerror or error}") from None
     try:

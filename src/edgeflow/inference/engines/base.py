@@ -59,6 +59,8 @@ class Engine(ABC):
         device: where it really runs, for people (``cpu``, ``cuda``...).
         kind: what runs it, for people (``onnx``, ``torch``...).
         platform: the same, as clients of the Open Inference Protocol know it.
+        parallel: calls at once that keep it busy, where it does not compute here; None if it
+            does not tell.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Engine(ABC):
     device: str = "cpu"
     kind: str = "custom"
     platform: str = "custom"
+    parallel: int | None = None
 
     def infer(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
         """Run the model once.

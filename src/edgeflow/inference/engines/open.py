@@ -26,6 +26,11 @@ SUFFIXES: dict[str, tuple[str, str]] = {
 
 _CALLABLE = (f"{_ENGINES}.callable", "CallableEngine")
 _REMOTE = (f"{_ENGINES}.remote", "RemoteEngine")
+_BOARD = (f"{_ENGINES}.board", "BoardEngine")
+
+BOARD_SCHEMES = ("serial", "serial+glob", "serial+usb", "rfc2217", "socket")
+"""URLs of microcontroller boards."""
+
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -41,8 +46,8 @@ def open_engine(
 
     Args:
         model: a file (``.onnx``, ``.pt2``, ``.pt``, ``.ts``, ``.plan``, ``.engine``, ``.tflite``),
-            the dotted path of a Python function (``module:function``), or the URL of a model on
-            a server (``tcp://host:port/name``).
+            the dotted path of a Python function (``module:function``), the URL of a model on a
+            server (``tcp://host:port/name``), or of a board (``serial:///dev/ttyACM0``).
         device: ``auto``, or a device that the engine knows (``cpu``, ``cuda``...).
         threads: threads that compute one call, at most.
         options: what the engine's class takes besides.
@@ -69,8 +74,9 @@ def open_engine(
 
 def _engine_of(model: Path | str) -> tuple[str, str]:
     text = str(model)
-    if "://" in text:
-        return _REMOTE
+    scheme, separator, _ = text.partition("://")
+    if separator:
+        return _BOARD if scheme in BOARD_SCHEMES else _REMOTE
     found = SUFFIXES.get(Path(text).suffix.lower())
     if found is not None:
         return found
