@@ -89,4 +89,4 @@ def _rewrite(flash: NorFlash, offset: int, content: bytes) -> None:
 
 def _image_header() -> bytes:
     """Return the header of an image without segments, for an ESP32-S3 with 16 MB of flash."""
-    return struct.pack("<BBBBI8xH10xB", APP_MAGIC, 0, 2, 0x4F, 0x403C9914, CHIP_ID, 0)
+    return struct.pack("<BBBBI4xH9xB", APP_MAGIC, 0, 2, 0x4F, 0x403C9914, CHIP_ID, 0)
