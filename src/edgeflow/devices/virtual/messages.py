@@ -47,7 +47,6 @@ class MessageEnds:
             return True
         self.ends.append(self._position + size)
         self._skip = max(0, size - len(self._buffer))
-        self._position += self._skip
         self._drop(min(size, len(self._buffer)))
         return True
 
