@@ -27,6 +27,7 @@ static void use(const ef_model *model) {
     status = ef_model_self_test(model, arena, info->arena_bytes, &result);
     CHECK(status == EF_OK || status == EF_ERROR_NOT_FINITE || status == EF_ERROR_SELF_TEST);
     CHECK(result.present == (model->test_bytes > 0));
+    CHECK(result.present || (result.error == 0.0f && result.tolerance == 0.0f));
     status = ef_model_step(model, input, state, output, arena, info->arena_bytes);
     CHECK(status == EF_OK || status == (info->kind == EF_KIND_LSTM ? EF_ERROR_NOT_FINITE : EF_ERROR_UNSUPPORTED));
     free(arena);
@@ -43,6 +44,23 @@ static void check_right(int kind) {
         CHECK(model.info.reference == (kind == MADE_REFERENCE));
         CHECK(strcmp(model.info.name, kind == MADE_REFERENCE ? "" : "made \xC3\xA4") == 0);
         CHECK_EQUAL(model.info.version, kind == MADE_REFERENCE ? 0 : 7);
+        use(&model);
+    }
+    free_model(&made);
+}
+
+/* The model's own part ends where the block does, so that a read behind a weight is seen. */
+static void check_without_vector(int kind) {
+    made_model made = make_model(kind, 6);
+    ef_model model;
+    uint32_t own;
+    memcpy(&own, made.bytes + 76, sizeof own);
+    memcpy(made.bytes + 8, &own, sizeof own);
+    memset(made.bytes + 68, 0, 8);
+    made.count = EF_MODEL_HEADER_BYTES + own;
+    made.bytes = realloc(made.bytes, made.count);
+    seal(&made);
+    if (CHECK_EQUAL(ef_model_parse(made.bytes, made.count, &model), EF_OK)) {
         use(&model);
     }
     free_model(&made);
@@ -164,7 +182,14 @@ static void check_lies(void) {
     check_status_after(MADE_LAYERS, 136, 7, EF_ERROR_MODEL);
     check_status_after(MADE_LAYERS, 148, 0xFFFCu, EF_ERROR_LENGTH);
     check_status_after(MADE_LAYERS, 148, 4, EF_ERROR_LENGTH);
+    check_status_after(MADE_LAYERS, 244, 288, EF_OK);
+    check_status_after(MADE_LAYERS, 244, 296, EF_ERROR_LENGTH);
+    check_status_after(MADE_LAYERS, 244, 294, EF_ERROR_LENGTH);
+    check_status_after(MADE_LAYERS, 244, 128, EF_ERROR_LENGTH);
+    check_status_after(MADE_LAYERS, 262, 0x7FC0u, EF_ERROR_NOT_FINITE);
     check_status_after(MADE_LAYERS_INT8, 158, 0x8000u, EF_ERROR_MODEL);
+    check_status_after(MADE_LAYERS_INT8, 262, 0x7FC0u, EF_ERROR_NOT_FINITE);
+    check_status_after(MADE_LAYERS_INT8, 290, 0x7FC0u, EF_ERROR_NOT_FINITE);
 }
 
 static void check_callers(void) {
@@ -192,6 +217,7 @@ int main(int count, char **arguments) {
         check_cut_off(kind);
         if (kind != MADE_REFERENCE) {
             check_flipped_bits(kind);
+            check_without_vector(kind);
         }
     }
     check_lies();

@@ -99,6 +99,19 @@ def test_the_files_are_taken_before_they_are_changed() -> None:
     assert all(taken_by_both(file) for file in FILES)
 
 
+@pytest.mark.parametrize(
+    ("steps", "features", "horizon", "hidden"),
+    [(4096, 1, 1, 1), (1, 1024, 1, 1), (1, 1, 4096, 1), (1, 1, 1, 1024)],
+)
+def test_the_largest_dimensions_are_taken(
+    steps: int, features: int, horizon: int, hidden: int
+) -> None:
+    rows = 4 * hidden
+    shapes = [(rows, features), (rows, hidden), (rows,), (horizon, hidden), (horizon,)]
+    weights = LstmWeights(*[np.full(shape, 0.001, np.float32) for shape in shapes])
+    assert taken_by_both(lstm_file(weights, steps=steps))
+
+
 CHANGES = st.lists(
     st.tuples(
         st.one_of(st.integers(0, 260), st.integers(0, 2000)),
