@@ -207,6 +207,15 @@ def test_time_is_charged_by_the_price_list() -> None:
     assert wire.board.take_charges() == []
 
 
+def test_flash_is_charged_by_the_price_list() -> None:
+    wire = Wire(prices=Prices(erase=40e6, program_word=1000.0))
+    wire.ask(Type.UPLOAD_BEGIN, struct.pack("<II", 5000, 0))
+    wire.ask(Type.UPLOAD_DATA, bytes(4) + bytes(5000))
+    assert wire.board.flash_operations() == (1250, 2)
+    started = wire.now
+    assert started + 80_000 < wire.board.clock_us <= started + 81_250
+
+
 def test_queue_time_is_that_of_the_bytes_behind() -> None:
     wire = Wire(file=reference(1))
     message = bytes(4) + samples(1)[0].tobytes()
@@ -225,6 +234,8 @@ def test_statistics() -> None:
     counters = decode_statistics(wire.ask(Type.STATISTICS))
     assert list(counters.values())[:10] == [4, 1, 1, 1, 0, 5, 0, 0, 0, 5000]
     assert list(counters.values())[10] == 5000
+    wire.pass_time(2)
+    assert list(decode_statistics(wire.ask(Type.STATISTICS)).values())[11] == 2_000_000
 
 
 def test_set_baud_and_the_way_back() -> None:

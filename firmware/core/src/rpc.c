@@ -44,6 +44,7 @@ bool ef_rpc_step(ef_rpc *rpc) {
     if (rpc->restarting) {
         return false;
     }
+    rpc->statistics.uptime_us = ef_rpc_now(rpc) - rpc->started_us;
     bool took = ef_rpc_take_in(rpc);
     bool ended = ef_rpc_end_trials(rpc);
     bool fell_back = ef_rpc_watch_line(rpc);

@@ -129,7 +129,7 @@ ef_status ef_rpc_statistics_of(ef_rpc *rpc, const ef_request *request, ef_reply 
         at = ef_put32(at, counters[i]);
     }
     at = ef_put64(at, now->compute_us);
-    at = ef_put64(at, ef_rpc_now(rpc) - rpc->started_us);
+    at = ef_put64(at, now->uptime_us);
     reply->length = (uint32_t)(at - reply->payload);
     return EF_OK;
 }

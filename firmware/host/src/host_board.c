@@ -145,7 +145,9 @@ ef_status ef_host_board_open(ef_host_board *board, const ef_host_plan *plan, voi
         .window_bytes = plan->window_bytes,
     };
     lay_out(board, &made, memory);
-    return ef_rpc_start(&board->rpc, &made);
+    ef_status status = ef_rpc_start(&board->rpc, &made);
+    board->worked_ns += price_of_flash(board);
+    return status;
 }
 
 size_t ef_host_board_feed(ef_host_board *board, const uint8_t *bytes, size_t count) {
@@ -161,7 +163,9 @@ bool ef_host_board_step(ef_host_board *board, uint64_t now_us) {
     uint64_t reached = port_now(board);
     board->now_us = now_us > reached ? now_us : reached;
     board->worked_ns = 0.0;
-    return ef_rpc_step(&board->rpc);
+    bool worked = ef_rpc_step(&board->rpc);
+    board->worked_ns += price_of_flash(board);
+    return worked;
 }
 
 size_t ef_host_board_take(ef_host_board *board, uint8_t *to, size_t most) {

@@ -216,6 +216,11 @@ class NativeBoard:
         return float(self._board.worked_ns) / 1000.0
 
     @property
+    def clock_us(self) -> int:
+        """The board's clock: that of the last step, and what it cost."""
+        return int(self._board.now_us + self._board.worked_ns / 1000.0)
+
+    @property
     def baud(self) -> int:
         """Rate that the board believes the line has."""
         return int(self._board.rpc.baud)
