@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgeflow.inference.servers.http import HttpServer
+from edgeflow.inference.servers.http_exchange import Limits
 from oip_service import running
 
 ROWS = (1, 2_000, 2_047, 2_048, 20_000, 400_000)
@@ -105,6 +106,24 @@ def test_a_body_that_nobody_wants_does_not_disturb_what_follows(server, rows):
         sender.start()
         reader = _Reader(connection)
         assert answer(reader)[0] == 404
+        status, _, body = answer(reader)
+        sender.join(30)
+    assert status == 200
+    assert body.endswith((numbers / 2).tobytes())
+
+
+def test_a_body_that_finds_no_memory_half_way_is_read_to_its_end():
+    too_long, _ = request(400_000)
+    fitting, numbers = request(20_000)
+    limits = Limits(body=8 << 20, memory=3 << 19)
+    with (
+        running(HttpServer, limits=limits) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection,
+    ):
+        sender = threading.Thread(target=connection.sendall, args=(too_long + fitting,))
+        sender.start()
+        reader = _Reader(connection)
+        assert answer(reader)[0] == 503
         status, _, body = answer(reader)
         sender.join(30)
     assert status == 200

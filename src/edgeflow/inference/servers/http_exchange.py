@@ -165,7 +165,7 @@ class Exchange:
         if size > high:
             raise FrameTooLargeError(f"a body of {size} bytes is larger than the {high} allowed")
         buffer = aligned_memory(size, offset)
-        receive_into = self.scope.get("extensions", {}).get(RECEIVE_INTO)
+        receive_into = self.scope.get("extensions", {}).pop(RECEIVE_INTO, None)
         if receive_into is not None:
             await self._received_in_place(buffer, receive_into)
             return buffer
