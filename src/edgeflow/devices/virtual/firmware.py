@@ -1,8 +1,8 @@
 """Our firmware on a virtual board: the compiled core on the partitions of its flash."""
 
 from collections.abc import Iterable
+from importlib.metadata import version
 
-from edgeflow import __version__
 from edgeflow._native.board import BoardIdentity, BoardLimits, Flash, NativeBoard, Prices
 from edgeflow.devices.virtual.application import Application, Work
 from edgeflow.devices.virtual.costs import CLOCK_MHZ, CYCLES_PER_ACTIVATION, CYCLES_PER_MULTIPLY_ADD
@@ -66,7 +66,10 @@ class NativeFirmware:
             models=MODEL_IDS,
             file=self._file,
             identity=BoardIdentity(
-                self._settings.mac, "ESP32-S3", f"edgeflow {__version__}", self._settings.baud
+                self._settings.mac,
+                "ESP32-S3",
+                f"edgeflow {version('edgeflow')}",
+                self._settings.baud,
             ),
             limits=LIMITS,
             prices=Prices() if self._settings.instant else _PRICES,
