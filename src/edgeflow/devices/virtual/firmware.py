@@ -21,6 +21,8 @@ from edgeflow.protocols.spiffs import unpack
 
 __all__ = ["NativeFirmware", "make_application"]
 
+FIRMWARE = f"edgeflow {version('edgeflow')}"
+
 MODEL_IDS = 4
 LIMITS = BoardLimits(window=16, window_bytes=16384, arena_bytes=65536, stream_bytes=65536)
 """What the firmware for real boards has by default, too."""
@@ -65,12 +67,7 @@ class NativeFirmware:
             flash=_slots(self._flash, self._partitions.values()),
             models=MODEL_IDS,
             file=self._file,
-            identity=BoardIdentity(
-                self._settings.mac,
-                "ESP32-S3",
-                f"edgeflow {version('edgeflow')}",
-                self._settings.baud,
-            ),
+            identity=BoardIdentity(self._settings.mac, "ESP32-S3", FIRMWARE, self._settings.baud),
             limits=LIMITS,
             prices=Prices() if self._settings.instant else _PRICES,
             clock=lambda: int(self._now * 1e6),
