@@ -9,8 +9,9 @@ import pytest
 from boards_in_memory import SECTOR, F, H, T, Wire, container, floats, reference, samples
 from edgeflow._native.board import BoardLimits
 from edgeflow._native.model import NativeModel
-from edgeflow.protocols.model_file import efm1, parse_model, quantise_lstm
+from edgeflow.protocols.model_file import efm1, lstm_file, parse_model, quantise_lstm
 from edgeflow.protocols.uart.messages import Status, Type
+from edgeflow.protocols.uart.requests import encode_infr
 
 A, B, FILE, NONE = 0, 1, 2, 255
 TRIAL, CONFIRMED = 1, 2
@@ -339,3 +340,54 @@ def test_streams_share_the_memory_there_is() -> None:
         said = {each: wire.ask(Type.STREAM_STEP, rows[each][step].tobytes(), each) for each in rows}
     assert np.array_equal(floats(said[0][8:]), NativeModel(reference(1)).run(rows[0]))
     assert np.array_equal(floats(said[1][8:]), NativeModel(container(2)).run(rows[1]))
+
+
+def test_a_trial_whose_way_back_the_flash_refuses() -> None:
+    wire = Wire(file=reference(1))
+    wire.swap(container(2), within_ms=1000)
+    wire.board.cut_power(0)
+    wire.pass_time(3)
+    assert place(wire)[:2] == (A, TRIAL)
+    assert answers_like(wire, container(2))
+    wire.power_on()
+    assert place(wire) == (FILE, CONFIRMED, A)
+
+
+def test_a_trial_whose_way_back_broke_stays() -> None:
+    wire = Wire()
+    wire.swap(container(1))
+    wire.swap(container(2), within_ms=1000)
+    assert wire.flash is not None
+    wire.flash.slot_a[200] ^= 1
+    wire.pass_time(1.1)
+    assert place(wire)[:2] == (B, CONFIRMED)
+    assert answers_like(wire, container(2))
+    assert wire.refuse(Type.ROLL_BACK) == (Status.NOT_NOW, 0)
+
+
+def test_confirming_at_once_on_flash_that_fails_leaves_the_trial() -> None:
+    wire = Wire(file=reference(1))
+    wire.upload(container(2))
+    wire.board.cut_power(1 + 8)  # one record of 32 bytes
+    assert wire.refuse(Type.ACTIVATE, bytes(4))[0] == Status.FLASH
+    wire.power_on()
+    assert place(wire) == (FILE, CONFIRMED, A)
+    assert answers_like(wire, reference(1))
+
+
+def test_messages_that_a_model_is_too_large_for() -> None:
+    limits = BoardLimits(max_payload=300, window_bytes=4096)
+    steps = 60
+    drawn = parse_model(reference(1)).weights
+    long = lstm_file(drawn, steps=steps)
+    wire = Wire(file=long, limits=limits)
+    values = steps * F
+    small = np.ones((steps, F), np.int8)
+    payload = b"\1\0\0\0" + np.ones(F, np.float32).tobytes() + small.tobytes()
+    assert wire.refuse(Type.INFER, payload) == (Status.MEMORY, 4 * values)
+    assert wire.raw(encode_infr(small.astype(np.float32)))[:8] == b"PRED" + bytes(4)
+    wire.ask(Type.STREAM_OPEN, bytes(4))
+    for row in small.astype(np.float32):
+        reply = wire.ask(Type.STREAM_STEP, row.tobytes())
+    expected = NativeModel(long).run(small.astype(np.float32))
+    assert np.array_equal(floats(reply[8:]), expected)
