@@ -60,6 +60,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
         (
             Verb("devices", "devices", "Run boards that are only software."),
             Verb("mcu", "mcu", "Serve microcontroller boards, and make models for them."),
+            Verb("flash", "flash", "Put models and firmware on boards."),
             Verb("serve", "serve", "Serve models over TCP, HTTP and gRPC."),
             Verb("bench", "bench", "Measure latency and throughput of a server."),
             Verb("models", "models", "Look into a folder of models, and change what it serves."),

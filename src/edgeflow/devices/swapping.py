@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import structlog
 
@@ -43,8 +43,8 @@ _POLL = 0.2
 class Releasable(Protocol):
     """A board whose port can be lent to another program."""
 
-    def release(self) -> AbstractContextManager[Any]:
-        """Close the port while the context lasts, then find the board again."""
+    def release(self) -> AbstractContextManager[str]:
+        """Close the port, which is given, while the context lasts; then find the board again."""
         ...
 
 
@@ -216,11 +216,7 @@ def _speaks_extended(board: Board) -> bool:
 def _lend(board: Board, work: Callable[[str], FlashedModel]) -> FlashedModel:
     if not isinstance(board, Releasable):
         raise ConfigError(f"{board.name} cannot be flashed: it gives its port to nobody")
-    try:
-        port = board.info.port
-    except UnreachableError:
-        port = board.status().port or board.name
-    with board.release():
+    with board.release() as port:
         return work(port)
 
 

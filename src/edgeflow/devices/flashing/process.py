@@ -30,6 +30,7 @@ def run_esptool(
     folder: str,
     timeout: float,
     cancel: threading.Event | None = None,
+    is_lost: Callable[[], bool] | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> tuple[int, list[str]]:
     """Run esptool and return its exit status and its last lines.
@@ -39,6 +40,7 @@ def run_esptool(
         folder: where it runs, empty of settings for it.
         timeout: seconds until it is killed.
         cancel: kills it when set.
+        is_lost: true once there is nobody behind its port; it is killed, and fails, then.
         on_line: told every line, in the calling thread.
 
     Raises:
@@ -60,7 +62,7 @@ def run_esptool(
     )
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     try:
-        for line in _lines(process, deadline, cancel):
+        for line in _lines(process, deadline, cancel, is_lost):
             tail.append(line)
             if on_line is not None:
                 on_line(line)
@@ -82,7 +84,10 @@ def _too_late(timeout: float, tail: Sequence[str]) -> DeadlineError:
 
 
 def _lines(
-    process: "subprocess.Popen[bytes]", deadline: float, cancel: threading.Event | None
+    process: "subprocess.Popen[bytes]",
+    deadline: float,
+    cancel: threading.Event | None,
+    is_lost: Callable[[], bool] | None,
 ) -> Iterator[str]:
     """Yield lines as they come; a carriage return ends one as well."""
     assert process.stdout is not None  # noqa: S101 - opened as a pipe
@@ -95,6 +100,8 @@ def _lines(
                 raise CancelledError("flashing was cancelled")
             if time.monotonic() > deadline:
                 raise TimeoutError
+            if is_lost is not None and is_lost():
+                _kill(process)
             if not selector.select(_POLL):
                 continue
             data = os.read(descriptor, 65536)
@@ -116,9 +123,13 @@ def _environment() -> dict[str, str]:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         with suppress(subprocess.TimeoutExpired):
             process.wait(3.0)
     if process.stdout is not None:
         process.stdout.close()
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -3,7 +3,7 @@
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -12,11 +12,12 @@ from typing import NamedTuple, Self
 import structlog
 
 from edgeflow.devices.boards.base import OnProgress, SwapProgress
+from edgeflow.devices.flashing.bridge import Bridge
 from edgeflow.devices.flashing.output import OutputReader, explain
 from edgeflow.devices.flashing.process import run_esptool
 from edgeflow.errors import ConfigError, EdgeFlowError, EngineError, UnreachableError
 
-__all__ = ["DEFAULT_BAUD", "Esptool", "Piece"]
+__all__ = ["DEFAULT_BAUD", "Esptool", "Piece", "relabel"]
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,9 @@ class Esptool:
     cancel: threading.Event | None = None
     mac: str = field(default="", init=False)
     chip: str = field(default="", init=False)
-    _folder: "tempfile.TemporaryDirectory[str]" = field(init=False)
+    _stack: ExitStack = field(init=False)
+    _folder: str = field(default="", init=False)
+    _bridge: Bridge | None = field(default=None, init=False)
     _in_loader: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -79,7 +82,12 @@ class Esptool:
             raise UnreachableError(
                 f"there is no port {self.port}", hint="plug the board in, or look at /dev/serial"
             )
-        self._folder = tempfile.TemporaryDirectory(prefix="edgeflow-flash-")
+        with ExitStack() as stack:
+            folder = tempfile.TemporaryDirectory(prefix="edgeflow-flash-")
+            self._folder = stack.enter_context(folder)
+            if self.port.startswith("rfc2217://"):
+                self._bridge = stack.enter_context(Bridge(self.port))
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -93,22 +101,22 @@ class Esptool:
                 with suppress(EdgeFlowError):
                     self._reset()
         finally:
-            self._folder.cleanup()
+            self._stack.close()
+            self._bridge = None
 
     def read(
         self, offset: int, size: int, action: str, on_progress: OnProgress | None = None
     ) -> bytes:
         """Return ``size`` bytes of flash; the board stays in its loader."""
-        file = Path(self._folder.name, "read.bin")
+        file = Path(self._folder, "read.bin")
         file.unlink(missing_ok=True)
-        options = ["--after", "no-reset", *(["--no-stub"] if size <= _ROM_READ_BYTES else [])]
-        reader = OutputReader(size, offset)
+        options = ["--no-stub"] if size <= _ROM_READ_BYTES else []
         self._run(
             [*options, "read-flash", hex(offset), hex(size), str(file)],
             action,
-            self._seconds(size, erase=False),
-            reader,
-            on_progress,
+            OutputReader(size, offset),
+            timeout=self._seconds(size, erase=False),
+            on_progress=on_progress,
         )
         data = file.read_bytes() if file.exists() else b""
         if len(data) != size:
@@ -144,11 +152,12 @@ class Esptool:
         total = sum(len(piece.data) for piece in pieces)
         reader = OutputReader()
         self._run(
-            ["--after", "hard-reset", "write-flash", *options, *places],
+            ["write-flash", *options, *places],
             action,
-            self._seconds(total, erase=True),
             reader,
-            on_progress,
+            timeout=self._seconds(total, erase=True),
+            on_progress=on_progress,
+            after="hard-reset",
         )
         self._in_loader = False
         return reader.erased
@@ -157,8 +166,12 @@ class Esptool:
         """Start the application; esptool's own end of a run does it."""
         cancel, self.cancel = self.cancel, None
         try:
-            words = ["--connect-attempts", "2", "--no-stub", "--after", "hard-reset", "read-mac"]
-            self._run(words, "restarting the board", _RESET_SECONDS, OutputReader(), None)
+            if self._bridge is not None:
+                self._bridge.restart()
+                return
+            words = ["--connect-attempts", "2", "--no-stub", "read-mac"]
+            action, reader = "restarting the board", OutputReader()
+            self._run(words, action, reader, timeout=_RESET_SECONDS, after="hard-reset")
         finally:
             self.cancel = cancel
 
@@ -166,9 +179,11 @@ class Esptool:
         self,
         words: Sequence[str],
         action: str,
-        timeout: float,
         reader: OutputReader,
-        on_progress: OnProgress | None,
+        *,
+        timeout: float,
+        on_progress: OnProgress | None = None,
+        after: str = "no-reset",
     ) -> None:
         def take(line: str) -> None:
             progress = reader.feed(line)
@@ -176,22 +191,35 @@ class Esptool:
                 on_progress(progress)
 
         self._in_loader = True
-        places = ["--chip", self.chip_name, "--port", self.port, "--baud", str(self.baud)]
+        bridge = self._bridge
+        resets = ["--before", "default-reset", "--after", after]
+        if bridge is not None:
+            resets = ["--before", "no-reset", "--after", "no-reset"]
+            bridge.enter_loader()
+        port = self.port if bridge is None else bridge.path
         status, tail = run_esptool(
-            [*places, *words],
-            folder=self._folder.name,
+            ["--chip", self.chip_name, "--port", port, "--baud", str(self.baud), *resets, *words],
+            folder=self._folder,
             timeout=timeout,
             cancel=self.cancel,
+            is_lost=None if bridge is None else lambda: bridge.error is not None,
             on_line=take,
         )
         self.mac = reader.mac or self.mac
         self.chip = reader.chip or self.chip
         if status:
             log.info("esptool_failed", port=self.port, action=action, output="\n".join(tail))
-            raise explain(tail, self.port, action)
+            raise self._failure(tail, action)
+        if bridge is not None and after == "hard-reset":
+            bridge.restart()
+
+    def _failure(self, tail: Sequence[str], action: str) -> EdgeFlowError:
+        if self._bridge is not None and self._bridge.error is not None:
+            tail = [f"A serial exception error occurred: {self._bridge.error.message}"]
+        return explain(tail, self.port, action)
 
     def _save(self, name: str, data: bytes) -> str:
-        file = Path(self._folder.name, name)
+        file = Path(self._folder, name)
         file.write_bytes(data)
         return str(file)
 
