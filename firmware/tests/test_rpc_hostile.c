@@ -37,14 +37,16 @@ static uint32_t hostile_payload(uint8_t *payload, uint8_t type) {
 
 static void ask_hostile(void) {
     static const uint8_t types[] = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x10, 0x11, 0x12,
-                                    0x13, 0x14, 0x15, 0x16, 0x17, 0x21, 0x23};
+                                    0x13, 0x14, 0x15, 0x16, 0x17, 0x20, 0x21, 0x22, 0x23};
     uint8_t payload[8192];
     uint8_t type = draw(20) == 0 ? (uint8_t)draw(0x80) : types[draw(sizeof types)];
-    if (type == 0x20 || type == 0x22) {
-        return; /* their own tests have them */
-    }
     uint32_t length = hostile_payload(payload, type);
     CHECK(line_ask(&it, type, (uint8_t)draw(3), payload, length, NULL) >= 0);
+    if (it.board.restart_wanted) {
+        CHECK(type == 0x22 && line_ask(&it, 0x01, 0, NULL, 0, NULL) == -1);
+        line_power_on(&it);
+        line_settle(&it);
+    }
 }
 
 static void stream_some(void) {
