@@ -4,6 +4,7 @@ import sys
 
 from benchmarks import fan_out, in_process, mjpeg, same_host, sensor_to_action, through_redis
 from benchmarks.inference import growth, serving
+from benchmarks.mcu import wire
 from benchmarks.report import main
 
 BENCHMARKS = {
@@ -15,6 +16,7 @@ BENCHMARKS = {
     "inference": serving.run,
     "inference_growth": growth.run,
     "sensor_to_action": sensor_to_action.run,
+    "mcu_wire": wire.run,
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Boards that run models: round trips, rates, swaps, and many boards behind one server."""
