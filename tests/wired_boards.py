@@ -98,6 +98,7 @@ class WiredBoard:
         self.noise = (Noise(noise, 1), Noise(noise, 2)) if noise else None
         self.delay = 0.0
         self.silent = False
+        self.greeting = b""
         self.board = None
         self._thread = None
         self.plug()
@@ -147,7 +148,7 @@ class WiredBoard:
 
     def _run(self, master, stop):
         self.board = self._start()
-        self._write(master, self._damaged(1, self._answer(b"")))
+        self._write(master, self._damaged(1, self.greeting + self._answer(b"")))
         poll = select.poll()
         poll.register(master, select.POLLIN)
         poll.register(stop, select.POLLIN)

@@ -58,7 +58,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
     (
         "More",
         (
-            Verb("devices", "devices", "Run boards that are only software."),
+            Verb("devices", "devices", "Look at boards, or run boards that are only software."),
             Verb("mcu", "mcu", "Serve microcontroller boards, and make models for them."),
             Verb("flash", "flash", "Put models and firmware on boards."),
             Verb("serve", "serve", "Serve models over TCP, HTTP and gRPC."),
