@@ -1,10 +1,18 @@
 """``mcu``: microcontroller boards that run models."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeflow.cli.terminal import JsonOption, narrate, new_group, write_json_line
+from edgeflow.cli.terminal import (
+    JsonOption,
+    narrate,
+    new_group,
+    write,
+    write_json,
+    write_json_line,
+)
 
 if TYPE_CHECKING:
     from edgeflow.systems.mcu import McuServer
@@ -86,3 +94,69 @@ def welcome(server: "McuServer") -> list[str]:
         f"  Try         curl {flags}{root}/health",
         "  Stop        Ctrl+C",
     ]
+
+
+@verbs.command(epilog="Example: edgeflow mcu export model.pt --steps 32 --calibrate X.npy")
+def export(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A .onnx, .pt or .pt2 file."),
+    ],
+    *,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the files go; the folder is made.")
+    ] = Path("board_model"),
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="T", min=1, help="Time steps of a sample, if MODEL does not tell."),
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(metavar="X.npy", help="Samples (N, T, F) as boards get them; for int8."),
+    ] = None,
+    targets: Annotated[
+        Path | None,
+        typer.Option(metavar="Y.npy", help="What came of them, (N, H), to tell the loss."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="At most 32 bytes; the file's if not given.")
+    ] = None,
+    version: Annotated[
+        int, typer.Option(metavar="N", min=0, max=2**32 - 1, help="Your own number.")
+    ] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Make model files for boards from a trained LSTM or a small classifier.
+
+    A .pt file holds a state_dict or TorchScript, a .pt2 file what torch.export saved.
+    An LSTM gives model_fp32.bin with model_meta.json, and every model a container, in float32 and,
+    with --calibrate, in int8. The report compares what they answer with the model itself.
+    TorchScript and .pt2 files hold code that is run: take them from people you trust.
+    """
+    from dataclasses import asdict
+
+    from edgeflow.errors import ConfigError
+    from edgeflow.inference.export.exporting import export_model, read_samples, read_source
+    from edgeflow.inference.export.report import lines_of
+
+    if targets is not None and calibrate is None:
+        raise ConfigError("--targets belong to samples", hint="give --calibrate, too")
+    source = read_source(model, steps)
+    shape = (source.steps, source.features)
+    samples = None if calibrate is None else read_samples(calibrate, shape)
+    wanted = None if targets is None else read_samples(targets, (source.horizon,))
+    made = export_model(
+        source,
+        name=model.stem.encode()[:32].decode(errors="ignore") if name is None else name,
+        version=version,
+        samples=samples,
+        targets=wanted,
+    )
+    paths = made.write(out)
+    if json:
+        write_json(asdict(made.report) | {"paths": [str(each) for each in paths]})
+        return
+    for line in lines_of(made.report):
+        narrate(line)
+    for path in paths:
+        write(str(path))

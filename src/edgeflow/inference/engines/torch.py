@@ -24,7 +24,7 @@ from edgeflow.errors import ConfigError, EdgeFlowError, EngineError, MissingExtr
 from edgeflow.inference.engines.base import Engine, EngineSpec, Tensors, TensorSpec
 from edgeflow.inference.engines.declared import Declared, read_tensors
 
-__all__ = ["METADATA", "ExportedEngine", "ScriptEngine"]
+__all__ = ["METADATA", "ExportedEngine", "ScriptEngine", "refuse_pickles"]
 
 log = structlog.get_logger(__name__)
 
@@ -162,7 +162,7 @@ class ExportedEngine(_TorchEngine):
 
     def _load(self, path: Path) -> Any:
         torch = self._torch
-        _refuse_pickles(torch, path)
+        refuse_pickles(torch, path)
         program = torch.export.load(str(path))
         if self.device != "cpu":
             from torch.export.passes import move_to_device_pass
@@ -279,7 +279,7 @@ class ScriptEngine(_TorchEngine):
         )
 
 
-def _refuse_pickles(torch: Any, path: Path) -> None:
+def refuse_pickles(torch: Any, path: Path) -> None:
     """Look through an exported program for pickles that Torch would load without restriction.
 
     Raises:

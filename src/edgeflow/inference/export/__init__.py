@@ -1,0 +1,1 @@
+"""Trained models made into files that boards take."""
