@@ -148,7 +148,7 @@ class WiredBoard:
 
     def _run(self, master, stop):
         self.board = self._start()
-        self._write(master, self._damaged(1, self.greeting + self._answer(b"")))
+        self._write(master, self._damaged(1, self._answer(b"")))
         poll = select.poll()
         poll.register(master, select.POLLIN)
         poll.register(stop, select.POLLIN)
@@ -160,6 +160,8 @@ class WiredBoard:
             if self.delay and data:
                 time.sleep(self.delay)
             answer = self._answer(self._damaged(0, data))
+            if data:
+                answer, self.greeting = self.greeting + answer, b""
             if answer and not self.silent:
                 self._write(master, self._damaged(1, answer))
             if not self.reference and self.board.restart_requested:

@@ -59,8 +59,6 @@ def test_bench_measures_and_compares_with_the_line(wired, capsys):
 
 def test_monitor_prints_what_stands_between_answers(wired, capsys):
     wired.greeting = b"I (31) boot: hello\r\n"
-    wired.unplug()
-    wired.plug()
     code, out, err = run(capsys, "monitor", wired.port, "--seconds", "1.5", "--json")
     assert code == 0
     assert json.loads(out.splitlines()[0])["text"] == "I (31) boot: hello"
