@@ -232,7 +232,9 @@ def test_close_fails_what_waits_and_ends_the_thread(wired):
 def test_the_port_can_be_lent(wired, board):
     with board.release() as port:
         assert port == wired.port
-        assert board.state is BoardState.LOST
+        assert board.state is BoardState.SWAPPING
+        with pytest.raises(OverloadedError), board.release():
+            pass
         with SerialBoard(port) as other:
             assert other.wait(30)
             other.infer(samples(1)[0])

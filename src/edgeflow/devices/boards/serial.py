@@ -104,10 +104,12 @@ class SerialBoard(Board):
         self._info: BoardInfo | None = None
         self._models: tuple[BoardModel, ...] = ()
         self._swapping = threading.Lock()
+        self._lent = False
         self._figures = BoardStatistics(now)
         self._watchers: list[Callable[[SerialBoard], None]] = []
+        self._locate = locator.locate
         self._link = SerialLink(
-            locator.locate,
+            self._locate,
             self,
             name=self.name,
             baud=baud,
@@ -123,6 +125,8 @@ class SerialBoard(Board):
         """Where it stands now."""
         with self._lock:
             state = self._state
+        if self._lent:
+            return BoardState.SWAPPING
         if state in (BoardState.READY, BoardState.NO_MODEL) and self._swapping.locked():
             return BoardState.SWAPPING
         return state
@@ -233,12 +237,20 @@ class SerialBoard(Board):
 
     @contextmanager
     def release(self) -> Iterator[str]:
-        """Lend the port, by path, to another program; find the board again afterwards."""
-        self._link.lend()
-        try:
-            yield self._port
-        finally:
-            self._link.take_back()
+        """Lend the port, by path, to another program; find the board again afterwards.
+
+        Raises:
+            OverloadedError: a swap runs, or the port is lent already.
+            UnreachableError: it is not plugged in, or the link does not let go of it.
+        """
+        with self._one_swap():
+            self._link.lend()
+            self._lent = True
+            try:
+                yield self._locate()
+            finally:
+                self._lent = False
+                self._link.take_back()
 
     def restart(self, timeout: float = 5.0) -> None:
         """Let the board start anew.
