@@ -29,6 +29,7 @@ from edgeflow.protocols.model_file import (
     parse_model,
 )
 from edgeflow.protocols.partitions import TABLE_OFFSET, Partition, encode_table
+from edgeflow.systems.mcu import make_fleet
 
 STEPS, FEATURES, HIDDEN = 8, 2, 16
 MODEL_OFFSET = 0x210000
@@ -167,6 +168,26 @@ def test_a_cancelled_flash_leaves_the_board_running(
     assert virtual.state in ("starting", "running")
 
 
+def test_a_server_that_stops_ends_a_flash_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEFLOW_CACHE_DIR", str(tmp_path))
+    with VirtualBoard(model=OLD, transport="rfc2217", reference=True) as virtual:
+        board, stopping = SerialBoard(virtual.port, name="lab"), threading.Event()
+        fleet = make_fleet([board], cancel=stopping)
+        try:
+            assert board.wait(30), board.last_error
+            swap = fleet.start_swap("lab", NEW)
+            while not any(step.total and step.step == "build" for step in swap.steps()):
+                assert not swap.wait(0.02)
+        finally:
+            stopping.set()
+            fleet.close()
+        assert swap.wait(20)
+        assert isinstance(swap.error, CancelledError)
+        assert spiffs.unpack(virtual.flash.read(MODEL_OFFSET, 5120 * 1024))[MODEL_FILE] == OLD
+
+
 def test_a_cable_pulled_while_writing_is_told_and_the_old_model_can_be_put_back(
     kept: PreviousImages,
 ) -> None:
@@ -195,11 +216,13 @@ def test_a_board_that_does_not_answer_with_the_new_model_gets_the_old_one_back(
         SerialBoard(virtual.port) as board,
     ):
         assert board.wait(30), board.last_error
-        original = virtual.flash.read(MODEL_OFFSET, 1024 * 1024)
+        image = virtual.flash.read(MODEL_OFFSET, 1024 * 1024)
+        for block in range(8, 256):  # as if the board had formatted its partition: erases counted
+            virtual.flash.program(MODEL_OFFSET + 4096 * block + 254, b"\x01\x00")
         virtual.flash.erase(0x10000, 4096)  # the application is gone: it starts never again
         with pytest.raises(EngineError, match=r"did not answer.*the model before was put back"):
             swap_model(board, NEW, route="flash", previous=kept)
-        assert virtual.flash.read(MODEL_OFFSET, 1024 * 1024) == original
+        assert virtual.flash.read(MODEL_OFFSET, 1024 * 1024) == image
 
 
 def test_boards_with_slots_take_models_over_the_wire(kept: PreviousImages) -> None:

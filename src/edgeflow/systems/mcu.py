@@ -70,16 +70,26 @@ class McuOptions:
         )
 
 
-def make_fleet(boards: Sequence[Board], flash_baud: int = 921600) -> Fleet:
-    """Return the fleet of these boards, whose models are changed by slots or with esptool."""
+def make_fleet(
+    boards: Sequence[Board], flash_baud: int = 921600, cancel: Event | None = None
+) -> Fleet:
+    """Return the fleet of these boards, whose models are changed by slots or with esptool.
+
+    Args:
+        boards: which.
+        flash_baud: rate at which esptool works.
+        cancel: ends flashing when set.
+    """
 
     def swap(
         board: Board, file: bytes, meta: bytes | None, model: int, told: OnProgress
     ) -> BoardModel:
-        return swap_model(board, file, meta, model=model, baud=flash_baud, on_progress=told)
+        return swap_model(
+            board, file, meta, model=model, baud=flash_baud, cancel=cancel, on_progress=told
+        )
 
     def roll_back(board: Board, model: int, told: OnProgress) -> BoardModel:
-        return roll_back_model(board, model=model, baud=flash_baud, on_progress=told)
+        return roll_back_model(board, model=model, baud=flash_baud, cancel=cancel, on_progress=told)
 
     return Fleet(boards, swap, roll_back)
 
@@ -92,9 +102,10 @@ class McuServer:
     """
 
     def __init__(self, options: McuOptions) -> None:
+        self._stopping = Event()
         with ExitStack() as undone:
             boards = open_boards(options.ports, wait=FIND_SECONDS, baud=options.baud)
-            self.fleet = make_fleet(boards, options.flash_baud)
+            self.fleet = make_fleet(boards, options.flash_baud, self._stopping)
             undone.callback(self.fleet.close)
             flow = NoFlow("boards")
             self._web = WebServer(
@@ -116,6 +127,7 @@ class McuServer:
 
     def close(self) -> None:
         """Hang up, and close every port, within 3 s. Idempotent."""
+        self._stopping.set()
         self._web.close()
         self.fleet.close()
 
@@ -160,11 +172,13 @@ def create_app(options: McuOptions | None = None) -> ASGIApp:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         chosen = options or McuOptions.of_environment()
         boards = open_boards(chosen.ports, wait=FIND_SECONDS, baud=chosen.baud)
-        fleet = make_fleet(boards, chosen.flash_baud)
+        stopping = Event()
+        fleet = make_fleet(boards, chosen.flash_baud, stopping)
         app.include_router(mcu_routes(fleet))
         try:
             yield
         finally:
+            stopping.set()
             fleet.close()
 
     app = FastAPI(title="EdgeFlow: boards", version=__version__, lifespan=lifespan)
