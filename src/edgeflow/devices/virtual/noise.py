@@ -23,7 +23,8 @@ class NoiseRates:
 
     Attributes:
         flip, drop, insert: chance of each byte.
-        logs: log lines per second, sent between messages; some hold the words of the protocols.
+        logs: log lines per second, at most 20, sent between messages; some hold words of the
+            protocols.
         seed: the same seed gives the same noise for the same bytes.
     """
 
@@ -55,10 +56,10 @@ def parse_noise(text: str) -> NoiseRates:
             found[name] = int(value) if name == "seed" else float(value)
         except ValueError:
             raise ConfigError(f"noise: {value!r} of {name} is no number") from None
-        if name != "seed" and not 0 <= found[name] <= (100 if name == "logs" else 0.5):
+        if name != "seed" and not 0 <= found[name] <= (20 if name == "logs" else 0.5):
             raise ConfigError(
                 f"noise: {name} of {value} is out of range",
-                hint="chances go up to 0.5, logs up to 100 per second",
+                hint="chances go up to 0.5, logs up to 20 per second",
             )
     return NoiseRates(**found)  # type: ignore[arg-type]
 
