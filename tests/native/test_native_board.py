@@ -256,6 +256,25 @@ def test_set_baud_and_the_way_back() -> None:
     assert (wire.board.take_baud(), wire.board.baud) == (115200, 115200)
 
 
+def test_a_rate_at_which_nothing_is_understood_any_more_is_given_up() -> None:
+    wire = Wire()
+    wire.ask(Type.SET_BAUD, struct.pack("<I", 921600))
+    wire.ask(Type.HELLO)
+    assert wire.board.take_baud() == 921600
+    wire.raw(b"\xfe\x7f")
+    wire.pass_time(30)  # silence says nothing
+    wire.ask(Type.HELLO)
+    wire.raw(b"\xfe\x7f")
+    wire.pass_time(1.5)
+    wire.raw(b"\xfe\x7f")
+    wire.pass_time(0.4)
+    assert wire.board.take_baud() is None
+    wire.pass_time(0.4)
+    wire.raw(b"\xfe\x7f")
+    assert (wire.board.take_baud(), wire.board.baud) == (115200, 115200)
+    wire.ask(Type.HELLO)
+
+
 def test_restart() -> None:
     wire = Wire(file=reference(1))
     wire.send(Type.RESTART)

@@ -56,6 +56,7 @@ bool ef_rpc_end_trials(ef_rpc *rpc);
 
 /* the line */
 bool ef_rpc_watch_line(ef_rpc *rpc);
+void ef_rpc_understood(ef_rpc *rpc);
 void ef_rpc_after_reply(ef_rpc *rpc);
 
 /* handlers */

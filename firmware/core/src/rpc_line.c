@@ -45,11 +45,40 @@ void ef_rpc_after_reply(ef_rpc *rpc) {
     }
 }
 
+static uint32_t garbage(const ef_rpc *rpc) {
+    return rpc->statistics.skipped_bytes + rpc->statistics.crc_errors;
+}
+
+void ef_rpc_understood(ef_rpc *rpc) {
+    rpc->baud_on_trial = false;
+    rpc->doubt_us = 0;
+    rpc->garbage = garbage(rpc);
+}
+
+/* A host that died at a fast rate comes back at the one it knows: whatever it says then is no message here. */
+static bool in_doubt(ef_rpc *rpc, uint64_t now) {
+    uint32_t found = garbage(rpc);
+    if (found == rpc->garbage) {
+        return false;
+    }
+    rpc->garbage = found;
+    if (rpc->doubt_us == 0) {
+        rpc->doubt_us = now;
+    }
+    return now - rpc->doubt_us >= BAUD_TRIAL_US;
+}
+
 bool ef_rpc_watch_line(ef_rpc *rpc) {
-    if (!rpc->baud_on_trial || ef_rpc_now(rpc) < rpc->baud_until_us) {
+    uint32_t first = rpc->board.identity->baud;
+    if (rpc->baud == first) {
+        return false;
+    }
+    uint64_t now = ef_rpc_now(rpc);
+    if (rpc->baud_on_trial ? now < rpc->baud_until_us : !in_doubt(rpc, now)) {
         return false;
     }
     rpc->baud_on_trial = false;
-    switch_baud(rpc, rpc->board.identity->baud, false);
+    rpc->doubt_us = 0;
+    switch_baud(rpc, first, false);
     return true;
 }

@@ -111,7 +111,7 @@ static void deliver(ef_rpc *rpc, const ef_frame *frame, size_t total) {
         pass_magic(rpc);
         return;
     }
-    rpc->baud_on_trial = false;
+    ef_rpc_understood(rpc);
     if ((frame->type & EF_FRAME_REPLY) == 0) {
         ef_request request = {*frame, message + EF_FRAME_HEADER_BYTES, queued_us(rpc, total)};
         ef_rpc_dispatch(rpc, &request);
@@ -149,7 +149,7 @@ static bool examine_reference(ef_rpc *rpc, size_t have) {
         bool counted = have >= 8u;
         return wait(rpc, counted ? WAIT_PAYLOAD : WAIT_HEADER, counted ? PAYLOAD_WAIT_US : COUNT_WAIT_US);
     }
-    rpc->baud_on_trial = false;
+    ef_rpc_understood(rpc);
     move_on(rpc, consumed);
     return true;
 }

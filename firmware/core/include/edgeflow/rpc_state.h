@@ -45,6 +45,8 @@ struct ef_rpc {
     uint32_t baud_next; /* to switch to once the reply is out; 0 for none */
     bool baud_on_trial; /* nothing was understood at this rate yet */
     uint64_t baud_until_us;
+    uint32_t garbage;     /* count of what was no message, at the last look */
+    uint64_t doubt_us;    /* since when nothing but that came; 0: no doubt */
     bool restarting;
     uint64_t started_us;
 };
