@@ -1,7 +1,11 @@
 """``edgeflow flash`` on virtual boards, with the real esptool where it takes part."""
 
 import json
+import os
+import signal
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +112,40 @@ def test_mistakes_are_told_and_touch_nothing(
     assert (found, out) == (code, "")
     assert message in err
     assert virtual.flash.wear.sum() == wear
+
+
+def test_ctrl_c_while_writing_restarts_the_board_and_tells_what_is_left(
+    files: Path, tmp_path: Path
+) -> None:
+    with VirtualBoard(model=model(3), transport="rfc2217") as virtual:  # at real speed
+        words = ["flash", "model", files / "model_fp32.bin", "--port", virtual.port]
+        process = subprocess.Popen(
+            [
+                Path(sys.executable).with_name("edgeflow"),
+                *words,
+                "--route",
+                "flash",
+                "--baud",
+                "921600",
+            ],
+            env=os.environ | {"EDGEFLOW_CACHE_DIR": str(tmp_path / "cache")},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.startswith("erase"):
+                    process.send_signal(signal.SIGINT)
+                    break
+            rest = process.stderr.read()
+            assert process.wait(30) == 130, rest
+            assert "interrupted while writing" in rest
+        finally:
+            process.kill()
+            process.wait()
+            process.stderr.close()
+        assert virtual.state != "loader"
 
 
 def test_firmware_of_a_build_folder(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeflow.cli.terminal import JsonOption, new_group, progress, write, write_json
+from edgeflow.cli.terminal import JsonOption, narrate, new_group, progress, write, write_json
 
 if TYPE_CHECKING:
     from edgeflow.devices.boards.base import BoardModel, OnProgress, SwapProgress
@@ -26,6 +26,12 @@ PortOption = Annotated[
 BaudOption = Annotated[int, typer.Option(metavar="N", help="Rate while flashing.")]
 MAX_MODEL_BYTES = 16 * 1024 * 1024
 FIND_SECONDS = 6.0
+
+
+_HALF_DONE = (
+    "interrupted while writing: flash again before the board is used; a model before can be put "
+    "back: edgeflow flash model --roll-back"
+)
 
 
 class Way(StrEnum):
@@ -132,6 +138,7 @@ class _Steps:
 
     def __init__(self, say: Any) -> None:
         self.written = 0
+        self.half_done = False
         self._say = say
         self._live = sys.stderr.isatty()
         self._last = ""
@@ -141,6 +148,7 @@ class _Steps:
         return self._tell
 
     def _tell(self, step: "SwapProgress") -> None:
+        self.half_done = step.step in {"erase", "write", "verify"}
         if step.step == "write":
             self.written = max(self.written, step.done)
         text = step.text or step.step
@@ -154,7 +162,13 @@ class _Steps:
 @contextmanager
 def _steps(what: str) -> Iterator[_Steps]:
     with progress(what) as say:
-        yield _Steps(say)
+        steps = _Steps(say)
+        try:
+            yield steps
+        except KeyboardInterrupt:
+            if steps.half_done:
+                narrate(_HALF_DONE)
+            raise
 
 
 def _show_model(
