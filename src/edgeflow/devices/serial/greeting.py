@@ -93,7 +93,7 @@ class Greeting:
         self._unsent = b""
         self._due: float | None = None
         receiver.horizon = None
-        receiver.take_info = False
+        receiver.take_info = True
         receiver.reset()
         self._advance(None)
 
@@ -133,17 +133,32 @@ class Greeting:
 
     def _run(self) -> _Steps:
         for baud in self._bauds:
-            hello = yield from self._hello(baud, _HELLOS)
-            if hello is not None:
-                return (yield from self._extended(hello, baud))
-            info = yield from self._meta(baud)
-            if info is not None:
+            self.baud = baud
+            answer = yield from self._both()
+            if answer is None:
+                answer = yield from self._meta(baud)
+            if isinstance(answer, Info):
                 # Noise may have taken every HELLO of a board that knows it.
-                hello = yield from self._hello(baud, 1)
-                if hello is None:
-                    self._receiver.take_info = True
+                info, answer = answer, (yield from self._hello(baud, 1))
+                if answer is None:
                     return Found(baud, info=info)
-                return (yield from self._extended(hello, baud))
+            if answer is not None:
+                return (yield from self._extended(answer, baud))
+        return None
+
+    def _both(self) -> Generator[_Ask, Event | None, Hello | Info | None]:
+        """Ask HELLO and META at once: a board that knows HELLO answers it first."""
+        before: Info | None = None
+        for _ in range(_HELLOS):
+            self._id = 0xE000 | (self._id + 1) & 0xFFF
+            data = encode(Type.HELLO, self._id) + encode_meta()
+            event = yield _Ask(data, HELLO_SECONDS, _either(self._id), self.baud)
+            if isinstance(event, Message):
+                return _hello_of(event)
+            if isinstance(event, Info):
+                if event == before:
+                    return event
+                before = event
         return None
 
     def _extended(self, hello: Hello, baud: int) -> _Steps:
@@ -174,12 +189,7 @@ class Greeting:
     def _hello(self, baud: int, tries: int) -> Generator[_Ask, Event | None, Hello | None]:
         self.baud = baud
         reply = yield from self._request(Type.HELLO, b"", tries)
-        if reply is None or reply.status:
-            return None
-        try:
-            return decode_hello(reply.payload)
-        except ProtocolError:
-            return None
+        return None if reply is None else _hello_of(reply)
 
     def _model(self, model: int) -> Generator[_Ask, Event | None, Model | None]:
         reply = yield from self._request(Type.MODEL_INFO, b"", _HELLOS, model)
@@ -192,14 +202,12 @@ class Greeting:
 
     def _meta(self, baud: int) -> Generator[_Ask, Event | None, Info | None]:
         """Ask until two answers in a row are the same: they have no checksum."""
-        self._receiver.take_info = True
         for _ in range(_METAS):
             event = yield _Ask(encode_meta(), META_SECONDS, _is_info, baud)
             if isinstance(event, Info):
                 again = yield _Ask(encode_meta(), META_SECONDS, _is_info, baud)
                 if again == event:
                     return event
-        self._receiver.take_info = False
         return None
 
     def _request(
@@ -218,6 +226,24 @@ class Greeting:
             )
             if isinstance(event, Message):
                 return event
+        return None
+
+
+def _either(number: int) -> Callable[[Event], bool]:
+    def wants(event: Event) -> bool:
+        if isinstance(event, Message):
+            return event.id == number and event.type == Type.HELLO | 0x80
+        return isinstance(event, Info)
+
+    return wants
+
+
+def _hello_of(reply: Message) -> Hello | None:
+    if reply.status:
+        return None
+    try:
+        return decode_hello(reply.payload)
+    except ProtocolError:
         return None
 
 
