@@ -67,11 +67,12 @@ def virtual(
     as slowly as a board at this rate would; what it costs in time is an estimate. SIGUSR1 presses
     the reset button, SIGUSR2 does it with BOOT held: into the loader.
     """
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
+    # Before the imports: threads that they start must not be the ones that get the signals.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     from edgeflow.devices.virtual.board import VirtualBoards
     from edgeflow.devices.virtual.noise import parse_noise
 
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     boards = VirtualBoards(
         count,
         model=model,
