@@ -4,7 +4,7 @@ import sys
 
 from benchmarks import fan_out, in_process, mjpeg, same_host, sensor_to_action, through_redis
 from benchmarks.inference import growth, serving
-from benchmarks.mcu import wire
+from benchmarks.mcu import swaps, wire
 from benchmarks.report import main
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "inference_growth": growth.run,
     "sensor_to_action": sensor_to_action.run,
     "mcu_wire": wire.run,
+    "mcu_swap": swaps.run,
 }
 
 if __name__ == "__main__":
