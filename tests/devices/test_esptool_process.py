@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,13 @@ import pytest
 
 from edgeflow.devices.flashing.process import run_esptool
 from edgeflow.devices.flashing.tool import Esptool
-from edgeflow.errors import CancelledError, ConfigError, DeadlineError, UnreachableError
+from edgeflow.errors import (
+    CancelledError,
+    ConfigError,
+    DeadlineError,
+    MissingExtraError,
+    UnreachableError,
+)
 
 pytest.importorskip("serial")
 
@@ -35,8 +42,8 @@ def test_its_version_is_told(tmp_path: Path) -> None:
 
 def test_it_is_killed_when_its_time_is_over(tmp_path: Path, silent_port: str) -> None:
     before = children()
-    with pytest.raises(DeadlineError, match="not done after 2 seconds"):
-        run_esptool(["--port", silent_port, "read-mac"], folder=str(tmp_path), timeout=2)
+    with pytest.raises(DeadlineError, match="not done after 1 seconds"):
+        run_esptool(["--port", silent_port, "read-mac"], folder=str(tmp_path), timeout=1)
     assert children() <= before
 
 
@@ -51,6 +58,32 @@ def test_cancelling_kills_it_at_once(tmp_path: Path, silent_port: str) -> None:
         )
     assert time.monotonic() - started < 20
     assert children() <= before
+
+
+def test_without_esptool_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "esptool", None)  # as the import system marks what is missing
+    with pytest.raises(MissingExtraError, match=r"edgeflow\[mcu\]"):
+        run_esptool(["version"], folder=str(tmp_path), timeout=60)
+
+
+@pytest.mark.parametrize("greeting", [b"", b"\xff\xfa" * 500, bytes(range(256)) * 40])
+def test_a_server_that_hangs_up_is_told_at_once(greeting: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.sendall(greeting)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        port = f"rfc2217://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(UnreachableError), Esptool(port) as tool:
+            thread.join()
+            tool.read(0x8000, 0xC00, "reading")
+    assert not [each for each in threading.enumerate() if each.name == "flash-bridge"]
 
 
 def test_settings_in_the_current_folder_are_not_taken(

@@ -39,8 +39,10 @@ def test_a_run_becomes_progress_over_all_regions() -> None:
     assert [(step.step, step.done, step.total) for step in steps] == [
         ("erase", 0, 8192),
         ("write", 4096, 8192),
+        ("write", 4096, 8192),
         ("write", 8192, 8192),
         ("erase", 8192, 12288),
+        ("write", 8192, 12288),
         ("write", 12288, 12288),
         ("verify", 0, 0),
     ]

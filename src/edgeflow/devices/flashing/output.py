@@ -67,6 +67,8 @@ _MEANINGS: tuple[tuple[tuple[str, ...], type[EdgeFlowError], str, str], ...] = (
     ),
 )
 
+_SECTOR = 4096
+
 
 class OutputReader:
     """Takes the lines of one run of esptool.
@@ -107,6 +109,7 @@ class OutputReader:
         elif found := _WROTE.match(line):
             self._finished += int(found[1])
             self.written = self._finished
+            return SwapProgress("write", min(self.written, self._total), self._total)
         elif line.startswith("Verifying written data"):
             return SwapProgress("verify", text="comparing the MD5 of the whole image")
         return None
@@ -119,7 +122,8 @@ class OutputReader:
 
     def _writing(self, place: int) -> SwapProgress:
         self.written = self._finished + max(0, place - self._start)
-        return SwapProgress("write", min(self.written, self._total), self._total)
+        sent = min(self.written, self._total - _SECTOR)  # what was sent may not be written yet
+        return SwapProgress("write", max(0, sent), self._total)
 
 
 def explain(lines: Iterable[str], port: str, action: str) -> EdgeFlowError:
