@@ -58,8 +58,11 @@ def test_a_file_keeps_contents_and_wear(tmp_path: Path) -> None:
         flash.erase(0x3000, 0x1000)
         flash.program(0x3000, b"kept")
     again, new = NorFlash.open(path, 4 * MIB)
-    assert not new and again.size == MIB
-    assert again.read(0x3000, 4) == b"kept" and again.wear[3] == 1
+    with again:
+        assert not new and again.size == MIB
+        assert again.read(0x3000, 4) == b"kept" and again.wear[3] == 1
+        with pytest.raises(ConfigError, match="belongs to a board that runs"):
+            NorFlash.open(path, MIB)
     assert path.stat().st_size == MIB
 
 

@@ -1,5 +1,6 @@
 """NOR flash: a file or memory that only erases can set bits in, with the wear of every sector."""
 
+import fcntl
 import mmap
 import os
 from functools import cache
@@ -35,7 +36,8 @@ class NorFlash:
         busy_us: microseconds of all erases and writes so far.
     """
 
-    def __init__(self, memory: mmap.mmap, wear: npt.NDArray[np.uint32]) -> None:
+    def __init__(self, memory: mmap.mmap, wear: npt.NDArray[np.uint32], lock: int = -1) -> None:
+        self._lock = lock
         self.memory = memory
         self.size = len(memory)
         self.wear = wear
@@ -73,7 +75,7 @@ class NorFlash:
             raise ConfigError(
                 f"{path}.wear belongs to another flash file", hint="delete it to start at zero"
             )
-        return cls(memory, np.frombuffer(wear, np.uint32)), new
+        return cls(memory, np.frombuffer(wear, np.uint32), _lock(path)), new
 
     def read(self, offset: int, count: int) -> bytes:
         """Return ``count`` bytes."""
@@ -103,8 +105,11 @@ class NorFlash:
         self.busy_us += blocks * ERASE_BLOCK_US + sectors * ERASE_SECTOR_US
 
     def close(self) -> None:
-        """Write everything to the file. The chip must not be used any more."""
-        self.memory.flush()
+        """Write everything to the file and let others have it. The chip is not used any more."""
+        if self._lock >= 0:
+            self.memory.flush()
+            os.close(self._lock)
+            self._lock = -1
 
     def __enter__(self) -> Self:
         return self
@@ -128,6 +133,21 @@ def _blank(size: int) -> int:
 
 def _map(path: Path, size: int, fill: int) -> mmap.mmap:
     if not path.exists():
-        path.write_bytes(bytes([fill]) * size)
+        fresh = path.with_name(path.name + ".new")
+        fresh.write_bytes(bytes([fill]) * size)
+        fresh.replace(path)
     with path.open("r+b") as file:
         return mmap.mmap(file.fileno(), 0)
+
+
+def _lock(path: Path) -> int:
+    """Return an open file that keeps other boards out until it is closed."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise ConfigError(
+            f"the flash file {path} belongs to a board that runs", hint="give each its own file"
+        ) from None
+    return file

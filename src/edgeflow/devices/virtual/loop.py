@@ -11,11 +11,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+import structlog
+
 from edgeflow.errors import CommsError
 
 __all__ = ["BoardLoop", "Driven"]
 
 Result = TypeVar("Result")
+_log = structlog.get_logger(__name__)
 
 EARLY_SECONDS = 50e-6
 """The kernel wakes a sleeper about this much late."""
@@ -98,15 +101,24 @@ class BoardLoop:
         while not self._stopping:
             self._sleep()
             for key, events in self.selector.select(0):
-                key.data(events)
+                self._guard(key.data, events)
             self._answer_calls()
             self._visit()
 
     def _visit(self) -> None:
         now = time.monotonic() + EARLY_SECONDS
         for board in tuple(self._boards):
-            if board.due <= now:
-                board.visit(now)
+            if board.due <= now and not self._guard(board.visit, now):
+                self.remove(board)
+
+    def _guard(self, function: Callable[[Any], None], argument: float) -> bool:
+        """Keep one board's mistake from ending the others."""
+        try:
+            function(argument)
+        except Exception:  # noqa: BLE001 - whatever it is, the other boards go on
+            _log.exception("virtual_board_failed")
+            return False
+        return True
 
     def _sleep(self) -> None:
         due = min((board.due for board in self._boards), default=float("inf"))
