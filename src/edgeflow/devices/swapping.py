@@ -22,7 +22,6 @@ from edgeflow.devices.flashing.tool import DEFAULT_BAUD
 from edgeflow.errors import (
     CancelledError,
     ConfigError,
-    DeadlineError,
     EngineError,
     UnreachableError,
 )
@@ -231,7 +230,7 @@ def _await_model(
             raise CancelledError(f"{board.name}: waiting for the new model was cancelled")
         try:
             found = next((each for each in board.refresh(timeout=2.0) if each.id == 0), None)
-        except (UnreachableError, DeadlineError) as error:
+        except (UnreachableError, EngineError) as error:
             last = error.message
         else:
             if found is not None and _is_it(found, parsed):
