@@ -378,4 +378,4 @@ def test_another_rate_that_the_host_cannot_reach_is_not_kept(wired):
     with SerialBoard(wired.port, faster=()) as board:
         assert board.wait(30)
         assert board.info.baud == 115200
-        assert board.call(Type.ECHO, b"hello") == b"hello"
+        assert board.wire.call(Type.ECHO, b"hello") == b"hello"

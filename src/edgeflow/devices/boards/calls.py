@@ -32,6 +32,7 @@ from edgeflow.protocols.uart import (
 
 __all__ = [
     "RefusedError",
+    "check_payload",
     "check_reply",
     "check_sample",
     "forecast_of",
@@ -102,6 +103,19 @@ def check_sample(name: str, sample: Floats, model: BoardModel) -> None:
         raise TensorError(f"{name}: the sample has values that are not finite")
 
 
+def check_payload(name: str, payload: bytes, most: int) -> None:
+    """Compare a payload with what a message to the board takes.
+
+    Raises:
+        TensorError: it is larger.
+    """
+    if len(payload) > most:
+        raise TensorError(
+            f"{name}: the request has {len(payload)} bytes, the board takes {most}",
+            hint="int8 values take a quarter, a stream sends single steps",
+        )
+
+
 def infer_payload(sample: Floats, *, int8: bool) -> bytes:
     """Return the payload of INFER; int8 with the scales that fit this sample best."""
     if not int8:
@@ -161,10 +175,7 @@ def models_of(found: Found) -> tuple[BoardModel, ...]:
     """Return a board's models as it told them when it was found."""
     if found.info is not None:
         return (reference_model(found.info),)
-    return tuple(
-        model_of(number, model) if model is not None else _nothing(number)
-        for number, model in enumerate(found.models)
-    )
+    return tuple(model_of(number, model) for number, model in enumerate(found.models))
 
 
 def reference_model(info: Info) -> BoardModel:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from edgeflow.core.status import DeviceStatus
 from edgeflow.devices.boards.base import (
@@ -19,7 +19,6 @@ from edgeflow.devices.boards.base import (
     Protocol,
 )
 from edgeflow.devices.boards.calls import (
-    check_reply,
     check_sample,
     forecast_of,
     infer_payload,
@@ -31,6 +30,7 @@ from edgeflow.devices.boards.calls import (
 from edgeflow.devices.boards.figures import BoardStatistics, model_status
 from edgeflow.devices.boards.streams import BoardStream, StreamMode
 from edgeflow.devices.boards.upload import Upload
+from edgeflow.devices.boards.wire import BoardWire
 from edgeflow.devices.serial.console import Console
 from edgeflow.devices.serial.finding import Locator, PortSpec, check_installed
 from edgeflow.devices.serial.greeting import Found
@@ -43,7 +43,16 @@ from edgeflow.errors import (
     OverloadedError,
     UnreachableError,
 )
-from edgeflow.protocols.uart import BASE_BAUD, Info, Message, Type, decode_model, decode_statistics
+from edgeflow.protocols.uart import (
+    BASE_BAUD,
+    MAX_INPUTS,
+    MAX_PAYLOAD,
+    Info,
+    Message,
+    Type,
+    decode_model,
+    decode_statistics,
+)
 
 __all__ = ["FASTER", "SerialBoard", "Values"]
 
@@ -51,8 +60,6 @@ FASTER = (921600, 460800)
 """Rates that are tried on boards that can switch, best first."""
 
 Values = Literal["float32", "int8"]
-
-T = TypeVar("T")
 
 _NO_SLOTS = (
     "it has the reference firmware: edgeflow flash model writes the partition 'model' instead"
@@ -73,6 +80,7 @@ class SerialBoard(Board):
 
     Attributes:
         console: what the board writes beside its answers.
+        wire: plain requests of the extended protocol.
 
     Raises:
         ConfigError: the text names no port.
@@ -118,6 +126,7 @@ class SerialBoard(Board):
             now=now,
         )
         self.console: Console = self._link.console
+        self.wire = BoardWire(self.name, self._link, now, self._figures.seen)
         self._link.start()
 
     @property
@@ -159,7 +168,7 @@ class SerialBoard(Board):
         self._watchers.append(changed)
 
     def submit(self, sample: Floats, *, model: int = 0, timeout: float = 10.0) -> Future[Forecast]:
-        """Queue one sample, float32 (T, F)."""
+        """Queue one sample, float32 (T, F). Callbacks of the future run in the link's thread."""
         check_sample(self.name, sample, self._model(model))
 
         def answer(reply: Message, request: Request) -> Forecast:
@@ -168,19 +177,30 @@ class SerialBoard(Board):
             return forecast
 
         payload = infer_payload(sample, int8=self._int8 and self._is_extended())
-        future = self._send(Type.INFER, payload, answer, model=model, timeout=timeout)
+        future = self.wire.ask(Type.INFER, payload, answer, model=model, timeout=timeout)
         future.add_done_callback(self._count)
         return future
 
     def refresh(self, timeout: float = 5.0) -> tuple[BoardModel, ...]:
         """Ask for the models anew."""
-        return tuple(self._refresh(each, timeout) for each in range(self.info.model_ids))
+        ids = range(min(self.info.model_ids, len(self._models)))
+        asked = [self.wire.start(Type.MODEL_INFO, model=each, timeout=timeout) for each in ids]
+        return tuple(
+            self._remember(each, answer.result(timeout + 1.0))
+            for each, answer in zip(ids, asked, strict=True)
+        )
+
+    def refresh_one(self, number: int, timeout: float = 5.0) -> BoardModel:
+        """Ask for one model anew."""
+        return self._remember(
+            number, self.wire.call(Type.MODEL_INFO, model=number, timeout=timeout)
+        )
 
     def statistics(self, timeout: float = 5.0) -> dict[str, int]:
         """Return the board's own counters; empty if it has none."""
         if self.info.protocol is Protocol.REFERENCE:
             return {}
-        return decode_statistics(self.call(Type.STATISTICS, timeout=timeout))
+        return decode_statistics(self.wire.call(Type.STATISTICS, timeout=timeout))
 
     def open_stream(
         self,
@@ -207,7 +227,7 @@ class SerialBoard(Board):
         if "streams" not in self.info.capabilities:
             raise EngineError(f"{self.name}: the board has no streams", hint="use infer")
         return BoardStream(
-            self, self._model(model), mode=mode, dtype=dtype, scales=scales, timeout=timeout
+            self.wire, self._model(model), mode=mode, dtype=dtype, scales=scales, timeout=timeout
         )
 
     def swap(
@@ -232,8 +252,8 @@ class SerialBoard(Board):
         if "slots" not in self.info.capabilities:
             raise EngineError(f"{self.name}: the board keeps no model before", hint=_NO_SLOTS)
         with self._one_swap():
-            self.call(Type.ROLL_BACK, model=model, timeout=timeout, repeat=False)
-            return self._refresh(model, timeout)
+            self.wire.call(Type.ROLL_BACK, model=model, timeout=timeout, repeat=False)
+            return self.refresh_one(model, timeout)
 
     @contextmanager
     def release(self) -> Iterator[str]:
@@ -258,7 +278,7 @@ class SerialBoard(Board):
         Raises:
             EngineError: it cannot.
         """
-        self.call(Type.RESTART, timeout=timeout, repeat=False)
+        self.wire.call(Type.RESTART, timeout=timeout, repeat=False)
 
     def status(self) -> DeviceStatus:
         """Return where it stands."""
@@ -286,53 +306,12 @@ class SerialBoard(Board):
         """Fail what is under way, close the port, join the thread."""
         self._link.close()
 
-    def call(
-        self,
-        kind: int,
-        payload: bytes = b"",
-        *,
-        model: int = 0,
-        timeout: float = 5.0,
-        repeat: bool = True,
-    ) -> bytes:
-        """Send a request of the extended protocol and return the payload of its reply.
-
-        Raises:
-            EngineError: the board refused it; UnreachableError, DeadlineError.
-        """
-        future = self.start(kind, payload, model=model, timeout=timeout, repeat=repeat)
-        return future.result(timeout + 1.0)
-
-    def start(
-        self,
-        kind: int,
-        payload: bytes = b"",
-        *,
-        model: int = 0,
-        timeout: float = 5.0,
-        repeat: bool = True,
-    ) -> Future[bytes]:
-        """Queue a request, as ``call`` does."""
-
-        def answer(reply: Message, _: Request) -> bytes:
-            self._figures.seen()
-            return check_reply(self.name, reply)
-
-        return self._send(kind, payload, answer, model=model, timeout=timeout, repeat=repeat)
-
-    def clock(self) -> float:
-        """Return monotonic seconds, as requests are stamped with."""
-        return self._now()
-
-    def send(self, request: Request) -> None:
-        """Queue a request that was made elsewhere."""
-        self._link.submit(request)
-
     def found(self, found: Found) -> None:
         """Be told by the link that the board answers."""
         models = models_of(found)
         with self._lock:
             self._info = info_of(self._port, found)
+            self.wire.max_payload = _largest_payload(found)
             self._models = models
             self._state = _state_of(models)
         self._figures.seen()
@@ -344,25 +323,7 @@ class SerialBoard(Board):
             self._state = BoardState.LOST
             self._last_error = error.message
 
-    def _send(
-        self,
-        kind: int,
-        payload: bytes,
-        answer: Callable[[Message, Request], T],
-        *,
-        model: int,
-        timeout: float,
-        repeat: bool = True,
-    ) -> Future[T]:
-        now = self._now()
-        request = Request(
-            kind, payload, answer, model=model, submitted=now, deadline=now + timeout, repeat=repeat
-        )
-        self._link.submit(request)
-        return request.future
-
-    def _refresh(self, number: int, timeout: float) -> BoardModel:
-        payload = self.call(Type.MODEL_INFO, model=number, timeout=timeout)
+    def _remember(self, number: int, payload: bytes) -> BoardModel:
         if self.info.protocol is Protocol.REFERENCE:
             fresh = reference_model(Info(*(int(each) for each in memoryview(payload).cast("H"))))
         else:
@@ -411,6 +372,11 @@ class SerialBoard(Board):
 
 def _state_of(models: tuple[BoardModel, ...]) -> BoardState:
     return BoardState.READY if any(each.steps for each in models) else BoardState.NO_MODEL
+
+
+def _largest_payload(found: Found) -> int:
+    """Return the bytes of the largest payload; the reference protocol has no messages to fill."""
+    return MAX_INPUTS * 4 + 4 if found.hello is None else min(found.hello.max_payload, MAX_PAYLOAD)
 
 
 def _nobody(_: object) -> None:

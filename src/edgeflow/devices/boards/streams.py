@@ -5,17 +5,18 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from struct import Struct
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from edgeflow.devices.boards.base import BoardModel, Floats, Forecast
 from edgeflow.devices.boards.calls import RefusedError, check_reply, timing_of
+from edgeflow.devices.boards.wire import BoardWire
 from edgeflow.devices.serial.requests import Request
 from edgeflow.errors import DeadlineError, EdgeFlowError, EngineError, TensorError
 from edgeflow.protocols.uart import Message, Status, Type, decode_dimensions, quantise
 
-__all__ = ["BoardStream", "StreamMode", "Wire"]
+__all__ = ["BoardStream", "StreamMode"]
 
 StreamMode = Literal["window", "stateful"]
 
@@ -23,20 +24,6 @@ MAX_REPLAYS = 8
 """Times in a row that a stream is opened anew without an answer in between."""
 
 _STEP_REPLY = Struct("<HHI")
-
-
-class Wire(Protocol):
-    """What a stream needs of a board."""
-
-    name: str
-
-    def send(self, request: Request) -> None:
-        """Queue a request."""
-        ...
-
-    def clock(self) -> float:
-        """Return monotonic seconds."""
-        ...
 
 
 class _Step:
@@ -61,7 +48,7 @@ class BoardStream:
     one starts with an empty state.
 
     Args:
-        board: where.
+        wire: of the board.
         model: which.
         mode, dtype, scales: see ``SerialBoard.open_stream``.
         timeout: seconds for each step.
@@ -69,7 +56,7 @@ class BoardStream:
 
     def __init__(
         self,
-        board: Wire,
+        wire: BoardWire,
         model: BoardModel,
         *,
         mode: StreamMode = "window",
@@ -78,10 +65,10 @@ class BoardStream:
         timeout: float = 10.0,
     ) -> None:
         if (dtype == "int8") != (scales is not None):
-            raise TensorError(f"{board.name}: int8 streams, and only they, need scales")
+            raise TensorError(f"{wire.name}: int8 streams, and only they, need scales")
         if scales is not None and (scales.shape != (model.features,) or not (scales > 0).all()):
-            raise TensorError(f"{board.name}: scales must be {model.features} positive numbers")
-        self._board, self._model, self._timeout = board, model, timeout
+            raise TensorError(f"{wire.name}: scales must be {model.features} positive numbers")
+        self._wire, self._model, self._timeout = wire, model, timeout
         self._scales, self._window = scales, mode == "window"
         head = bytes((0 if self._window else 1, 0 if scales is None else 1, 0, 0))
         self._head = head + (b"" if scales is None else scales.astype("<f4").tobytes())
@@ -104,7 +91,7 @@ class BoardStream:
             OverloadedError, UnreachableError: as ``Board.submit``.
         """
         payload = self._payload(values)
-        now = self._board.clock()
+        now = self._wire.clock()
         step = _Step(payload, now, now + self._timeout)
         with self._lock:
             self._under_way.append(step)
@@ -134,11 +121,11 @@ class BoardStream:
     def _payload(self, values: Floats) -> bytes:
         if values.dtype != np.float32 or values.shape != (self._model.features,):
             raise TensorError(
-                f"{self._board.name}: got {values.dtype}{list(values.shape)}",
+                f"{self._wire.name}: got {values.dtype}{list(values.shape)}",
                 hint=f"a step is float32[{self._model.features}]",
             )
         if not np.isfinite(values).all():
-            raise TensorError(f"{self._board.name}: the step has values that are not finite")
+            raise TensorError(f"{self._wire.name}: the step has values that are not finite")
         if self._scales is None:
             return values.astype("<f4").tobytes()
         return quantise(values, self._scales).tobytes()
@@ -152,10 +139,10 @@ class BoardStream:
         future.add_done_callback(lambda done: self._settle_open(done, epoch))
 
     def _opened(self, reply: Message, _: Request) -> None:
-        told = decode_dimensions(check_reply(self._board.name, reply))
+        told = decode_dimensions(check_reply(self._wire.name, reply))
         if (told.steps, told.features) != (self._model.steps, self._model.features):
             raise TensorError(
-                f"{self._board.name}: the model takes [{told.steps}, {told.features}] now",
+                f"{self._wire.name}: the model takes [{told.steps}, {told.features}] now",
                 hint="open another stream",
             )
 
@@ -171,7 +158,7 @@ class BoardStream:
                 self._state = "open"
                 try:
                     for payload in self._before if self._window else ():
-                        self._send_step(_Step(payload, 0.0, self._board.clock() + self._timeout))
+                        self._send_step(_Step(payload, 0.0, self._wire.clock() + self._timeout))
                     for step in self._under_way:
                         self._send_step(step)
                 except EdgeFlowError as failure:
@@ -179,7 +166,7 @@ class BoardStream:
         _tell(outcomes)
 
     def _send_step(self, step: _Step) -> None:
-        left = step.deadline - self._board.clock()
+        left = step.deadline - self._wire.clock()
         epoch = self._epoch
         future = self._send(
             Type.STREAM_STEP,
@@ -190,9 +177,9 @@ class BoardStream:
         future.add_done_callback(lambda done: self._settle_step(done, epoch, step))
 
     def _forecast(self, reply: Message, request: Request, step: _Step) -> Forecast | None:
-        payload = check_reply(self._board.name, reply)
+        payload = check_reply(self._wire.name, reply)
         if len(payload) not in (8, 8 + 4 * self._model.horizon):
-            raise EngineError(f"{self._board.name}: an answer of {len(payload)} bytes")
+            raise EngineError(f"{self._wire.name}: an answer of {len(payload)} bytes")
         _, _, compute_us = _STEP_REPLY.unpack_from(payload)
         if len(payload) == 8:
             return None
@@ -227,7 +214,7 @@ class BoardStream:
         self._epoch += 1
         self._state = "closed"
         self._replays += 1
-        now = self._board.clock()
+        now = self._wire.clock()
         while self._under_way and self._under_way[0].deadline <= now:
             self._finish(error, None, outcomes)
         again = isinstance(error, DeadlineError) or _is_ended(error)
@@ -248,18 +235,9 @@ class BoardStream:
     def _send(
         self, kind: int, payload: bytes, answer: Callable[[Message, Request], Any], left: float
     ) -> "Future[Any]":
-        now = self._board.clock()
-        request = Request(
-            kind,
-            payload,
-            answer,
-            model=self._model.id,
-            submitted=now,
-            deadline=now + left,
-            repeat=False,
+        return self._wire.ask(
+            kind, payload, answer, model=self._model.id, timeout=left, repeat=False
         )
-        self._board.send(request)
-        return request.future
 
 
 def _error_of(done: "Future[Any]") -> EdgeFlowError | None:

@@ -103,7 +103,7 @@ class Upload:
         answering = self._check(parsed)
         self._say("confirm", done=size, total=size)
         self._confirm()
-        answering = self._board.refresh(self._left())[self._id]
+        answering = self._board.refresh_one(self._id, self._left())
         seconds = time.monotonic() - self._started
         self._tell(
             SwapProgress(
@@ -130,7 +130,7 @@ class Upload:
                 piece = self._file[at : at + chunk]
                 payload = at.to_bytes(4, "little") + piece
                 under_way.append(
-                    self._board.start(
+                    self._board.wire.start(
                         Type.UPLOAD_DATA, payload, model=self._id, timeout=self._left()
                     )
                 )
@@ -173,11 +173,11 @@ class Upload:
             self._call(Type.ACTIVATE, CONFIRM_MS.to_bytes(4, "little"), repeat=False)
         except DeadlineError:
             # The answer may be what was lost: then the new model answers already.
-            if self._board.refresh(self._left())[self._id].sha256 != parsed.sha256:
+            if self._board.refresh_one(self._id, self._left()).sha256 != parsed.sha256:
                 raise
 
     def _check(self, parsed: ModelFile) -> BoardModel:
-        answering = self._board.refresh(self._left())[self._id]
+        answering = self._board.refresh_one(self._id, self._left())
         shape = (answering.steps, answering.features, answering.horizon, answering.hidden)
         wanted = (parsed.steps, parsed.features, parsed.horizon, parsed.hidden)
         if shape != wanted or answering.sha256 not in ("", parsed.sha256):
@@ -191,7 +191,7 @@ class Upload:
         try:
             self._call(Type.CONFIRM)
         except RefusedError as error:
-            state = self._board.refresh(self._left())[self._id].state
+            state = self._board.refresh_one(self._id, self._left()).state
             if error.status != Status.NOT_NOW or state != "confirmed":
                 raise
 
@@ -199,9 +199,9 @@ class Upload:
         """Leave the board as it was; if it cannot be told, its own time limit does that."""
         kind = Type.ROLL_BACK if self._active else Type.UPLOAD_ABORT
         try:
-            if self._active and self._board.refresh(2.0)[self._id].state != "trial":
+            if self._active and self._board.refresh_one(self._id, 2.0).state != "trial":
                 return
-            self._board.call(kind, model=self._id, timeout=2.0, repeat=False)
+            self._board.wire.call(kind, model=self._id, timeout=2.0, repeat=False)
             self._board.refresh(2.0)
         except (EdgeFlowError, TimeoutError):
             return
@@ -215,7 +215,7 @@ class Upload:
         repeat: bool = True,
     ) -> bytes:
         timeout = min(seconds, self._left())
-        return self._board.call(kind, payload, model=self._id, timeout=timeout, repeat=repeat)
+        return self._board.wire.call(kind, payload, model=self._id, timeout=timeout, repeat=repeat)
 
     def _result(self, future: "Future[bytes]") -> bytes:
         return future.result(self._left() + 1.0)

@@ -46,7 +46,7 @@ class Found:
 
     baud: int
     hello: Hello | None = None
-    models: tuple[Model | None, ...] = ()
+    models: tuple[Model, ...] = ()
     info: Info | None = None
 
 
@@ -165,9 +165,10 @@ class Greeting:
         baud = yield from self._speed_up(hello, baud)
         models = []
         for model in range(min(hello.models, MAX_MODELS)):
-            models.append((yield from self._model(model)))
-        if not models or models == [None]:
-            return None
+            told = yield from self._model(model)
+            if told is None:
+                return None
+            models.append(told)
         return Found(baud, hello, tuple(models))
 
     def _speed_up(self, hello: Hello, baud: int) -> Generator[_Ask, Event | None, int]:

@@ -23,6 +23,7 @@ from edgeflow.errors import (
     UnreachableError,
 )
 from edgeflow.inference.engines.base import Engine, EngineSpec, Tensors, TensorSpec
+from edgeflow.protocols.uart import MAX_INPUTS
 
 __all__ = ["BoardEngine"]
 
@@ -172,6 +173,8 @@ class BoardEngine(Engine):
                 hint="edgeflow flash model puts one on it",
             )
         self.spec = self._spec_of(models[self._id])
+        if models[self._id].steps * models[self._id].features > MAX_INPUTS:
+            raise EngineError(f"{self.name}: a sample of the model is too large to be sent")
 
     def _spec_of(self, model: BoardModel) -> EngineSpec:
         rows = (None,) if self._batch else ()

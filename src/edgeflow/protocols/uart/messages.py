@@ -14,6 +14,7 @@ __all__ = [
     "HEADER_BYTES",
     "INFER_REPLY",
     "MAGIC",
+    "MAX_INPUTS",
     "MAX_PAYLOAD",
     "OVERHEAD",
     "REPLY",
@@ -29,6 +30,8 @@ __all__ = [
 
 MAGIC = b"EFX1"
 MAX_PAYLOAD = 32768
+MAX_INPUTS = 1 << 18
+"""Values of one sample, at most."""
 HEADER = Struct("<4sBBHBBIH")
 HEADER_BYTES = 16
 OVERHEAD = 20

@@ -10,6 +10,7 @@ from edgeflow.protocols.uart.messages import (
     HEADER,
     HEADER_BYTES,
     MAGIC,
+    MAX_INPUTS,
     MAX_PAYLOAD,
     OVERHEAD,
     Event,
@@ -23,7 +24,6 @@ __all__ = ["Receiver"]
 
 _MAGICS = re.compile(rb"EFX1|INFO|PRED")
 _STARTS = frozenset(magic[:count] for magic in (b"EFX1", b"INFO", b"PRED") for count in (1, 2, 3))
-_MAX_INPUTS = 1 << 18
 _MAX_CHUNK = 65536
 
 
@@ -139,7 +139,7 @@ class Receiver:
             return None, 12
         info = Info(*unpack_from("<4H", self._held, at + 4))
         dimensions = (info.steps, info.features, info.horizon, info.hidden)
-        if any(dimensions) and not (all(dimensions) and info.steps * info.features <= _MAX_INPUTS):
+        if any(dimensions) and not (all(dimensions) and info.steps * info.features <= MAX_INPUTS):
             return None, 0
         return info, 12
 
