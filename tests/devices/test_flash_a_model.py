@@ -185,6 +185,7 @@ def test_a_server_that_stops_ends_a_flash_at_once(
             fleet.close()
         assert swap.wait(20)
         assert isinstance(swap.error, CancelledError)
+        assert virtual.state != "loader"
         assert spiffs.unpack(virtual.flash.read(MODEL_OFFSET, 5120 * 1024))[MODEL_FILE] == OLD
 
 
