@@ -170,6 +170,17 @@ def test_names_at_the_ends_of_utf8(end: bytes, byte: int) -> None:
         taken_by_both(sealed(changed))
 
 
+@pytest.mark.parametrize("tail", [b"", b"\x80", b"\xbf\x80"])
+def test_names_of_every_lead_byte(tail: bytes) -> None:
+    taken = 0
+    for lead in range(0x70, 0x100):
+        for second in (0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0):
+            changed = bytearray(FILES[1])
+            changed[80:112] = (bytes([lead, second]) + tail).ljust(32, b"\0")
+            taken += taken_by_both(sealed(changed))
+    assert taken > 20
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from([*range(0, 256, 16), 0x7F, 0xC1, 0xC2, 0xF4, 0xF5]), max_size=5))
 def test_arbitrary_names(name: list[int]) -> None:
