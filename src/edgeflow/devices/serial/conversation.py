@@ -9,11 +9,15 @@ from edgeflow.devices.serial.desk import Desk
 from edgeflow.devices.serial.greeting import Found
 from edgeflow.devices.serial.ports import Port, lost
 from edgeflow.devices.serial.requests import Request
-from edgeflow.protocols.uart import Event, Receiver, Text, Type, encode
+from edgeflow.protocols.uart import Event, Message, Receiver, Text, Type, encode
 
 __all__ = ["Conversation", "Talker"]
 
+PART_SECONDS = 0.3
+"""Longest wait for the last answer of a board."""
+
 _LONGEST_TURN = 30.0
+_PARTING = 0xFFFF
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
@@ -83,10 +87,21 @@ class Conversation:
         self.receiver.reset()
 
     def part(self, baud: int, found: Found) -> None:
-        """Leave the board at the rate at which whoever comes next looks for it."""
-        if found.hello is not None and found.baud != baud:
-            self._port.write(encode(Type.SET_BAUD, 0xFFFF, baud.to_bytes(4, "little")))
-            self._port.set_baud(baud)
+        """Leave the board at the rate at which whoever comes next looks for it.
+
+        Raises:
+            UnreachableError: the port is gone.
+        """
+        if found.hello is None or found.baud == baud or self._unsent:
+            return
+        self._write(encode(Type.SET_BAUD, _PARTING, baud.to_bytes(4, "little")))
+        # A port that is closed before the board has read this would take it along.
+        self._poll.unregister(self._desk.wake)
+        until = self._now() + PART_SECONDS
+        while (left := until - self._now()) > 0 and self._poll.poll(left * 1000):
+            events = self.receiver.feed(self._port.read())
+            if any(isinstance(each, Message) and each.id == _PARTING for each in events):
+                return
 
     def _handle(self, state: int, talker: Talker) -> None:
         if state & select.POLLIN:
