@@ -4,7 +4,7 @@ import sys
 
 from benchmarks import fan_out, in_process, mjpeg, same_host, sensor_to_action, through_redis
 from benchmarks.inference import growth, serving
-from benchmarks.mcu import swaps, wire
+from benchmarks.mcu import crowd, swaps, wire
 from benchmarks.report import main
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "sensor_to_action": sensor_to_action.run,
     "mcu_wire": wire.run,
     "mcu_swap": swaps.run,
+    "mcu_boards": crowd.run,
 }
 
 if __name__ == "__main__":
