@@ -1,9 +1,12 @@
 """The chip on a clock of the test's own: what happens when, to the microsecond."""
 
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgeflow._native.model import NativeModel
 from edgeflow.devices.virtual.boot import inspect
@@ -12,6 +15,7 @@ from edgeflow.devices.virtual.costs import compute_us, reference_tick_us
 from edgeflow.devices.virtual.firmware import make_application
 from edgeflow.devices.virtual.flash import NorFlash
 from edgeflow.devices.virtual.image import model_files, prepare, put_files
+from edgeflow.devices.virtual.noise import NoiseRates
 from edgeflow.devices.virtual.reset import Boot
 from edgeflow.devices.virtual.settings import Settings
 from edgeflow.protocols.slip import SlipDecoder, encode_slip
@@ -166,6 +170,22 @@ def test_download_mode_says_so_as_esptool_expects() -> None:
     assert b"boot:0x0" in log and b"waiting for download" in log
 
 
+def test_the_loader_measures_the_rate_until_it_is_told_one() -> None:
+    bench = Bench(Settings())
+    bench.chip.power_on(bench.now, Boot.LOADER)
+    bench.run(0.1)
+    bench.chip.line.host_baud = 460800
+    bench.send(SYNC)
+    bench.run(0.1)
+    assert bench.chip.line.baud == 460800
+    packet = struct.pack("<BBHI", 0, 0x0F, 8, 0) + struct.pack("<II", 921600, 0)
+    bench.send(encode_slip(packet))
+    bench.run(0.1)
+    bench.send(SYNC)
+    assert len(list(SlipDecoder(100).feed(bench.run(0.1)))) == 8
+    assert bench.chip.line.baud == 921600
+
+
 def test_without_firmware_it_starts_over_and_over() -> None:
     bench = Bench(Settings())
     bench.flash.erase(0, 0x1000)
@@ -217,3 +237,34 @@ def test_answers_are_those_of_the_core() -> None:
     answer = bench.run(0.1)
     expected = NativeModel(MODEL).run(INPUT)
     assert np.frombuffer(answer[8:], "<f4").tolist() == expected.tolist()
+
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("send"), st.binary(max_size=200)),
+    st.tuples(st.just("send"), st.sampled_from([SYNC, b"META", encode(1, 1), encode(0x22, 2)])),
+    st.tuples(st.just("lines"), st.tuples(st.booleans(), st.booleans())),
+    st.tuples(st.just("run"), st.floats(0.001, 1.0)),
+    st.tuples(st.just("power"), st.sampled_from(list(Boot))),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(ACTIONS, max_size=12), st.booleans(), st.booleans())
+def test_whatever_a_host_does_it_answers_after_a_reset(
+    actions: list[tuple[str, Any]], reference: bool, instant: bool
+) -> None:
+    bench = Bench(Settings(reference=reference, instant=instant, noise=NoiseRates(logs=20)))
+    for action, value in actions:
+        if action == "send":
+            bench.send(value)
+        elif action == "lines":
+            bench.chip.set_lines(*value, bench.now)
+        elif action == "run":
+            bench.run(value, 0.05)
+        else:
+            bench.chip.power_on(bench.now, value)
+    bench.chip.set_lines(False, False, bench.now)
+    bench.chip.power_on(bench.now)
+    bench.run(1.0, 0.05)
+    bench.send(b"META")
+    assert b"INFO" + struct.pack("<4H", 10, 2, 3, 8) in bench.run(0.2, 0.01)

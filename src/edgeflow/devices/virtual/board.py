@@ -77,6 +77,7 @@ class VirtualBoard:
         if transport not in ("pty", "rfc2217"):
             raise ConfigError(f"no transport {transport!r}", hint="pty or rfc2217")
         self.due = float("inf")
+        self._plugged = False
         settings = Settings(
             baud=baud,
             instant=instant,
@@ -99,7 +100,7 @@ class VirtualBoard:
                 else Rfc2217Port(self._loop.selector, self, tcp_port)
             )
             self._loop.call(self._plug_in)
-            self._stack.callback(self._loop.call, self._unplug_for_good)
+            self._stack.callback(self.unplug)
         except BaseException:
             self._stack.close()
             raise
@@ -177,6 +178,8 @@ class VirtualBoard:
         self._chip.line.host_baud = baud or None
 
     def _do(self, action: Callable[[float], None]) -> None:
+        if not self._plugged:
+            return
         now = time.monotonic()
         self._chip.advance(now)
         action(now)
@@ -212,20 +215,21 @@ class VirtualBoard:
         return PtyPort(self._loop.selector, self, Path(link), settings.baud)
 
     def _plug_in(self) -> None:
-        if self.due < float("inf"):
+        if self._plugged:
             return
         self._port.open()
+        self._plugged = True
         self._loop.add(self)
         self._do(self._chip.power_on)
 
     def _unplug(self) -> None:
+        if not self._plugged:
+            return
+        self._plugged = False
         self._port.close()
         self._loop.remove(self)
         self._chip.power_off(time.monotonic())
         self.due = float("inf")
-
-    def _unplug_for_good(self) -> None:
-        self._unplug()
 
 
 class VirtualBoards(Sequence[VirtualBoard]):

@@ -67,6 +67,7 @@ class Chip:
         self._timer: tuple[float, Callable[[float], None]] | None = None
         self._busy_until = 0.0
         self._again = False
+        self._measures_rate = False
         self._tick = 0.0
         self._started = 0.0
         self._flash_us = flash.busy_us
@@ -89,7 +90,9 @@ class Chip:
             self._stop(now)
 
     def receive(self, data: bytes, now: float) -> None:
-        """The host sends."""
+        """The host sends. The loader measures the rate until the host sets one."""
+        if self._measures_rate:
+            self.line.follow_host()
         if self.state is not State.RESET:
             self.line.receive(data, now)
 
@@ -165,6 +168,7 @@ class Chip:
         self._busy_until = busy
         if loader.baud is not None:
             self.line.set_baud(loader.baud)
+            self._measures_rate = False
             loader.baud = None
         if loader.left and self._timer is None:
             self._leave(loader.left, max(left, busy))
@@ -187,7 +191,7 @@ class Chip:
             self.state = State.LOADER
             self._loader = RomLoader(self._flash, self._settings.mac)
             self.line.send(loader_log(cause), now)
-            self.line.follow_host()
+            self._measures_rate = True
             return
         found = inspect(self._flash)
         self.state = State.STARTING
@@ -223,6 +227,7 @@ class Chip:
 
     def _stop(self, now: float) -> None:
         self._stop_application()
+        self._measures_rate = False
         self._loader = None
         self._timer = None
         self.state = State.RESET
