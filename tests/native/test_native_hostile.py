@@ -112,6 +112,16 @@ def test_the_largest_dimensions_are_taken(
     assert taken_by_both(lstm_file(weights, steps=steps))
 
 
+def test_the_widest_layer_is_taken_and_no_wider() -> None:
+    pool = Layer(Op.GLOBAL_AVERAGE_POOL, 3855, 17, 1, 17)
+    file = efm1((pool,), steps=3855, features=17)
+    assert taken_by_both(file) and parse_model(file).hidden == 65535
+    wider = bytearray(file)
+    struct.pack_into("<4H", wider, 52, 4096, 16, 16, 65535)
+    struct.pack_into("<4H", wider, 128 + 8, 4096, 16, 1, 16)
+    assert not taken_by_both(sealed(wider))
+
+
 CHANGES = st.lists(
     st.tuples(
         st.one_of(st.integers(0, 260), st.integers(0, 2000)),
