@@ -119,6 +119,13 @@ def _conv1d(chain: Chain, given: Arguments) -> None:
     )
 
 
+def _traced_convolution(chain: Chain, given: Arguments) -> None:
+    """Read ``_convolution``, which also knows transposition and an output padding."""
+    if given[6]:
+        raise chain.refuse("has a transposed convolution")
+    _conv1d(chain, [*given[:6], given[8]])
+
+
 def _linear(chain: Chain, given: Arguments) -> None:
     chain.linear(given[1], given[2] if len(given) > 2 else None)
 
@@ -185,6 +192,8 @@ def _nothing(chain: Chain, given: Arguments) -> None:
 
 
 _OPERATORS: dict[str, Callable[[Chain, Arguments], None]] = {
+    "_convolution": _traced_convolution,
+    "_convolution_mode": _conv1d,
     "adaptive_avg_pool1d": _global_average,
     "avg_pool1d": _pool(Op.AVERAGE_POOL),
     "batch_norm": _batch_norm,

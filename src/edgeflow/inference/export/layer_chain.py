@@ -98,9 +98,11 @@ class Chain:
 
     def pool(self, op: Op, kernel: int, stride: int, *, plain: bool = True) -> None:
         """Add a max or average pool; ``plain``: no padding, dilation or rounding up."""
-        self._start(channels_first=True, channels=None)
-        if not plain or self._flat or not self._channels_first or kernel < 1 or stride < 1:
+        if not plain or kernel < 1 or stride < 1:
             raise self.refuse("has a pool with padding, dilation, ceil_mode or two dimensions")
+        self._start(channels_first=True, channels=None)
+        if self._flat or not self._channels_first:
+            raise self.refuse("has a pool of values that are not (channels, steps)")
         steps, channels = self._now
         out = (steps - kernel) // stride + 1
         self._add(op, (out, channels), kernel=kernel, stride=stride)
@@ -114,6 +116,8 @@ class Chain:
 
     def flatten(self) -> None:
         """Make one row of all values. The layer that follows takes them in the model's order."""
+        if self._taken is None and not self._started:
+            return  # the linear layer that follows tells how many values there are
         self._start(channels_first=False, channels=None)
         steps, channels = self._now
         if self._flat:
