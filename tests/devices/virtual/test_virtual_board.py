@@ -214,6 +214,17 @@ def test_mistakes_are_told_before_anything_runs(tmp_path: Path) -> None:
             VirtualBoard(**options)  # type: ignore[arg-type]
 
 
+def test_links_take_no_place_of_files(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.bin"
+    kept.write_bytes(b"kept")
+    for link in (kept, tmp_path / "none" / "board"):
+        with pytest.raises(UnreachableError, match="cannot be made"):
+            VirtualBoard(link=link)
+    assert kept.read_bytes() == b"kept"
+    with VirtualBoard(link=tmp_path / "board", instant=True) as board:
+        assert board.port == str(tmp_path / "board") and Path(board.port).is_char_device()
+
+
 def test_answers_at_a_wrong_rate_are_garbage_if_asked_for() -> None:
     with (
         VirtualBoard(model=MODEL, instant=True, strict_baud=True) as board,

@@ -116,8 +116,15 @@ class PtyPort(Port):
         self._set_speed()
         os.set_blocking(self._main, False)
         self._backlog = _Backlog(self._write)
-        self._link.unlink(missing_ok=True)
-        self._link.symlink_to(os.ttyname(self._other))
+        try:
+            self._unlink()
+            self._link.symlink_to(os.ttyname(self._other))
+        except OSError as error:
+            self._close_files()
+            raise UnreachableError(
+                f"the link {self._link} cannot be made: {error.strerror}",
+                hint="choose a name that is free, in a folder that is there",
+            ) from None
         self._watch(self._main, self._readable)
 
     def close(self) -> None:
@@ -125,10 +132,8 @@ class PtyPort(Port):
         if self._main < 0:
             return
         self._forget(self._main)
-        self._link.unlink(missing_ok=True)
-        os.close(self._main)
-        os.close(self._other)
-        self._main = self._other = -1
+        self._unlink()
+        self._close_files()
 
     def send(self, data: bytes) -> None:
         """Hand bytes to the host."""
@@ -138,6 +143,15 @@ class PtyPort(Port):
 
     def _write(self, data: bytes) -> int:
         return os.write(self._main, data)
+
+    def _unlink(self) -> None:
+        if self._link.is_symlink():
+            self._link.unlink()
+
+    def _close_files(self) -> None:
+        os.close(self._main)
+        os.close(self._other)
+        self._main = self._other = -1
 
     def _readable(self, events: int) -> None:
         if events & selectors.EVENT_WRITE:
