@@ -131,7 +131,7 @@ def test_a_boot_hands_everything_over_that_may_be_repeated():
     exchange.event(Message(Type.BOOTED, 0, 0, 0, bytes(28)), 1.0)
     assert exchange.rebooted
     assert exchange.hand_over() == requests[:3] + waiting
-    assert isinstance(requests[3].future.exception(), UnreachableError)
+    assert isinstance(requests[3].future.exception(), DeadlineError)
 
 
 def test_failing_tells_everybody():

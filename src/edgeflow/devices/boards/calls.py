@@ -124,17 +124,26 @@ def infer_payload(sample: Floats, *, int8: bool) -> bytes:
     return _INT8 + scales.astype("<f4").tobytes() + quantise(sample, scales).tobytes()
 
 
-def forecast_of(name: str, reply: Message, request: Request) -> Forecast:
+def forecast_of(name: str, reply: Message, request: Request, horizons: set[int]) -> Forecast:
     """Return what an INFER reply says.
+
+    Args:
+        name: of the board, for messages.
+        reply: to ``request``.
+        request: for its times.
+        horizons: how many values there may be.
 
     Raises:
         EngineError: the board refused, or its answer makes no sense.
     """
     payload = check_reply(name, reply)
-    if len(payload) < INFER_REPLY.size or len(payload) % 4:
-        raise EngineError(f"{name}: an answer of {len(payload)} bytes")
+    count, odd = divmod(len(payload) - INFER_REPLY.size, 4)
+    if odd or count not in horizons:
+        raise EngineError(f"{name}: an answer of {len(payload)} bytes, which is not the model's")
     queued_us, compute_us = INFER_REPLY.unpack_from(payload)
     values: Floats = np.frombuffer(payload, "<f4", offset=INFER_REPLY.size)
+    if not np.isfinite(values).all():
+        raise EngineError(f"{name}: the answer is not finite")
     return Forecast(values, timing_of(request, queued_us / 1e3, compute_us / 1e3))
 
 

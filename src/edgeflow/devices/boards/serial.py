@@ -169,10 +169,13 @@ class SerialBoard(Board):
 
     def submit(self, sample: Floats, *, model: int = 0, timeout: float = 10.0) -> Future[Forecast]:
         """Queue one sample, float32 (T, F). Callbacks of the future run in the link's thread."""
-        check_sample(self.name, sample, self._model(model))
+        asked = self._model(model)
+        check_sample(self.name, sample, asked)
 
         def answer(reply: Message, request: Request) -> Forecast:
-            forecast = forecast_of(self.name, reply, request)
+            # A swap in between may have changed how many values there are.
+            horizons = {asked.horizon, self._model(model).horizon}
+            forecast = forecast_of(self.name, reply, request, horizons)
             self._figures.answered(sample, forecast)
             return forecast
 

@@ -3,7 +3,7 @@
 from collections import deque
 
 from edgeflow.devices.serial.requests import MAX_TRIES, Request
-from edgeflow.errors import DeadlineError, EdgeFlowError, UnreachableError
+from edgeflow.errors import DeadlineError, EdgeFlowError
 from edgeflow.protocols.uart import Event, Message, Receiver, Status, Type, encode
 
 __all__ = ["Exchange", "ExtendedExchange"]
@@ -71,7 +71,7 @@ class Exchange:
         requests = []
         for request in (*self._under_way(), *self._waiting):
             if request.tries and not request.repeat:
-                request.fail(UnreachableError("the board has started anew in between"))
+                request.fail(DeadlineError("no answer came: the board has started anew"))
             elif not request.done:
                 requests.append(request)
         self._waiting.clear()

@@ -115,6 +115,8 @@ class BoardEngine(Engine):
         if not answers:
             horizon = self.spec.outputs[0].shape[-1] or 0
             return {"forecast": np.empty((0, horizon), np.float32)}
+        if len({len(each) for each in answers}) > 1:
+            raise EngineError(f"{self.name}: the board got another model in between")
         forecast = np.stack(answers)
         return {"forecast": forecast if self._batch else forecast[0]}
 
