@@ -35,6 +35,30 @@ def test_a_wrong_argument_is_found(tmp_path: Path) -> None:
     assert "too few arguments" in check_syntax(wrong).stderr
 
 
+def test_a_slow_line_neither_starves_the_watchdog_nor_loses_a_reply(tmp_path: Path) -> None:
+    program = tmp_path / "slow_line"
+    includes = [STUBS, STUBS.parent, ROOT / "firmware/core/include", PROJECT / "main"]
+    command = ["gcc", "-std=c11", "-D_DEFAULT_SOURCE", "-Wall", "-Wextra", "-Werror"]
+    command += [*(f"-I{folder}" for folder in includes), "-o", str(program)]
+    command += [str(PROJECT / "main/wire_uart.c"), str(STUBS / "slow_line.c")]
+    subprocess.run(command, check=True)
+    ran = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def settings(name: str) -> dict[str, str]:
+    lines = (PROJECT / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line.startswith("CONFIG_"))
+
+
+def test_load_is_no_hang_and_an_erase_loses_no_bytes() -> None:
+    found = settings("sdkconfig.defaults")
+    assert found["CONFIG_ESP_TASK_WDT_PANIC"] == "y"
+    # The task that serves runs on core 1 without a pause while requests wait.
+    assert found["CONFIG_ESP_TASK_WDT_CHECK_IDLE_TASK_CPU1"] == "n"
+    assert found["CONFIG_UART_ISR_IN_IRAM"] == "y"
+
+
 def rows(table: str) -> dict[str, tuple[str, str, int, int]]:
     units = {"K": 1 << 10, "M": 1 << 20}
     found = {}

@@ -36,8 +36,7 @@ static uint64_t now_us(void *context) {
 
 static void restart(void *context) {
     (void)context;
-    /* The reply to the request is still in the driver. */
-    vTaskDelay(pdMS_TO_TICKS(100));
+    wire_drain();
     esp_restart();
 }
 

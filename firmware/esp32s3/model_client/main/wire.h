@@ -12,4 +12,7 @@ void wire_open(ef_port *port);
 /* Sleep until bytes arrive, at most `milliseconds`. */
 void wire_wait(unsigned milliseconds);
 
+/* Wait until what was written has left the board. */
+void wire_drain(void);
+
 #endif

@@ -2,12 +2,15 @@
 #if CONFIG_EDGEFLOW_WIRE_UART0
 
 #include "driver/uart.h"
+#include "esp_task_wdt.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/queue.h"
 #include "wire.h"
 
 #define WIRE UART_NUM_0
 #define TRANSMIT_BYTES 4096
+#define PIECE_BYTES 1024
+#define DRAIN_MS 6000 /* TRANSMIT_BYTES and the FIFO take 4.4 s at the slowest rate */
 #define EVENTS 16
 #define WAKE_AFTER_BYTES 64
 #define WAKE_AFTER_SILENCE 2 /* symbols */
@@ -23,7 +26,19 @@ static size_t read_bytes(void *context, uint8_t *to, size_t most) {
 
 static void write_bytes(void *context, const uint8_t *from, size_t count) {
     (void)context;
-    uart_write_bytes(WIRE, from, count);
+    while (count > 0) {
+        size_t piece = count < PIECE_BYTES ? count : PIECE_BYTES;
+        uart_write_bytes(WIRE, from, piece);
+        from += piece;
+        count -= piece;
+        if (count > 0) {
+            esp_task_wdt_reset(); /* the largest message takes 34 s at the slowest rate */
+        }
+    }
+}
+
+void wire_drain(void) {
+    uart_wait_tx_done(WIRE, pdMS_TO_TICKS(DRAIN_MS));
 }
 
 static bool set_baud(void *context, uint32_t baud) {
@@ -31,8 +46,7 @@ static bool set_baud(void *context, uint32_t baud) {
     if (baud < 9600u || baud > FASTEST_BAUD) {
         return false;
     }
-    /* The reply to the request still leaves at the old rate. */
-    uart_wait_tx_done(WIRE, pdMS_TO_TICKS(200));
+    wire_drain(); /* the reply to the request, and those before it, leave at the old rate */
     return uart_set_baudrate(WIRE, baud) == ESP_OK;
 }
 

@@ -2,11 +2,14 @@
 #if CONFIG_EDGEFLOW_WIRE_USB
 
 #include "driver/usb_serial_jtag.h"
+#include "esp_task_wdt.h"
 #include "freertos/FreeRTOS.h"
+#include "freertos/task.h"
 #include "wire.h"
 
 #define TRANSMIT_BYTES 4096
 #define HOST_PATIENCE_MS 1000
+#define DRAIN_MS 100
 
 /* The driver tells of new bytes only to whoever reads, so one byte is kept from waiting to reading. */
 static uint8_t kept;
@@ -33,7 +36,14 @@ static void write_bytes(void *context, const uint8_t *from, size_t count) {
         }
         from += sent;
         count -= (size_t)sent;
+        if (count > 0) {
+            esp_task_wdt_reset(); /* a host that reads slowly is no hang */
+        }
     }
+}
+
+void wire_drain(void) {
+    vTaskDelay(pdMS_TO_TICKS(DRAIN_MS));
 }
 
 void wire_open(ef_port *port) {
