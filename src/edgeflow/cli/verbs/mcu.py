@@ -157,6 +157,6 @@ def export(
         write_json(asdict(made.report) | {"paths": [str(each) for each in paths]})
         return
     for line in lines_of(made.report):
-        narrate(line)
+        write(line)
     for path in paths:
-        write(str(path))
+        narrate(f"wrote {path}")
