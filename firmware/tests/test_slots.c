@@ -164,6 +164,42 @@ static void test_a_rotten_slot_is_passed_over(void) {
     CHECK_EQUAL(world_start(&it, 0), 3);
 }
 
+/* What a start passed over is not what an upload may become without being activated. */
+static void upload_without_a_switch(uint32_t answers) {
+    restart();
+    CHECK_EQUAL(world_start(&it, 0), answers);
+    CHECK_EQUAL(world_upload(&it, 0, 7), EF_OK);
+    restart();
+    CHECK_EQUAL(world_start(&it, 0), answers);
+}
+
+static void test_an_upload_answers_only_once_it_is_activated(void) {
+    world_blank(&it);
+    CHECK_EQUAL(world_swap(&it, 0, 1), EF_OK);
+    CHECK_EQUAL(world_swap(&it, 0, 2), EF_OK);
+    world kept = it;
+    it.bytes.slot[1][200] ^= 1;
+    upload_without_a_switch(1);
+    it = kept;
+    it.bytes.slot[0][200] ^= 1;
+    it.bytes.slot[1][200] ^= 1;
+    upload_without_a_switch(WORLD_NONE);
+    it = kept;
+    it.bytes.slot[0][200] ^= 1;
+    memset(it.bytes.control, 0, sizeof it.bytes.control);
+    upload_without_a_switch(2);
+    world_blank(&it);
+    world_set_file(&it, 8);
+    upload_without_a_switch(8);
+    CHECK_EQUAL(world_swap(&it, 0, 1), EF_OK);
+    CHECK_EQUAL(ef_slots_roll_back(&it.slots, 0), EF_OK);
+    it.file_version = WORLD_NONE;
+    upload_without_a_switch(1);
+    world_set_file(&it, 8); /* it comes back */
+    restart();
+    CHECK_EQUAL(world_start(&it, 0), 8);
+}
+
 static void test_every_flipped_bit_of_the_records(void) {
     world_blank(&it);
     CHECK_EQUAL(world_swap(&it, 0, 1), EF_OK);
@@ -234,6 +270,7 @@ int main(void) {
     test_a_newer_reference_file_wins_once();
     test_a_file_that_went_is_passed_over();
     test_a_rotten_slot_is_passed_over();
+    test_an_upload_answers_only_once_it_is_activated();
     test_every_flipped_bit_of_the_records();
     test_records_lost_altogether();
     test_wear_is_even();

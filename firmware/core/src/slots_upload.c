@@ -40,6 +40,26 @@ ef_status ef_slots_begin(ef_slots *slots, uint8_t id, uint32_t bytes, uint32_t c
     return EF_OK;
 }
 
+/*
+ * Where a start passed over what the record in flash names, the next one would look through the slots again, and find this
+ * upload, never activated: before its first byte the record names what answers.
+ */
+static ef_status settle_record(ef_slots *slots, uint8_t id) {
+    ef_slot_record kept, next = slots->record[id];
+    ef_record_find found;
+    unsigned sector;
+    if (ef_record_read(slots, id, &kept, &sector, &found) != EF_OK) {
+        return EF_ERROR_FLASH;
+    }
+    if (found == EF_RECORD_BLANK || (found == EF_RECORD_FOUND && kept.active == next.active)) {
+        return EF_OK;
+    }
+    if (kept.active == EF_SLOT_FILE) {
+        next.file_crc32 = 0; /* the file is gone; should it come back, it is a new one */
+    }
+    return ef_record_write(slots, id, &next);
+}
+
 /* Whole words of one sector, erased first when they start it. */
 static ef_status program_piece(const ef_flash *flash, uint32_t offset, const uint8_t *bytes, uint32_t count) {
     if (offset % flash->sector_size == 0 && flash->erase(flash->context, offset) != EF_OK) {
@@ -69,6 +89,9 @@ ef_status ef_slots_write(ef_slots *slots, uint32_t offset, const uint8_t *bytes,
     ef_slot_record *record = &slots->record[slots->upload_id];
     if (record->previous == slots->upload_slot) {
         record->previous = EF_SLOT_NONE; /* in memory only: what is overwritten is nothing to go back to */
+    }
+    if (offset == 0 && settle_record(slots, slots->upload_id) != EF_OK) {
+        return EF_ERROR_FLASH;
     }
     uint32_t base = ef_slot_offset(slots, slots->upload_id), done = 0;
     while (done < count) {
