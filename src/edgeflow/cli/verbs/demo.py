@@ -15,7 +15,7 @@ from edgeflow.cli.terminal import narrate, new_group, progress, write
 
 group = new_group()
 
-DEMOS = ("gateway", "frames")
+DEMOS = ("gateway", "frames", "boards")
 START_SECONDS = 20.0
 """How long the dashboard may take to answer before the welcome is printed anyway."""
 
@@ -44,7 +44,8 @@ def demo(
 
     gateway: pipelines from YAML; people are found in a street, agents watch zones, a simulated
     air sensor sends over MQTT, and actions go out. frames: a Python flow that finds and hides
-    faces. Models and clips are fetched at first; without them gateway shows frames instead.
+    faces. boards: virtual microcontrollers forecast sea temperatures. Models, clips and series are
+    fetched at first; without them gateway shows frames instead, and boards a made-up series.
     """
     from edgeflow.errors import AssetError, ConfigError, did_you_mean
 
@@ -54,6 +55,8 @@ def demo(
         raise ConfigError("a camera and a clip were given", hint="choose one of them")
     if clip is not None and not clip.is_file():
         raise ConfigError(f"there is no video file {str(clip)!r}", hint="check the path")
+    if name == "boards":
+        return _boards(port, seconds)
     if name == "gateway":
         try:
             return _gateway(camera if clip is None else str(clip.resolve()), port, seconds)
@@ -69,6 +72,15 @@ def _gateway(camera: str | None, port: int | None, seconds: float | None) -> int
     with progress("Getting ready") as say:
         folder = prepare(lambda asset, stage: say(stage_line(asset, stage)))
     shown = GatewayDemo(folder, port, camera)
+    return _guided(shown.run, shown.http_port, shown.welcome(), seconds)
+
+
+def _boards(port: int | None, seconds: float | None) -> int:
+    from edgeflow.systems.boards_demo import BoardsDemo, prepare
+
+    with progress("Getting ready"):
+        folder, sea = prepare()
+    shown = BoardsDemo(folder, sea, port)
     return _guided(shown.run, shown.http_port, shown.welcome(), seconds)
 
 
