@@ -3,6 +3,7 @@
 import json
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -202,6 +203,30 @@ def test_meta_belongs_to_its_binary() -> None:
 def test_containers_that_no_board_takes_are_not_written(change: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         efm1(lstm(), **({"steps": STEPS} | change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("kernel", "padding"), [(608, 300), (6, -1)])
+def test_padding_that_the_table_cannot_hold_is_refused(kernel: int, padding: int) -> None:
+    wide = Layer(Op.CONV1D, 8, 1, 1, 1, kernel=kernel, stride=1, padding=padding)
+    wide = replace(wide, weights=floats(1, kernel, 1), bias=floats(1))
+    with pytest.raises(ConfigError, match=f"padding {padding}"):
+        efm1((wide,), steps=8, features=1)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, 1e-60, 1e300, float("inf"), float("nan")])
+def test_input_scales_that_float32_does_not_hold_are_refused(scale: float) -> None:
+    dense = Layer(Op.DENSE, 1, 4, 1, 1, weights=floats(1, 4), bias=floats(1))
+    bad = replace(quantise_layer(dense, 1.0), input_scale=scale)
+    with pytest.raises(ConfigError, match="input scale"):
+        efm1((bad,), steps=1, features=4)
+
+
+@pytest.mark.parametrize("scale", [2.0**-149, float(np.finfo(np.float32).max)])
+def test_the_ends_of_input_scales_come_back(scale: float) -> None:
+    dense = Layer(Op.DENSE, 1, 4, 1, 1, weights=floats(1, 4), bias=floats(1))
+    file = efm1((replace(quantise_layer(dense, 1.0), input_scale=scale),), steps=1, features=4)
+    weights = parse_model(file).weights
+    assert isinstance(weights, tuple) and weights[0].input_scale == scale
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"", b"LST0", b"EFM1"]))

@@ -26,6 +26,9 @@ __all__ = [
 
 MAX_LAYERS: Final = 32
 MAX_VALUES: Final = 65535  # of an activation, and of the window of a convolution
+# What float32 holds.
+SMALLEST_SCALE: Final = 2.0**-149
+LARGEST_SCALE: Final = (2.0 - 2.0**-23) * 2.0**127
 _ROW: Final = struct.Struct("<4B6H2IfI")
 _HINT: Final = "the layers are described in docs/model_format.md"
 
@@ -117,7 +120,7 @@ def _expected(layer: Layer) -> tuple[int, int] | str:
 
 
 def _expected_of_window(layer: Layer) -> tuple[int, int] | str:
-    pads = layer.op is Op.CONV1D and layer.padding < layer.kernel
+    pads = layer.op is Op.CONV1D and 0 <= layer.padding < min(layer.kernel, 256)
     if layer.kernel < 1 or not 1 <= layer.stride <= 255 or not (pads or layer.padding == 0):
         return f"kernel {layer.kernel}, stride {layer.stride}, padding {layer.padding}"
     room = layer.steps_in + 2 * layer.padding - layer.kernel
@@ -171,7 +174,7 @@ def _check_weights(layer: Layer, place: str, int8: bool) -> None:
         if array is not None and array.dtype == np.float32:
             check_finite(array, f"{place}, {name}")
     scale = layer.input_scale
-    if not (0 < scale < np.inf if int8 and layer.has_weights else scale == 0):
+    if not (SMALLEST_SCALE <= scale <= LARGEST_SCALE if int8 and layer.has_weights else scale == 0):
         raise refuse(f"{place}: the input scale is {scale}", _HINT)
 
 
