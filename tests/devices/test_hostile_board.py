@@ -96,7 +96,6 @@ def test_texts_of_a_board_are_cleaned():
 @pytest.mark.parametrize(
     "told",
     [
-        {Type.HELLO: b""},
         {Type.HELLO: hello(window=0)},
         {Type.MODEL_INFO: b"short"},
     ],

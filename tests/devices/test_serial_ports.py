@@ -186,6 +186,16 @@ def test_a_telnet_command_without_an_end_is_refused():
         TelnetReader().feed(b"\xff\xfa" + bytes(1000))
 
 
+def test_the_console_keeps_words_and_no_garbage():
+    console = Console(now=lambda: 1.0)
+    console.add(b"I (31) bo")
+    console.add("ot: 20 °C\r\n".encode() + bytes(range(128, 200)) + b"\n\n\x1b[0;32mgreen\x1b[0m\n")
+    assert [each.text for each in console.lines()] == [
+        "I (31) boot: 20 °C",
+        "\ufffd[0;32mgreen\ufffd[0m",
+    ]
+
+
 @given(st.lists(st.binary(max_size=3000), max_size=8))
 def test_the_console_keeps_bounded_printable_lines(chunks):
     console = Console(now=lambda: 1.0, lines=20)

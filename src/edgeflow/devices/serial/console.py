@@ -10,6 +10,7 @@ __all__ = ["Console", "ConsoleLine"]
 
 MAX_LINES = 1000
 MAX_LINE = 512
+_UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 
 
 class ConsoleLine(NamedTuple):
@@ -53,10 +54,10 @@ class Console:
 
     def _keep(self, line: bytes) -> None:
         text = "".join(
-            each if each.isprintable() else "\N{REPLACEMENT CHARACTER}"
-            for each in line.decode("utf-8", "replace")
+            each if each.isprintable() else _UNKNOWN for each in line.decode("utf-8", "replace")
         )
-        if not text.strip():
+        # Bytes of another rate, and of damaged messages, are no words.
+        if not text.strip() or 3 * text.count(_UNKNOWN) > len(text):
             return
         with self._lock:
             self._count += 1
