@@ -19,6 +19,7 @@ from edgeflow.devices.virtual.noise import NoiseRates
 from edgeflow.devices.virtual.reset import Boot
 from edgeflow.devices.virtual.settings import Settings
 from edgeflow.protocols.slip import SlipDecoder, encode_slip
+from edgeflow.protocols.spiffs import unpack
 from edgeflow.protocols.uart.requests import encode, encode_infr
 from virtual_models import lstm, sample
 
@@ -125,6 +126,17 @@ def test_the_reference_firmware_without_a_model_is_silent() -> None:
     assert b"EFX1" not in bench.run(1.0)
     bench.send(b"META" + encode_infr(INPUT))
     assert bench.run(3.0, 0.05) == b""
+
+
+def test_the_reference_firmware_formats_what_it_cannot_mount() -> None:
+    bench = Bench(Settings(reference=True, instant=True), model=None)
+    place = inspect(bench.flash).partitions["model"]
+    bench.flash.program(place.offset, bytes(0x2000))
+    bench.chip.power_on(bench.now)
+    bench.run(0.1)
+    assert unpack(bench.flash.read(place.offset, place.size)) == {}
+    bench.send(b"META")
+    assert bench.run(0.5, 0.01) == b""
 
 
 def test_the_reference_firmware_says_pred_0_and_scans_the_payload() -> None:

@@ -19,7 +19,7 @@ from virtual_models import ReferenceClient, lstm
 QUICKLY = """
 import runpy, sys, time
 sleep = time.sleep
-time.sleep = lambda seconds: sleep(min(seconds, 0.004) if seconds <= 0.1 else seconds)
+time.sleep = lambda seconds: sleep(min(seconds, 0.0005) if seconds <= 0.1 else seconds)
 sys.argv[0] = "esptool"
 runpy.run_module("esptool", run_name="__main__")
 """

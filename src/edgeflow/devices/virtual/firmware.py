@@ -13,6 +13,7 @@ from edgeflow.devices.virtual.flash import (
     SECTOR,
     NorFlash,
 )
+from edgeflow.devices.virtual.image import put_files
 from edgeflow.devices.virtual.reference import MODEL_FILE, ReferenceFirmware, load_model
 from edgeflow.devices.virtual.settings import Settings
 from edgeflow.errors import ProtocolError
@@ -39,6 +40,9 @@ def make_application(
     spiffs = storage is not None and (storage.type, storage.subtype) == _SPIFFS
     image = flash.read(storage.offset, storage.size) if storage and spiffs else b""
     if settings.reference:
+        if storage is not None and spiffs and not _mounts(image):
+            settings.narrate("formats its partition model, as the reference firmware does")
+            put_files(flash, storage, {})
         return ReferenceFirmware(load_model(image), instant=settings.instant)
     return NativeFirmware(flash, partitions, _model_file(image), settings)
 
@@ -97,6 +101,14 @@ class NativeFirmware:
     def close(self) -> None:
         """Power off: what was in memory is gone."""
         self._board = None
+
+
+def _mounts(image: bytes) -> bool:
+    try:
+        unpack(image)
+    except ProtocolError:
+        return False
+    return True
 
 
 def _model_file(image: bytes) -> bytes | None:
