@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgeflow._native.model import NativeModel
-from edgeflow.errors import ConfigError
+from edgeflow.errors import ConfigError, EdgeFlowError
 from edgeflow.inference.export.exporting import (
     FLOAT_FILE,
     INT8_FILE,
@@ -213,3 +213,25 @@ def test_samples_are_checked(tmp_path: Path) -> None:
     np.save(file, np.array([{}], object), allow_pickle=True)
     with pytest.raises(ConfigError, match=r"no \.npy"):
         read_samples(file, (4, 3))
+
+
+@pytest.mark.parametrize("name", ["m.pt", "m.pt2", "m.onnx"])
+def test_damaged_files_are_refused_or_right(tmp_path: Path, name: str) -> None:
+    if name.endswith("onnx"):
+        whole = save_onnx_lstm(tmp_path / name)
+    else:
+        form = "state" if name == "m.pt" else "export"
+        whole = save_torch(forecaster(), tmp_path / name, form, (1, STEPS, FEATURES))
+    content = whole.read_bytes()
+    random = np.random.default_rng(len(content))
+    refused = 0
+    for _ in range(25):
+        damaged = bytearray(content)
+        for at in random.integers(0, len(damaged), 8):
+            damaged[at] = random.integers(0, 256)
+        whole.write_bytes(damaged)
+        try:
+            export_model(read_source(whole, STEPS))
+        except EdgeFlowError:
+            refused += 1
+    assert refused > 0

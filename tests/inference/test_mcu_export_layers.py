@@ -200,3 +200,35 @@ def test_onnx_pools_with_padding_are_refused(tmp_path: Path) -> None:
     file = save_onnx_classifier(tmp_path / "m.onnx", pads=[0, 1])
     with pytest.raises(ConfigError, match="unevenly"):
         read_source(file)
+
+
+def test_idioms_of_torch_code_are_read(tmp_path: Path) -> None:
+    import torch
+
+    class Averaging(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = torch.nn.Conv1d(FEATURES, 4, 3)
+            self.head = torch.nn.Linear(4, 2)
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            return self.head(torch.relu(self.convolution(values.transpose(1, 2))).mean(-1))
+
+    class Viewing(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution = torch.nn.Conv1d(FEATURES, 4, 3)
+            self.head = torch.nn.Linear(4 * (STEPS - 2), 2)
+
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            values = torch.relu(self.convolution(values))
+            return self.head(values.view(values.size(0), -1))
+
+    for trained, turned in ((Averaging().eval(), False), (Viewing().eval(), True)):
+        rows = samples().transpose(0, 2, 1) if turned else samples()
+        example = CHANNELS_FIRST if turned else (1, STEPS, FEATURES)
+        with torch.inference_mode():
+            wanted = trained(torch.from_numpy(np.ascontiguousarray(rows))).numpy()
+        for form in ("export", "script", "trace"):
+            file = save_torch(trained, tmp_path / "m.pt2", form, example)
+            check(export_model(read_source(file, STEPS), samples=samples()), wanted)

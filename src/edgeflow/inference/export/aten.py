@@ -12,6 +12,9 @@ __all__ = ["layers_of_program", "layers_of_script"]
 
 Arguments: TypeAlias = Sequence[Any]
 
+_SIZES = frozenset({"size", "sym_size", "NumToTensor", "Int"})
+"""Operators that only find out how large the batch is, for a reshape."""
+
 
 def layers_of_program(program: Any, taken: Sequence[int | None], steps: int | None) -> Chain:
     """Return the layers of an exported program.
@@ -30,6 +33,8 @@ def layers_of_program(program: Any, taken: Sequence[int | None], steps: int | No
             continue
         given = [_resolve(argument, values) for argument in node.args]
         name = str(node.target).split(".")[1] if "." in str(node.target) else str(node.target)
+        if name in _SIZES:
+            continue
         _follow(chain, name, _name_of(node.args), current)
         _apply(chain, name, given)
         current = node.name
@@ -69,6 +74,8 @@ def layers_of_script(module: Any, steps: int | None) -> Chain:
             continue
         first = inputs[0].debugName() if inputs else ""
         name = kind.partition("::")[2]
+        if name in _SIZES:
+            continue
         _follow(chain, name, first, current)
         _apply(chain, name, given)
         current = output
@@ -159,6 +166,13 @@ def _flatten(chain: Chain, given: Arguments) -> None:
     chain.flatten()
 
 
+def _mean(chain: Chain, given: Arguments) -> None:
+    axes, keep = given[1], _at(given, 2, False)
+    if not isinstance(axes, list | tuple) or len(axes) != 1 or keep:
+        raise chain.refuse("averages over several axes")
+    chain.mean(axes[0])
+
+
 def _swap(chain: Chain, given: Arguments) -> None:
     axes = (
         list(given[1]) if isinstance(given[1], list | tuple) else sorted(x % 3 for x in given[1:])
@@ -203,6 +217,7 @@ _OPERATORS: dict[str, Callable[[Chain, Arguments], None]] = {
     "flatten": _flatten,
     "linear": _linear,
     "max_pool1d": _pool(Op.MAX_POOL),
+    "mean": _mean,
     "permute": _swap,
     "relu": _activation(Activation.RELU),
     "reshape": _reshape,

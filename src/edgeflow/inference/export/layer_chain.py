@@ -35,8 +35,8 @@ class Chain:
     ) -> None:
         self._place, self._taken, self._asked = place, taken, asked
         self._layers: list[Layer] = []
-        self._started = False
-        self._turned = self._channels_first = self._flat = False
+        self._started = self._swapped = False
+        self._turned = self._channels_first = self._flat = self._row = False
         self._order: np.ndarray | None = None
         self._now = (0, 0)
         self.steps = self.features = 0
@@ -55,8 +55,7 @@ class Chain:
         """Return samples (N, T, F) as the model takes them."""
         if self._turned:
             return np.ascontiguousarray(samples.transpose(0, 2, 1))
-        flat = self._taken is None or len(self._taken) == 2
-        return samples.reshape(len(samples), -1) if flat else samples
+        return samples.reshape(len(samples), -1) if self._row else samples
 
     def refuse(self, what: str) -> ConfigError:
         """Return the error of a model that no board runs."""
@@ -114,6 +113,15 @@ class Chain:
             raise self.refuse("averages what has no steps")
         self._add(Op.GLOBAL_AVERAGE_POOL, (1, self._now[1]))
 
+    def mean(self, axis: int) -> None:
+        """Add an average over one axis of three, which must be the steps; a flat row is left."""
+        if not self._started:
+            raise self.refuse("begins with an average")
+        if self._flat or axis % 3 != (2 if self._channels_first else 1):
+            raise self.refuse("averages over something else than the steps")
+        self.global_average()
+        self._flat = True
+
     def flatten(self) -> None:
         """Make one row of all values. The layer that follows takes them in the model's order."""
         if self._taken is None and not self._started:
@@ -131,6 +139,9 @@ class Chain:
 
     def swap_axes(self) -> None:
         """Note that the model turns (steps, channels) around, or back."""
+        if self._taken is None and not self._started:
+            self._swapped = not self._swapped
+            return  # the layer that follows tells how many channels there are
         self._start(channels_first=False, channels=None)
         if self._flat:
             raise self.refuse("turns the axes of a flat row")
@@ -184,12 +195,13 @@ class Chain:
         if self._taken is None and not channels_first:
             taken = [None, channels]
         if len(taken) == 3:
-            self._turned = self._channels_first = channels_first
-            found, features = (taken[2], taken[1]) if channels_first else (taken[1], taken[2])
+            self._channels_first = channels_first
+            self._turned = channels_first and not self._swapped
+            found, features = (taken[2], taken[1]) if self._turned else (taken[1], taken[2])
             self.steps = agree_on_steps(self._place, self._asked, found)
             features = channels if features is None else features
         elif len(taken) == 2:
-            self._flat = True
+            self._flat = self._row = True
             self.steps = self._asked or 1
             width = taken[1] if taken[1] is not None else channels
             features = None if width is None or width % self.steps else width // self.steps

@@ -136,6 +136,14 @@ def _reshape(chain: Chain, node: Node) -> None:
     chain.flatten()
 
 
+def _mean(chain: Chain, node: Node) -> None:
+    listed = node.constants[0] if node.constants else node.attributes.get("axes")
+    axes = [] if listed is None else np.asarray(listed).ravel().tolist()
+    if len(axes) != 1 or node.attributes.get("keepdims", 1):
+        raise chain.refuse("averages over several axes, or keeps them")
+    chain.mean(int(axes[0]))
+
+
 def _transpose(chain: Chain, node: Node) -> None:
     if list(node.attributes.get("perm", [])) != [0, 2, 1]:
         raise chain.refuse("orders its axes in another way than (0, 2, 1)")
@@ -164,6 +172,7 @@ _OPERATORS: dict[str, Operator] = {
     "Identity": lambda _chain, _node: None,
     "MatMul": _matmul,
     "MaxPool": _pool(Op.MAX_POOL),
+    "ReduceMean": _mean,
     "Relu": _activation(Activation.RELU),
     "Reshape": _reshape,
     "Sigmoid": _activation(Activation.SIGMOID),

@@ -61,7 +61,7 @@ def weights_of_graph(
     weights = LstmWeights(inputs, recurrent, bias, head, head_bias)
     weights.dimensions()
     layout = next((each.i for each in lstm.attribute if each.name == "layout"), 0)
-    first = graph.input[0].name
+    first = next(each.name for each in graph.input if each.name not in constants)
     return weights, layout == 0 and lstm.input[0] == first
 
 

@@ -66,6 +66,6 @@ def as_answers(place: str, values: npt.NDArray[np.generic], count: int, horizon:
         raise unusable(
             place,
             f"gives {values.shape} for {count} samples, not ({count}, {horizon})",
-            "a board gives the head's answer to the last step, and nothing else",
+            "it must take (N, T, F), the batch first, and give the head's answer to the last step",
         )
     return np.ascontiguousarray(values, np.float32).reshape(count, horizon)

@@ -48,11 +48,11 @@ def read_torch(file: Path, steps: int | None = None) -> Source:
     except ModuleNotFoundError:
         raise MissingExtraError("torch", "torch") from None
     place = file.name
-    members = _members(file)
     with warnings.catch_warnings():
         # Torch advises exports instead of TorchScript; that is for those who make the file.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
+            members = _members(file)
             if any(name.partition("/")[2].startswith("code/") for name in members):
                 return _read_script(torch, file, steps)
             if _is_program(members):
@@ -174,13 +174,18 @@ def _layered(torch: Any, form: str, module: Any, chain: Chain) -> Source:
 def _called(torch: Any, place: str, module: Any, horizon: int, arrange: Answer) -> Answer:
     """Return the module itself, called once per sample: its batch may be fixed to one."""
 
+    def run(sample: Floats) -> Floats:
+        try:
+            given = module(torch.from_numpy(sample[None].copy()))
+            leaf = torch.utils._pytree.tree_leaves(given)[0]
+            values = leaf.float().numpy()
+        except Exception as error:  # Torch raises what its operators raise
+            first = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+            raise unusable(place, f"does not run: {first[0][:200]}", "check --steps") from error
+        return as_answers(place, values, 1, horizon)
+
     def answer(samples: Floats) -> Floats:
-        rows = []
         with torch.inference_mode():
-            for sample in arrange(samples):
-                given = module(torch.from_numpy(sample[None].copy()))
-                leaf = torch.utils._pytree.tree_leaves(given)[0]
-                rows.append(as_answers(place, leaf.numpy(), 1, horizon))
-        return np.concatenate(rows)
+            return np.concatenate([run(sample) for sample in arrange(samples)])
 
     return answer
