@@ -63,6 +63,14 @@ def test_several_boards_have_a_line_each() -> None:
         assert stop(process, signal.SIGINT) == 130
 
 
+def test_a_terminal_that_closes_leaves_nothing_behind() -> None:
+    with started("--instant") as process:
+        assert process.stdout is not None
+        port = Path(process.stdout.readline().strip())
+        assert stop(process, signal.SIGHUP) == 0
+        assert not port.parent.exists()
+
+
 def test_mistakes_end_it_with_a_hint(tmp_path: Path) -> None:
     odd = tmp_path / "model.bin"
     odd.write_bytes(b"no model at all")

@@ -68,6 +68,8 @@ def virtual(
     the reset button, SIGUSR2 does it with BOOT held: into the loader.
     """
     signals = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.add(signal.SIGHUP)
     # Before the imports: threads that they start must not be the ones that get the signals.
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     from edgeflow.devices.virtual.board import VirtualBoards
