@@ -307,3 +307,18 @@ def test_flash_that_cannot_hold_the_slots(sizes: tuple[int, int, int]) -> None:
 def test_limits_out_of_range() -> None:
     with pytest.raises(ConfigError, match="payloads"):
         NativeBoard(limits=BoardLimits(max_payload=100))
+
+
+@pytest.mark.parametrize("limit", [{"arena_bytes": -1}, {"stream_bytes": 1 << 32}])
+def test_numbers_that_the_core_has_no_room_for(limit: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="out of range"):
+        NativeBoard(limits=BoardLimits(**limit))
+
+
+@pytest.mark.parametrize("models", [0, 9, 300, -1])
+def test_more_models_than_there_are_ids(models: int) -> None:
+    flash = Flash(bytearray(32 * 4096), bytearray(16 * 4096), bytearray(16 * 4096))
+    with pytest.raises(ConfigError):
+        NativeBoard(flash=flash, models=models)
+    with pytest.raises(ConfigError, match="wear"):
+        NativeBoard(flash=Flash(flash.control, flash.slot_a, flash.slot_b, wear=()))

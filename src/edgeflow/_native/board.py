@@ -125,13 +125,19 @@ class NativeBoard:
         self._clock = clock
         self._kept: list[Any] = []
         plan = ffi.new("ef_host_plan *")
-        self._plan_limits(plan, limits or BoardLimits())
-        self._plan_identity(plan.identity, identity or BoardIdentity())
-        self._plan_prices(plan.price, prices or Prices())
-        plan.sector_size = SECTOR_BYTES
-        plan.models = models
-        if flash is not None:
-            self._plan_flash(plan, flash)
+        try:
+            self._plan_limits(plan, limits or BoardLimits())
+            self._plan_identity(plan.identity, identity or BoardIdentity())
+            self._plan_prices(plan.price, prices or Prices())
+            plan.sector_size = SECTOR_BYTES
+            plan.models = models
+            if flash is not None:
+                self._plan_flash(plan, flash)
+        except OverflowError as error:
+            raise ConfigError(
+                f"a number of the board is out of range: {error}",
+                hint="limits, sizes and rates are 32-bit numbers from 0; models are 1 to 8",
+            ) from error
         if file:
             held = ffi.new("uint32_t[]", (len(file) + 3) // 4)
             ffi.memmove(held, file, len(file))
@@ -168,6 +174,8 @@ class NativeBoard:
             setattr(to, name, getattr(prices, name))
 
     def _plan_flash(self, plan: Any, flash: Flash) -> None:
+        if flash.wear is not None and len(flash.wear) != 3:
+            raise ConfigError("wear counters are those of control, A and B")
         areas = (plan.control, plan.slot_a, plan.slot_b)
         views = (flash.control, flash.slot_a, flash.slot_b)
         for number, (area, view) in enumerate(zip(areas, views, strict=True)):
