@@ -105,6 +105,21 @@ static void test_what_is_overwritten_is_nothing_to_go_back_to(void) {
     CHECK_EQUAL(it.slots.record[0].previous, EF_SLOT_NONE);
 }
 
+static void test_a_roll_back_takes_the_slot_of_an_upload(void) {
+    uint8_t bytes[4] = {0};
+    world_blank(&it);
+    CHECK_EQUAL(world_swap(&it, 0, 1), EF_OK);
+    CHECK_EQUAL(world_swap(&it, 0, 2), EF_OK);
+    CHECK_EQUAL(ef_slots_begin(&it.slots, 1, 64, 0), EF_OK);
+    CHECK_EQUAL(ef_slots_roll_back(&it.slots, 0), EF_OK);
+    CHECK_EQUAL(ef_slots_write(&it.slots, 0, bytes, 4), EF_OK); /* another id's */
+    CHECK_EQUAL(ef_slots_begin(&it.slots, 0, 64, 0), EF_OK);
+    CHECK_EQUAL(ef_slots_roll_back(&it.slots, 0), EF_OK);
+    CHECK_EQUAL(ef_slots_write(&it.slots, 0, bytes, 4), EF_ERROR_STATE);
+    CHECK_EQUAL(world_version(&it, 0), 2);
+    CHECK_EQUAL(world_swap(&it, 0, 3), EF_OK);
+}
+
 static void test_bytes_behind_a_short_upload_do_not_complete_it(void) {
     _Alignas(8) uint8_t file[WORLD_SHARE];
     ef_model model;
@@ -266,6 +281,7 @@ int main(void) {
     test_the_switch();
     test_a_trial_with_nothing_before_it_ends_in_nothing();
     test_what_is_overwritten_is_nothing_to_go_back_to();
+    test_a_roll_back_takes_the_slot_of_an_upload();
     test_bytes_behind_a_short_upload_do_not_complete_it();
     test_a_newer_reference_file_wins_once();
     test_a_file_that_went_is_passed_over();

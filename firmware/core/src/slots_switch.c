@@ -42,5 +42,8 @@ ef_status ef_slots_roll_back(ef_slots *slots, uint8_t id) {
     next.previous = next.active;
     next.active = to;
     next.state = nothing ? EF_RECORD_EMPTY : EF_RECORD_CONFIRMED;
+    if (slots->upload_id == id && slots->upload_slot == to) {
+        ef_slots_abort(slots); /* begun, and nothing written yet: from now on that slot answers */
+    }
     return ef_record_write(slots, id, &next);
 }
