@@ -148,7 +148,7 @@ def test_a_host_that_does_not_read_loses_bytes_and_blocks_nobody() -> None:
 
 
 def test_requests_through_noise_are_answered_right_or_not_at_all() -> None:
-    noise = NoiseRates(flip=0.001, drop=0.0005, insert=0.0005, logs=10, seed=3)
+    noise = NoiseRates(flip=0.0006, drop=0.0003, insert=0.0003, logs=10, seed=3)
     expected = NativeModel(MODEL).run(INPUT).astype("<f4").tobytes()
     right = 0
     with (
@@ -162,13 +162,13 @@ def test_requests_through_noise_are_answered_right_or_not_at_all() -> None:
             if reply is not None and reply.status == 0:
                 assert reply.payload[8:] == expected
                 right += 1
-    assert board.stats.disturbed > 5
-    assert 30 < right < 60
+    assert board.stats.disturbed > 2
+    assert 20 < right < 60
 
 
 def reply_to(number: int, port: serial.Serial, receiver: Receiver) -> Message | None:
     """Return the answer to a request, or None when it does not come."""
-    limit = time.monotonic() + 0.15
+    limit = time.monotonic() + 0.4
     while time.monotonic() < limit:
         for event in receiver.feed(port.read(max(1, port.in_waiting))):
             if isinstance(event, Message) and (event.type, event.id) == (0x83, number):
