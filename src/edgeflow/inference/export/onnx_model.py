@@ -45,10 +45,12 @@ def read_onnx(file: Path, steps: int | None = None) -> Source:
     try:
         model = onnx.load(str(file), load_external_data=False)
         onnx.checker.check_model(model)
-    except Exception as error:  # protobuf and the checker raise their own
+        constants = _constants(onnx, place, model.graph)
+    except ConfigError:
+        raise
+    except Exception as error:  # protobuf, the checker and NumPy raise their own
         first = str(error).strip().partition("\n")[0][:200]
         raise unusable(place, f"is no ONNX model: {first}", "export it again") from error
-    constants = _constants(onnx, place, model.graph)
     taken = _taken(place, model.graph, constants)
     if any(node.op_type == "LSTM" for node in model.graph.node):
         return _lstm(file, model.graph, constants, taken, steps)
