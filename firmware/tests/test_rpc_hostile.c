@@ -76,6 +76,17 @@ static void upload_some(void) {
     CHECK(status >= 0 && (!damaged || status != 0));
 }
 
+/* The steps of a swap in any order. */
+static void shuffle_a_swap(void) {
+    static const uint8_t steps[] = {0x10, 0x11, 0x12, 0x14, 0x15, 0x15};
+    uint8_t model = (uint8_t)draw(2);
+    for (unsigned i = 0; i < 8; i++) {
+        uint8_t type = steps[draw(sizeof steps)], payload[4 + 64] = {0};
+        payload[0] = type == 0x10 ? 64 : 0;
+        CHECK(line_ask(&it, type, model, payload, type == 0x10 ? 8 : type == 0x11 ? 68 : 0, NULL) >= 0);
+    }
+}
+
 static void check_alive(void) {
     uint8_t payload[4 + 4 * 32] = {0};
     heard_reply reply;
@@ -85,10 +96,23 @@ static void check_alive(void) {
     CHECK_EQUAL(reply.frame.length, 84);
 }
 
+/* Nobody writes to a model that answers. */
+static void check_residents(void) {
+    for (uint8_t id = 0; id < 2; id++) {
+        const ef_rpc_resident *resident = &it.board.rpc.resident[id];
+        ef_model model;
+        if (resident->slot <= EF_SLOT_B) {
+            CHECK_EQUAL(ef_slots_model(&it.board.slots, id, resident->slot, &model), EF_OK);
+            CHECK_EQUAL(model.info.crc32, resident->model.info.crc32);
+        }
+    }
+}
+
 static void one_round(void) {
     switch (draw(12)) {
     case 0: upload_some(); break;
     case 1: stream_some(); break;
+    case 4: shuffle_a_swap(); break;
     case 2: line_pass(&it, draw(2000000)); break;
     case 3:
         if (draw(4) == 0) {
@@ -126,6 +150,7 @@ int main(int count, char **arguments) {
     line_open(&it, 3);
     for (uint32_t round = 0; round < rounds; round++) {
         one_round();
+        check_residents();
         if (round % 16 == 0) {
             check_alive();
         }
