@@ -95,6 +95,30 @@ def test_a_reference_board_gets_in_step_again(tmp_path):
         assert (wrong, errors) == (0, [])
 
 
+def test_a_reference_board_that_is_asked_twice(tmp_path):
+    """Then flipped bytes are seen, too."""
+    with (
+        WiredBoard(tmp_path, file=FILE, reference=True) as wired,
+        SerialBoard(wired.port, verify=True) as board,
+    ):
+        wait_for(board)
+        board.infer(samples(1)[0])
+
+        def flip(data):
+            flip.count += len(data)
+            if flip.count < 400:
+                return data
+            flip.count = 0
+            flip.hits += 1
+            return data[:-1] + bytes([data[-1] ^ 0x20])
+
+        flip.count = flip.hits = 0
+        wired.noise = (flip, flip)
+        wrong, errors = ask(board, 200, 4, 10)
+        assert (wrong, errors) == (0, [])
+        assert flip.hits > 20
+
+
 def test_streams_and_swaps_over_a_noisy_line(tmp_path):
     with (
         WiredBoard(tmp_path, file=FILE, noise=1 / 2500) as wired,

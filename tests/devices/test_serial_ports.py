@@ -1,6 +1,8 @@
 """Finding ports, opening them without resetting the board, and RFC 2217."""
 
 import socket
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -118,6 +120,22 @@ def test_a_board_is_left_at_the_rate_at_which_it_started():
         with SerialBoard(virtual.port, faster=()) as board:
             assert board.wait(30), board.last_error
             assert board.info.baud == 115200
+
+
+def test_a_board_is_found_at_the_rate_where_its_last_host_died():
+    with VirtualBoard(model=FILE, instant=True, strict_baud=True) as virtual:
+        code = (
+            "import os\n"
+            "from edgeflow.devices.boards.serial import SerialBoard\n"
+            f"board = SerialBoard({virtual.port!r})\n"
+            "assert board.wait(30) and board.info.baud == 921600\n"
+            "os._exit(0)\n"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+        with SerialBoard(virtual.port, faster=()) as board:
+            assert board.wait(30), board.last_error
+            assert board.info.baud == 115200
+            board.infer(samples(1)[0])
 
 
 def test_a_rate_that_the_line_cannot_carry_is_given_up(tmp_path):

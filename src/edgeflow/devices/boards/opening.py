@@ -12,8 +12,8 @@ from edgeflow.errors import ConfigError, did_you_mean
 
 __all__ = ["OPTIONS", "open_boards", "read_options"]
 
-OPTIONS = ("baud", "faster", "values", "capacity")
-"""Options behind a question mark; ``faster`` is a list with commas, or ``none``."""
+OPTIONS = ("baud", "faster", "values", "capacity", "verify")
+"""Options behind a question mark; ``faster`` is a list with commas, or ``none``; ``verify=1``."""
 
 MAX_BOARDS = 64
 _NAMED = re.compile(r"([A-Za-z_][\w.-]*)=(?=\S)")
@@ -74,7 +74,7 @@ def _option(place: str, key: str, value: str) -> Any:
     try:
         if key == "faster":
             return () if value == "none" else tuple(_number(each) for each in value.split(","))
-        return _number(value)
+        return bool(_number(value)) if key == "verify" else _number(value)
     except ValueError:
         raise ConfigError(f"{place}: {key} is {value!r}, not a number") from None
 

@@ -76,6 +76,8 @@ class SerialBoard(Board):
         faster: rates to switch to if the board can, best first.
         values: how samples travel: ``int8`` takes a quarter of the bytes, and rounds.
         capacity: requests that may be unanswered.
+        verify: ask a board of the reference protocol for each sample until two answers in a row
+            are the same; its protocol has no checksum.
         path: which of several ports that ``port`` means.
 
     Attributes:
@@ -96,6 +98,7 @@ class SerialBoard(Board):
         faster: Sequence[int] = FASTER,
         values: Values = "float32",
         capacity: int = 256,
+        verify: bool = False,
         path: str | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -123,6 +126,7 @@ class SerialBoard(Board):
             baud=baud,
             faster=faster,
             capacity=capacity,
+            verify=verify,
             now=now,
         )
         self.console: Console = self._link.console

@@ -135,7 +135,7 @@ class Greeting:
         for baud in self._bauds:
             self.baud = baud
             answer = yield from self._both()
-            if answer is None:
+            if answer is None and baud == self._bauds[0]:
                 answer = yield from self._meta(baud)
             if isinstance(answer, Info):
                 # Noise may have taken every HELLO of a board that knows it.
@@ -172,10 +172,10 @@ class Greeting:
         return Found(baud, hello, tuple(models))
 
     def _speed_up(self, hello: Hello, baud: int) -> Generator[_Ask, Event | None, int]:
-        wanted = self._faster if Capability.BAUD in hello.capabilities else ()
-        for faster in wanted:
-            if faster <= baud:
-                break
+        wanted = [each for each in self._faster if each > baud]
+        if baud not in (self._bauds[0], *self._faster):
+            wanted.append(self._bauds[0])
+        for faster in wanted if Capability.BAUD in hello.capabilities else ():
             reply = yield from self._request(Type.SET_BAUD, faster.to_bytes(4, "little"), 1)
             if reply is None or reply.status:
                 continue

@@ -26,6 +26,9 @@ log = structlog.get_logger(__name__)
 FIRST_BACKOFF = 0.1
 MAX_BACKOFF = 1.0
 GREETINGS_PER_OPENING = 3
+LIKELY = (921600, 460800)
+"""Rates that boards are switched to unless somebody says otherwise."""
+
 _STEADY_SECONDS = 5.0
 _LENT_SECONDS = 3600.0
 
@@ -52,6 +55,7 @@ class SerialLink:
         baud: rate at which the board starts.
         faster: rates to switch to, best first.
         capacity: requests that may be unanswered.
+        verify: ask boards without checksums for each sample twice.
         now: monotonic seconds.
 
     Attributes:
@@ -67,12 +71,13 @@ class SerialLink:
         baud: int = BASE_BAUD,
         faster: Sequence[int] = (),
         capacity: int = 256,
+        verify: bool = False,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.console = Console()
+        self._verify = verify
         self._locate, self._watcher, self._name, self._now = locate, watcher, name, now
-        self._bauds = (baud, *(each for each in faster if each != baud))
-        self._faster = tuple(faster)
+        self._baud, self._faster = baud, tuple(faster)
         self._desk = Desk(name, capacity)
         self._desk.refuse(UnreachableError(f"{name}: the board has not been found yet"))
         self._known = threading.Event()
@@ -157,7 +162,7 @@ class SerialLink:
 
     def _try(self) -> None:
         try:
-            port = open_port(self._locate(), self._bauds[0])
+            port = open_port(self._locate(), self._baud)
             try:
                 self._talk(port)
             finally:
@@ -175,7 +180,7 @@ class SerialLink:
         failures = 0
         try:
             while failures < GREETINGS_PER_OPENING and not self._interrupted:
-                found = self._greet(conversation, waiting)
+                found = self._greet(conversation, waiting, self._rates(port))
                 if found is None:
                     failures += 1
                     self._give_up(port, waiting)
@@ -187,8 +192,15 @@ class SerialLink:
             raise
         _fail(waiting, self._closed())
 
-    def _greet(self, conversation: Conversation, waiting: list[Request]) -> Found | None:
-        greeting = Greeting(conversation.receiver, self._bauds, self._faster)
+    def _rates(self, port: Port) -> list[int]:
+        """Return the rates to look for the board at: whoever had it last may have died there."""
+        others = () if port.name.startswith("socket:") else (*self._faster, *LIKELY)
+        return list(dict.fromkeys((self._baud, *others)))
+
+    def _greet(
+        self, conversation: Conversation, waiting: list[Request], rates: Sequence[int]
+    ) -> Found | None:
+        greeting = Greeting(conversation.receiver, rates, self._faster)
         baud = 0
         while not (greeting.found or greeting.failed or self._interrupted):
             if greeting.baud != baud:
@@ -220,7 +232,7 @@ class SerialLink:
             return exchange.hand_over()
         if self._interrupted:
             exchange.fail(self._closed())
-            conversation.part(self._bauds[0], found)
+            conversation.part(self._baud, found)
         else:
             silent = UnreachableError(f"{self._name}: the board does not answer any more")
             self._lose(silent)
@@ -230,7 +242,8 @@ class SerialLink:
     def _exchange(self, conversation: Conversation, found: Found) -> Exchange:
         receiver, hello = conversation.receiver, found.hello
         if hello is None:
-            return ReferenceExchange(receiver, found.baud, found.info or Info(0, 0, 0, 0))
+            info = found.info or Info(0, 0, 0, 0)
+            return ReferenceExchange(receiver, found.baud, info, verify=self._verify)
         receiver.take_info = False
         return ExtendedExchange(receiver, found.baud, hello.window, hello.window_bytes)
 
