@@ -1,0 +1,1 @@
+"""Sensing from WiFi channel state: recordings, receivers, vitals, and simulated rooms."""
