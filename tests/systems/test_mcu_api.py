@@ -256,6 +256,31 @@ def test_unplugged_in_the_middle_of_a_request(tmp_path: Path) -> None:
         assert time.monotonic() - started < 5.0
 
 
+def test_a_short_queue_only_makes_a_request_slower(tmp_path: Path) -> None:
+    inputs = samples(60)
+    with (
+        VirtualBoard(model=OLD, instant=True, link=tmp_path / "short") as board,
+        McuServer(McuOptions((f"serial://{board.port}?capacity=5",), http_port=0)) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client,
+    ):
+        wait_for(lambda: client.get("/health").status_code == 200)
+        answer = infer(client, inputs).json()
+        np.testing.assert_array_equal(np.float32(answer["pred"]), truth(OLD, inputs))
+
+
+def test_samples_of_a_client_that_has_left_are_dropped(tmp_path: Path) -> None:
+    with (
+        VirtualBoard(model=OLD, baud=9600, link=tmp_path / "slow") as board,
+        McuServer(McuOptions((f"serial://{board.port}?faster=none",), 9600, http_port=0)) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client,
+    ):
+        wait_for(lambda: client.get("/health").status_code == 200)
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v2/infer", files={"input_npy": npy(samples(2000))}, timeout=1.0)
+        wait_for(lambda: client.get("/v2/devices").json()[0]["queue_depth"] == 0)
+        assert client.get("/v2/devices").json()[0]["requests"] < 200
+
+
 def test_metrics_and_devices(api: httpx.Client) -> None:
     infer(api, samples(2))
     page = api.get("/metrics").text

@@ -24,10 +24,10 @@ from edgeflow.errors import (
     CancelledError,
     EdgeFlowError,
     FrameTooLargeError,
-    OverloadedError,
     UnknownModelError,
     UnreachableError,
 )
+from edgeflow.inference.servers.mcu_batch import Batch
 from edgeflow.inference.servers.mcu_inputs import check_samples, read_npy, write_npy
 from edgeflow.inference.servers.mcu_metrics import board_metrics
 from edgeflow.inference.servers.mcu_problems import BoardRoute, problem, status_of
@@ -228,50 +228,26 @@ class _Desk:
     async def _run(
         self, request: Request, board: Board, samples: npt.NDArray[np.float32], about: BoardModel
     ) -> npt.NDArray[np.float32]:
-        """Run all samples, ``in_flight`` of them at once, in order."""
-        rows = np.empty((len(samples), about.horizon), np.float32)
-        numbers = iter(range(len(samples)))
-
-        async def work() -> None:
-            for number in numbers:
-                rows[number] = await self._sample(board, samples[number], about.id)
-
-        workers = min(self._limits.in_flight, len(samples))
-        running = [asyncio.create_task(work()) for _ in range(workers)]
+        """Run all samples, and stop when the client leaves."""
+        batch = Batch(
+            board,
+            samples,
+            model=about.id,
+            horizon=about.horizon,
+            in_flight=self._limits.in_flight,
+            sample_s=self._limits.sample_s,
+        )
+        running = asyncio.create_task(batch.run())
         leaving = asyncio.create_task(_left(request))
         try:
-            await _first_failure(running, leaving)
+            await asyncio.wait({running, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                raise CancelledError("the client has left")
+            return running.result()
         finally:
-            for task in (*running, leaving):
-                task.cancel()
-            await asyncio.gather(*running, leaving, return_exceptions=True)
-        return rows
-
-    async def _sample(
-        self, board: Board, sample: npt.NDArray[np.float32], model: int
-    ) -> npt.NDArray[np.float32]:
-        """Run one sample; while the board's queue is full, wait for a place within the limit."""
-        patience = time.monotonic() + self._limits.sample_s
-        while True:
-            try:
-                future = board.submit(sample, model=model, timeout=self._limits.sample_s)
-                return (await asyncio.wrap_future(future)).values
-            except OverloadedError:
-                if time.monotonic() > patience:
-                    raise
-                await asyncio.sleep(POLL_SECONDS)
-
-
-async def _first_failure(running: list[asyncio.Task[None]], leaving: asyncio.Task[None]) -> None:
-    """Wait for all that run; raise what the first one raises, or that the client has left."""
-    waiting = {*running}
-    while waiting:
-        done, _ = await asyncio.wait({*waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done & waiting:
-            task.result()
-        waiting -= done
-        if leaving in done and waiting:
-            raise CancelledError("the client has left")
+            running.cancel()
+            leaving.cancel()
+            await asyncio.gather(running, leaving, return_exceptions=True)
 
 
 async def _left(request: Request) -> None:
