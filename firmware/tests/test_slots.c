@@ -2,6 +2,7 @@
 #include "check.h"
 #include "edgeflow/checksum.h"
 #include "flash_world.h"
+#include "little_endian.h"
 
 static world it;
 
@@ -164,6 +165,32 @@ static void test_a_file_that_went_is_passed_over(void) {
     CHECK_EQUAL(world_start(&it, 0), 1);
 }
 
+/* A record that nobody here writes, with right checksums. */
+static void forge(uint8_t id, uint8_t state, uint8_t active, uint8_t previous) {
+    uint8_t *at = it.bytes.control + 2u * id * WORLD_SECTOR;
+    memset(at, 0, 32);
+    memcpy(at, "EFSR", 4);
+    at[4] = 1;
+    at[8] = id;
+    at[9] = state;
+    at[10] = active;
+    at[11] = previous;
+    ef_put32(at + 28, ef_crc32(0, at, 28));
+}
+
+static void test_forged_records_lead_to_no_model_that_is_not_there(void) {
+    static const uint8_t slots[] = {EF_SLOT_A, EF_SLOT_B, EF_SLOT_FILE, EF_SLOT_NONE};
+    for (uint8_t forged = 0; forged < 2 * 3 * 16; forged++) {
+        uint8_t id = forged / 48, state = forged / 16 % 3;
+        world_blank(&it);
+        forge(id, state, slots[forged % 4], slots[forged / 4 % 4]);
+        restart();
+        CHECK_EQUAL(world_start(&it, id), WORLD_NONE);
+        CHECK_EQUAL(ef_slots_roll_back(&it.slots, id), EF_ERROR_STATE);
+        CHECK_EQUAL(world_swap(&it, id, 1), EF_OK);
+    }
+}
+
 static void test_a_rotten_slot_is_passed_over(void) {
     world_blank(&it);
     CHECK_EQUAL(world_swap(&it, 0, 1), EF_OK);
@@ -285,6 +312,7 @@ int main(void) {
     test_bytes_behind_a_short_upload_do_not_complete_it();
     test_a_newer_reference_file_wins_once();
     test_a_file_that_went_is_passed_over();
+    test_forged_records_lead_to_no_model_that_is_not_there();
     test_a_rotten_slot_is_passed_over();
     test_an_upload_answers_only_once_it_is_activated();
     test_every_flipped_bit_of_the_records();

@@ -130,6 +130,8 @@ ef_status ef_slots_start(ef_slots *slots, uint8_t id, const ef_model *file, uint
     }
     if (!rests(record, found)) {
         pass_over(slots, id, has_file);
+    } else if (record->previous == EF_SLOT_FILE && !has_file) {
+        record->previous = EF_SLOT_NONE;
     }
     *active = record->active;
     return *active == EF_SLOT_NONE ? EF_ERROR_NO_MODEL : EF_OK;
