@@ -41,8 +41,8 @@ ef_status ef_slots_begin(ef_slots *slots, uint8_t id, uint32_t bytes, uint32_t c
 }
 
 /*
- * Where a start passed over what the record in flash names, the next one would look through the slots again, and find this
- * upload, never activated: before its first byte the record names what answers.
+ * Where a start passed over what the record in flash names, the next one would look through the slots again and find
+ * this upload, never activated: before its first byte the record names what answers.
  */
 static ef_status settle_record(ef_slots *slots, uint8_t id) {
     ef_slot_record kept, next = slots->record[id];

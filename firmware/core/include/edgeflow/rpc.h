@@ -24,7 +24,7 @@ typedef struct ef_port {
     bool (*set_baud)(void *context, uint32_t baud); /* false: not possible. NULL: never possible */
     void (*restart)(void *context);    /* NULL: cannot */
     int32_t (*free_memory)(void *context); /* bytes, -1 unknown. NULL: unknown */
-    /* Called around each run of a model, so that a virtual board can charge its time. NULL: nothing to do */
+    /* Called after each run of a model, so that a virtual board can charge its time. NULL: nothing to do */
     void (*computed)(void *context, const ef_model_info *info, uint32_t steps);
 } ef_port;
 
@@ -57,7 +57,7 @@ typedef struct ef_rpc_memory {
     size_t transmit_bytes;
     void *arena;          /* one run of the largest model, 4-byte aligned */
     size_t arena_bytes;
-    float *window;        /* ring of the stream's last inputs: steps * features, and one copy in order */
+    float *window;        /* of all streams: scales, then a ring of inputs (2 * steps * features) or the recurrent state */
     size_t window_bytes;
 } ef_rpc_memory;
 

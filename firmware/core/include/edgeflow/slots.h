@@ -65,7 +65,10 @@ EF_MUST_CHECK ef_status ef_slots_model(const ef_slots *slots, uint8_t id, uint8_
 /* Begin an upload into the slot of `id` that is not in use. Any upload before it is forgotten. Erases nothing yet. */
 EF_MUST_CHECK ef_status ef_slots_begin(ef_slots *slots, uint8_t id, uint32_t bytes, uint32_t crc32);
 
-/* Write the next bytes; erases a sector when it is reached. `offset` must be upload_next (EF_ERROR_STATE otherwise). */
+/*
+ * Write the next bytes; erases a sector when it is reached, and writes a record first where none names what answers.
+ * `offset` must be upload_next (EF_ERROR_STATE otherwise).
+ */
 EF_MUST_CHECK ef_status ef_slots_write(ef_slots *slots, uint32_t offset, const uint8_t *bytes, uint32_t count);
 
 /* All bytes are there: check the whole against its CRC-32 and parse it. */
@@ -80,7 +83,10 @@ EF_MUST_CHECK ef_status ef_slots_activate(ef_slots *slots, uint8_t id, uint32_t 
 /* The record says CONFIRMED. */
 EF_MUST_CHECK ef_status ef_slots_confirm(ef_slots *slots, uint8_t id);
 
-/* Back to the slot before, as CONFIRMED; the slot left stays as the one to go back to (two calls are none). */
+/*
+ * Back to the slot before, as CONFIRMED; the slot left stays as the one to go back to (two calls are none). An upload that
+ * was begun into the slot before is forgotten.
+ */
 EF_MUST_CHECK ef_status ef_slots_roll_back(ef_slots *slots, uint8_t id);
 
 #endif

@@ -16,7 +16,7 @@ typedef enum ef_status {
     EF_ERROR_SHAPE = -4,       /* values do not fit the model's dimensions */
     EF_ERROR_NO_MODEL = -5,    /* no model under this id */
     EF_ERROR_MODEL = -6,       /* the model's bytes contradict themselves */
-    EF_ERROR_BUSY = -7,        /* the window is full, or a stream or upload of another kind runs */
+    EF_ERROR_BUSY = -7,        /* an upload into another model id runs */
     EF_ERROR_FLASH = -8,       /* the flash does not do what it was told */
     EF_ERROR_MEMORY = -9,      /* the model needs more memory than there is */
     EF_ERROR_STATE = -10,      /* not now: out of order, or nothing to confirm or roll back to */
