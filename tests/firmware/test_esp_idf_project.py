@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -57,6 +58,19 @@ def test_load_is_no_hang_and_an_erase_loses_no_bytes() -> None:
     # The task that serves runs on core 1 without a pause while requests wait.
     assert found["CONFIG_ESP_TASK_WDT_CHECK_IDLE_TASK_CPU1"] == "n"
     assert found["CONFIG_UART_ISR_IN_IRAM"] == "y"
+
+
+def test_numbers_to_configure_have_a_range_and_the_stubs_their_defaults() -> None:
+    options = (PROJECT / "main/Kconfig.projbuild").read_text().split("\nconfig ")[1:]
+    stubs = (STUBS / "sdkconfig.h").read_text()
+    assert len(options) == 4
+    for option in options:
+        name = option.split()[0]
+        found = re.search(r"range (\d+) (\d+)\n\s+default (\d+)", option)
+        assert found is not None, name
+        least, most, default = map(int, found.groups())
+        assert least <= default <= most, name
+        assert f"CONFIG_{name} {default}\n" in stubs
 
 
 def rows(table: str) -> dict[str, tuple[str, str, int, int]]:
