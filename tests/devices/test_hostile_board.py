@@ -9,8 +9,14 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from edgeflow.devices.boards.base import BoardState
 from edgeflow.devices.boards.serial import SerialBoard
-from edgeflow.errors import EdgeFlowError, EngineError, MissingExtraError, TensorError
+from edgeflow.errors import (
+    EdgeFlowError,
+    EngineError,
+    MissingExtraError,
+    TensorError,
+)
 from edgeflow.inference.engines.open import open_engine
 from edgeflow.protocols.uart import Message, Receiver, Type, encode
 
@@ -132,6 +138,29 @@ def test_huge_claims_cost_nothing():
     told[Type.MODEL_INFO] = model(65535, 65535, 65535, 65535)
     with peer(polite(told)) as port, pytest.raises(EngineError, match="too large"):
         open_engine(f"{port}?faster=none")
+
+
+@pytest.mark.parametrize("number", [-1, 20, 256, 70000])
+def test_model_ids_that_no_board_has_cost_it_nothing(number):
+    told = {Type.HELLO: hello(models=255), Type.INFER: bytes(16)}
+    with peer(polite(told)) as port, SerialBoard(port, faster=()) as board:
+        assert board.wait(30)
+        with pytest.raises(EngineError):
+            board.roll_back(model=number, timeout=5)
+        assert board.state is BoardState.READY
+        assert board.infer(SAMPLE).values.shape == (2,)
+
+
+@pytest.mark.parametrize("bug", [TypeError("a bug"), struct.error("cut off")], ids=repr)
+def test_what_fails_to_read_an_answer_leaves_no_caller_waiting(bug):
+    def fail(*_):
+        raise bug
+
+    with peer(polite()) as port, SerialBoard(port, faster=()) as board:
+        assert board.wait(30)
+        asked = [board.wire.ask(Type.INFER, bytes(4), fail, timeout=300) for _ in range(3)]
+        for future in asked:
+            assert isinstance(future.exception(10), EdgeFlowError)
 
 
 def test_a_message_that_the_board_cannot_take_is_never_sent():

@@ -174,7 +174,7 @@ def info_of(port: str, found: Found) -> BoardInfo:
         window=hello.window,
         window_bytes=hello.window_bytes,
         capabilities=names,
-        model_ids=hello.models,
+        model_ids=len(found.models),
         slot_bytes=hello.slot_bytes,
         arena_bytes=hello.arena_bytes,
     )

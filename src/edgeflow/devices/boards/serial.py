@@ -41,6 +41,7 @@ from edgeflow.errors import (
     EdgeFlowError,
     EngineError,
     OverloadedError,
+    UnknownModelError,
     UnreachableError,
 )
 from edgeflow.protocols.uart import (
@@ -337,6 +338,8 @@ class SerialBoard(Board):
             fresh = model_of(number, decode_model(payload))
         with self._lock:
             models = list(self._models)
+            if not 0 <= number < len(models):
+                raise UnknownModelError(f"{self.name}: no model id {number}; it has {len(models)}")
             models[number] = fresh
             self._models = tuple(models)
             if self._state in (BoardState.READY, BoardState.NO_MODEL):

@@ -7,7 +7,8 @@ from typing import TypeVar
 from edgeflow.devices.boards.calls import check_payload, check_reply
 from edgeflow.devices.serial.link import SerialLink
 from edgeflow.devices.serial.requests import Request
-from edgeflow.protocols.uart import MAX_PAYLOAD, Message
+from edgeflow.errors import UnknownModelError
+from edgeflow.protocols.uart import MAX_MODEL_IDS, MAX_PAYLOAD, Message
 
 __all__ = ["BoardWire"]
 
@@ -86,9 +87,12 @@ class BoardWire:
 
         Raises:
             TensorError: the payload is too large.
+            UnknownModelError: no board has such a model id.
             OverloadedError, UnreachableError: as ``Board.submit``.
         """
         check_payload(self.name, payload, self.max_payload)
+        if not 0 <= model < MAX_MODEL_IDS:
+            raise UnknownModelError(f"{self.name}: no model id {model}")
         now = self._clock()
         request = Request(
             kind, payload, answer, model=model, submitted=now, deadline=now + timeout, repeat=repeat

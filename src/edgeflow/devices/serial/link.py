@@ -144,6 +144,11 @@ class SerialLink:
     def _closed(self) -> UnreachableError:
         return UnreachableError(f"{self._name}: the board was closed")
 
+    def _as_own(self, error: Exception) -> EdgeFlowError:
+        if isinstance(error, EdgeFlowError):
+            return error
+        return UnreachableError(f"{self._name}: {type(error).__name__}: {error}")
+
     def _work(self) -> None:
         backoff = FIRST_BACKOFF
         while not self._stopping:
@@ -171,7 +176,7 @@ class SerialLink:
             self._lose(error)
         except Exception as error:  # a bug here must leave no caller waiting
             log.exception("board_link_failed", board=self._name)
-            self._lose(UnreachableError(f"{self._name}: {type(error).__name__}: {error}"))
+            self._lose(self._as_own(error))
 
     def _talk(self, port: Port) -> None:
         """Talk until the port is gone, nobody answers, or we are interrupted."""
@@ -187,8 +192,8 @@ class SerialLink:
                     continue
                 failures = 0
                 waiting = self._serve(conversation, found, waiting)
-        except EdgeFlowError as error:
-            _fail(waiting, error)
+        except Exception as error:
+            _fail(waiting, self._as_own(error))
             raise
         _fail(waiting, self._closed())
 
@@ -225,8 +230,8 @@ class SerialLink:
             while not (self._interrupted or exchange.silent or exchange.rebooted):
                 for request in conversation.turn(exchange):
                     exchange.add(request)
-        except EdgeFlowError as error:
-            exchange.fail(error)
+        except Exception as error:
+            exchange.fail(self._as_own(error))
             raise
         if exchange.rebooted:
             return exchange.hand_over()

@@ -1,5 +1,6 @@
 """One request to a board, from the call to the answer."""
 
+import struct
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Any
@@ -83,9 +84,12 @@ class Request:
         except EdgeFlowError as error:
             self.fail(error)
             return
-        except (ValueError, ArithmeticError, LookupError) as error:
+        except (ValueError, ArithmeticError, LookupError, struct.error) as error:
             self.fail(EngineError(f"the board's answer cannot be read: {error}"))
             return
+        except Exception as error:  # a bug, for the link to tell
+            self.fail(EngineError(f"{type(error).__name__}: {error}"))
+            raise
         try:
             self.future.set_result(result)
         except InvalidStateError:

@@ -15,6 +15,7 @@ __all__ = [
     "INFER_REPLY",
     "MAGIC",
     "MAX_INPUTS",
+    "MAX_MODEL_IDS",
     "MAX_PAYLOAD",
     "OVERHEAD",
     "REPLY",
@@ -32,6 +33,7 @@ MAGIC = b"EFX1"
 MAX_PAYLOAD = 32768
 MAX_INPUTS = 1 << 18
 """Values of one sample, at most."""
+MAX_MODEL_IDS = 256
 HEADER = Struct("<4sBBHBBIH")
 HEADER_BYTES = 16
 OVERHEAD = 20

@@ -6,7 +6,7 @@ from struct import pack
 import numpy as np
 import numpy.typing as npt
 
-from edgeflow.protocols.uart.messages import HEADER, MAGIC, MAX_PAYLOAD
+from edgeflow.protocols.uart.messages import HEADER, MAGIC, MAX_MODEL_IDS, MAX_PAYLOAD
 
 __all__ = ["encode", "encode_infr", "encode_meta", "quantise", "scales_of"]
 
@@ -21,7 +21,12 @@ def encode(
     """
     if len(payload) > MAX_PAYLOAD:
         raise ValueError(f"{len(payload)} bytes are more than a message takes ({MAX_PAYLOAD})")
-    if not (0 <= kind < 256 and 0 <= request < 65536 and 0 <= model < 256 and 0 <= status < 256):
+    if not (
+        0 <= kind < 256
+        and 0 <= request < 65536
+        and 0 <= model < MAX_MODEL_IDS
+        and 0 <= status < 256
+    ):
         raise ValueError("type, request id, model id or status does not fit its field")
     body = HEADER.pack(MAGIC, kind, status, request, model, 0, len(payload), 0)[4:14]
     middle = body + crc_hqx(body, 0xFFFF).to_bytes(2, "little") + payload
