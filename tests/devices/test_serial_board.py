@@ -242,6 +242,15 @@ def test_the_port_can_be_lent(wired, board):
     board.infer(samples(1)[0])
 
 
+def test_requests_under_way_are_told_that_the_port_is_lent(wired, board):
+    wired.silent = True
+    future = board.submit(samples(1)[0], timeout=60)
+    with board.release(), pytest.raises(UnreachableError, match="is lent to another program"):
+        future.result(10)
+    wired.silent = False
+    until(lambda: board.state is BoardState.READY)
+
+
 def test_int8_samples_take_a_quarter_and_are_nearly_as_good(wired, board):
     sample = samples(1)[0]
     exact = board.infer(sample).values

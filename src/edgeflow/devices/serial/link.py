@@ -118,7 +118,7 @@ class SerialLink:
         self._lending = True
         self._desk.call()
         if not self._lent.wait(timeout):
-            self._lending = False
+            self.take_back()
             raise UnreachableError(f"{self._name}: the port is still in use")
 
     def take_back(self) -> None:
@@ -135,13 +135,15 @@ class SerialLink:
             if self._thread.ident is not None and self._thread is not threading.current_thread():
                 self._thread.join(timeout)
             if not self._thread.is_alive():
-                self._desk.close(self._closed())
+                self._desk.close(self._ended())
 
     @property
     def _interrupted(self) -> bool:
         return self._stopping or self._lending
 
-    def _closed(self) -> UnreachableError:
+    def _ended(self) -> UnreachableError:
+        if self._lending and not self._stopping:
+            return UnreachableError(f"{self._name}: its port is lent to another program")
         return UnreachableError(f"{self._name}: the board was closed")
 
     def _as_own(self, error: Exception) -> EdgeFlowError:
@@ -153,17 +155,18 @@ class SerialLink:
         backoff = FIRST_BACKOFF
         while not self._stopping:
             if self._lending:
-                self._lose(UnreachableError(f"{self._name}: its port is lent to another program"))
+                self._lose(self._ended())
                 self._lent.set()
-                self._sleep(_LENT_SECONDS)
+                while self._lending and not self._stopping:
+                    self._sleep(_LENT_SECONDS, lending=True)
                 continue
             began = self._now()
             self._try()
             steady = self._now() - began > _STEADY_SECONDS
             backoff = FIRST_BACKOFF if steady else min(MAX_BACKOFF, 2 * backoff)
             if not self._interrupted:
-                self._sleep(backoff)
-        self._desk.refuse(self._closed())
+                self._sleep(backoff, lending=False)
+        self._desk.refuse(self._ended())
 
     def _try(self) -> None:
         try:
@@ -195,7 +198,7 @@ class SerialLink:
         except Exception as error:
             _fail(waiting, self._as_own(error))
             raise
-        _fail(waiting, self._closed())
+        _fail(waiting, self._ended())
 
     def _rates(self, port: Port) -> list[int]:
         """Return the rates to look for the board at: whoever had it last may have died there."""
@@ -236,7 +239,7 @@ class SerialLink:
         if exchange.rebooted:
             return exchange.hand_over()
         if self._interrupted:
-            exchange.fail(self._closed())
+            exchange.fail(self._ended())
             conversation.part(self._baud, found)
         else:
             silent = UnreachableError(f"{self._name}: the board does not answer any more")
@@ -267,16 +270,16 @@ class SerialLink:
         self._desk.refuse(error)
         self._known.set()
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float, *, lending: bool) -> None:
+        """Wait until the time is over, we stop, or lending is not as given any more."""
         poll = select.poll()
         poll.register(self._desk.wake, select.POLLIN)
         until = self._now() + seconds
-        lending = self._lending
         while (left := until - self._now()) > 0:
-            if poll.poll(left * 1000):
-                _fail(self._desk.collect(), self._closed())
             if self._stopping or self._lending != lending:
                 return
+            if poll.poll(left * 1000):
+                _fail(self._desk.collect(), self._ended())
 
 
 def _fail(requests: list[Request], error: EdgeFlowError) -> None:
