@@ -71,6 +71,8 @@ class PortSpec:
         Raises:
             ConfigError: it is none of them.
         """
+        if "\0" in unquote(text):
+            raise ConfigError(f"{text!r} names no port", hint=_HINT)
         scheme, separator, rest = text.partition("://")
         if not separator:
             return cls._plain(text)
@@ -96,7 +98,10 @@ class PortSpec:
             return cls("usb", text[4:])
         if not text.startswith(("/", "~", ".")) and "/" not in text and not text.startswith("COM"):
             raise ConfigError(f"{text!r} names no port", hint=_HINT)
-        path = str(Path(text).expanduser())
+        try:
+            path = str(Path(text).expanduser())
+        except RuntimeError as error:
+            raise ConfigError(f"{text!r}: {error}", hint=_HINT) from None
         return cls("glob" if glob.has_magic(path) else "path", path)
 
     def find(self) -> list[str]:
@@ -112,8 +117,10 @@ class PortSpec:
         else:
             found = [self.target]
         if not found:
+            named = "USB serial number " if self.kind == "usb" else ""
             raise UnreachableError(
-                f"{self.target}: there is no such port", hint="edgeflow devices list shows them"
+                f"{named}{self.target}: there is no such port",
+                hint="edgeflow devices list shows them",
             )
         return found
 

@@ -22,7 +22,7 @@ from edgeflow.protocols.uart import (
 
 __all__ = ["Found", "Greeting"]
 
-HELLO_SECONDS = 0.25
+HELLO_SECONDS = 0.35
 META_SECONDS = 0.8
 FALLBACK_SECONDS = 2.3
 MAX_MODELS = 16

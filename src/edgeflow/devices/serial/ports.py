@@ -12,12 +12,20 @@ __all__ = ["DescriptorPort", "Port", "lost", "open_port"]
 
 READ_BYTES = 65536
 
-_HINTS = {
-    errno.EACCES: "sudo usermod -aG dialout $USER, then log in again",
-    errno.EAGAIN: "another program has it open",
-    errno.EBUSY: "another program has it open",
-    errno.ENOENT: "is it plugged in? edgeflow devices list shows the ports",
+_TAKEN = (
+    "another program has it open",
+    "end that program (a monitor, a gateway), or ask the gateway instead",
+)
+_KNOWN = {
+    errno.EACCES: ("Permission denied", "sudo usermod -aG dialout $USER, then log in again"),
+    errno.EAGAIN: _TAKEN,
+    errno.EBUSY: _TAKEN,
+    errno.ENOENT: (
+        "there is no such port",
+        "is it plugged in? edgeflow devices list shows the ports",
+    ),
 }
+"""What errors mean, and what to do."""
 
 
 class Port(ABC):
@@ -123,7 +131,10 @@ class DescriptorPort(Port):
 def lost(name: str, error: OSError | None = None) -> UnreachableError:
     """Return what to raise for a port that is gone."""
     why = f" ({error.strerror})" if error is not None and error.strerror else ""
-    return UnreachableError(f"{name}: the port is gone{why}", hint="plug the board in again")
+    hint = "plug the board in again"
+    if "://" in name:
+        hint = "is its server running, and has no other program the port?"
+    return UnreachableError(f"{name}: the port is gone{why}", hint=hint)
 
 
 def open_port(name: str, baud: int) -> Port:
@@ -159,11 +170,18 @@ def _open_device(name: str, baud: int) -> Any:
             device.dtr = False
         device.fileno()
     except serial.SerialException as error:
-        number = error.errno or 0
-        why = os.strerror(number) if number else str(error)
-        raise UnreachableError(f"{name}: {why}", hint=_HINTS.get(number, "")) from None
+        why, hint = _explain(error)
+        raise UnreachableError(f"{name}: {why}", hint=hint) from None
     except (ValueError, OSError, AttributeError) as error:
         raise ConfigError(
             f"{name}: {error}", hint="name a device, rfc2217:// or socket://"
         ) from None
     return device
+
+
+def _explain(error: OSError) -> tuple[str, str]:
+    """Return why a port cannot be opened, and what to do."""
+    number = error.errno or 0
+    if not number and "Could not configure port" in str(error):
+        return "this is no serial port", "edgeflow devices list shows the ports"
+    return _KNOWN.get(number, (os.strerror(number) if number else str(error), ""))

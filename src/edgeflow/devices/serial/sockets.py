@@ -116,7 +116,9 @@ def open_socket(name: str, baud: int) -> Port:
     try:
         stream = socket.create_connection((url.hostname, url.port), timeout=CONNECT_SECONDS)
     except OSError as error:
-        raise UnreachableError(f"{name}: {error.strerror or error}") from None
+        raise UnreachableError(
+            f"{name}: {error.strerror or error}", hint="is its server running?"
+        ) from None
     try:
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream.setblocking(False)
