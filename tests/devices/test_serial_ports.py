@@ -61,6 +61,12 @@ def test_texts_that_name_none(text):
         PortSpec.parse(text)
 
 
+def test_patterns_that_are_none():
+    for text in ("serial+glob:///dev/**x", "serial+glob://."):
+        with pytest.raises((ConfigError, UnreachableError)):
+            PortSpec.parse(text).find()
+
+
 @given(st.text(max_size=40))
 def test_any_text_names_a_port_or_is_refused(text):
     try:

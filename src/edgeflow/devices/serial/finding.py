@@ -109,6 +109,7 @@ class PortSpec:
 
         Raises:
             UnreachableError: there is none.
+            ConfigError: the pattern is none.
         """
         if self.kind == "usb":
             found = [each.path for each in list_ports() if each.serial_number == self.target]
@@ -144,7 +145,10 @@ def check_installed() -> None:
 
 def _matches(pattern: Path) -> list[str]:
     start = Path(pattern.anchor or ".")
-    return [str(each) for each in start.glob(str(pattern.relative_to(pattern.anchor)))]
+    try:
+        return [str(each) for each in start.glob(str(pattern.relative_to(pattern.anchor)))]
+    except (ValueError, IndexError, NotImplementedError) as error:
+        raise ConfigError(f"{pattern}: {error}", hint=_HINT) from None
 
 
 class Locator:
