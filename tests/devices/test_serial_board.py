@@ -210,7 +210,8 @@ def test_a_port_that_is_missing_or_taken(tmp_path, wired, board):
             missing.submit(samples(1)[0])
     with SerialBoard(wired.port) as second:
         assert not second.wait(30)
-        assert "Resource temporarily unavailable" in second.last_error
+        assert "another program has it open" in second.last_error
+        assert "end that program" in second.last_hint
 
 
 def test_close_fails_what_waits_and_ends_the_thread(wired):

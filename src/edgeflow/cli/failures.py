@@ -12,9 +12,9 @@ from types import TracebackType
 
 from edgeflow.cli.display.figures import relative
 from edgeflow.cli.terminal import ReaderGoneError
-from edgeflow.errors import EdgeFlowError, GraphError
+from edgeflow.errors import ConfigError, EdgeFlowError, GraphError
 
-__all__ = ["UserCodeError", "render", "report", "user_code"]
+__all__ = ["UserCodeError", "files_by_name", "render", "report", "user_code"]
 
 _PLACE = re.compile(r"(?P<place>[^\s:'\"]+:\d+(?::\d+)?): (?P<rest>.+)", re.DOTALL)
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -42,6 +42,19 @@ def user_code() -> Iterator[None]:
         said = str(error) or "no message"
         what = f"{type(error).__name__}: {said}"
         raise UserCodeError(f"{place}: {what}" if place else what, hint=_MORE) from error
+
+
+@contextmanager
+def files_by_name(model: Path | None, meta: Path | None) -> Iterator[None]:
+    """Let errors about a board's model file, or its meta, name the files that were given."""
+    try:
+        yield
+    except ConfigError as error:
+        for said, file in (("model file: ", model), ("model_meta.json: ", meta)):
+            if file is not None and error.message.startswith(said):
+                what = f"{file}: {error.message.removeprefix(said)}"
+                raise ConfigError(what, hint=error.hint, code=error.code) from None
+        raise
 
 
 def report(error: BaseException, *, verb: str, debug: bool) -> int:

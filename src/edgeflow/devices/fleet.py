@@ -81,7 +81,7 @@ class Swap:
         self.result, self.error = result, error
         self.seconds = time.monotonic() - self.started
         if error is not None:
-            self.add(SwapProgress("failed", text="the model before answers", error=str(error)))
+            self.add(SwapProgress("failed", error=str(error)))
         else:
             name = result.name if result is not None else ""
             detail = {"seconds": round(self.seconds, 3)}
@@ -219,7 +219,7 @@ class Fleet:
         result: BoardModel | None = None
         error: EdgeFlowError | None = None
         try:
-            result = work(swap.add)
+            result = work(lambda step: None if step.step == "done" else swap.add(step))
         except EdgeFlowError as raised:
             error = raised
         except Exception as raised:  # whatever a driver raises must not leave the swap open

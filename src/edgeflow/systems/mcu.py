@@ -118,6 +118,7 @@ class McuServer:
                 activity=activities,
                 devices=self.fleet,
                 routers=(mcu_routes(self.fleet),),
+                port_hint="another program has it: name another with --http-port, or set PORT",
             )
             undone.pop_all()
         self.rules = self._web.rules

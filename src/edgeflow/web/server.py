@@ -44,6 +44,7 @@ class WebServer:
         activity: what happened, if that is kept.
         devices: the devices that are served, if any.
         routers: more routes, which come before our own.
+        port_hint: what to do when the port is taken.
 
     Raises:
         ConfigError: it cannot listen there.
@@ -64,6 +65,7 @@ class WebServer:
         activity: ActivityView | None = None,
         devices: DeviceView | None = None,
         routers: Sequence[APIRouter] = (),
+        port_hint: str = _OTHER_PORT,
     ) -> None:
         self.hub = Hub(channels, max_viewers=max_viewers)
         self.encoder = Encoder()
@@ -93,7 +95,7 @@ class WebServer:
             ws_max_size=MAX_MESSAGE_BYTES,
             timeout_graceful_shutdown=1,
         )
-        listener = listen(host, port, server="the dashboard", hint=_OTHER_PORT)
+        listener = listen(host, port, server="the dashboard", hint=port_hint)
         self.port = int(listener.getsockname()[1])
         self._thread = HttpThread(
             config,

@@ -169,9 +169,8 @@ def _opened(port: str, baud: int, keep_baud: bool, timeout: float) -> "Iterator[
         for each in others:
             each.close()
         if not board.wait(0.0):
-            raise UnreachableError(
-                board.last_error or f"{port}: nobody answers", hint="edgeflow devices list --ask"
-            )
+            why = board.last_error or f"{port}: nobody answered within {timeout:g} s"
+            raise UnreachableError(why, hint=board.last_hint or "edgeflow devices list --ask")
         yield board
 
 
@@ -183,7 +182,7 @@ def _answer_of(port: str) -> str:
     try:
         with SerialBoard(port, faster=()) as board:
             if not board.wait(6.0):
-                return board.last_error.partition(": ")[2] or "nobody answers"
+                return _reason(board) or "nobody answers"
             about = board.info
             models = ", ".join(each.name or each.kind for each in board.models if each.steps)
             return f"{about.chip or about.protocol} {about.firmware}: {models or 'no model'}"
@@ -192,7 +191,11 @@ def _answer_of(port: str) -> str:
 
 
 def _why(board: "SerialBoard") -> str:
-    return f" ({board.last_error})" if str(board.state) == "lost" else ""
+    return f" ({_reason(board)})" if str(board.state) == "lost" else ""
+
+
+def _reason(board: "SerialBoard") -> str:
+    return board.last_error.removeprefix(f"{board.name}: ")
 
 
 def _facts(board: "SerialBoard") -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgeflow.cli.failures import files_by_name
 from edgeflow.cli.terminal import JsonOption, narrate, new_group, progress, write, write_json
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def model(
     content = _read(file) if file is not None else b""
     description = _read(meta) if meta is not None else None
     if file is not None:
-        check_files(content, description)
+        with files_by_name(file, meta):
+            check_files(content, description)
     started = time.monotonic()
     with _steps(f"Flashing {port}") as steps, SerialBoard(port) as board:
         board.wait(FIND_SECONDS)  # one that stays silent may be flashed all the same

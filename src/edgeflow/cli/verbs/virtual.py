@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeflow.cli.failures import files_by_name
 from edgeflow.cli.terminal import narrate, write
 
 if TYPE_CHECKING:
@@ -75,21 +76,22 @@ def virtual(
     from edgeflow.devices.virtual.board import VirtualBoards
     from edgeflow.devices.virtual.noise import parse_noise
 
-    boards = VirtualBoards(
-        count,
-        model=model,
-        meta=meta,
-        transport=transport.value,
-        baud=baud,
-        flash=flash,
-        noise=parse_noise(noise),
-        reference=reference,
-        instant=instant,
-        strict_baud=strict_baud,
-        tcp_port=tcp_port,
-        link=link,
-        narrate=narrate,
-    )
+    with files_by_name(model, meta):
+        boards = VirtualBoards(
+            count,
+            model=model,
+            meta=meta,
+            transport=transport.value,
+            baud=baud,
+            flash=flash,
+            noise=parse_noise(noise),
+            reference=reference,
+            instant=instant,
+            strict_baud=strict_baud,
+            tcp_port=tcp_port,
+            link=link,
+            narrate=narrate,
+        )
     with boards:
         for port in boards.ports:
             write(port, flush=True)

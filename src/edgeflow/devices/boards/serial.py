@@ -83,6 +83,7 @@ class SerialBoard(Board):
 
     Attributes:
         console: what the board writes beside its answers.
+        last_hint: what to do about ``last_error`` while it is lost.
         wire: plain requests of the extended protocol.
 
     Raises:
@@ -112,7 +113,7 @@ class SerialBoard(Board):
         self._int8 = values == "int8"
         self._lock = threading.Lock()
         self._state = BoardState.CONNECTING
-        self._last_error = ""
+        self._last_error = self.last_hint = ""
         self._info: BoardInfo | None = None
         self._models: tuple[BoardModel, ...] = ()
         self._swapping = threading.Lock()
@@ -155,7 +156,7 @@ class SerialBoard(Board):
         """What it said when it was found."""
         if self._info is None:
             why = self._last_error or f"{self.name}: the board has not been found yet"
-            raise UnreachableError(why)
+            raise UnreachableError(why, hint=self.last_hint)
         return self._info
 
     @property
@@ -272,9 +273,9 @@ class SerialBoard(Board):
             UnreachableError: it is not plugged in, or the link does not let go of it.
         """
         with self._one_swap():
-            self._link.lend()
             self._lent = True
             try:
+                self._link.lend()
                 yield self._locate()
             finally:
                 self._lent = False
@@ -329,7 +330,8 @@ class SerialBoard(Board):
         """Be told by the link that it does not."""
         with self._lock:
             self._state = BoardState.LOST
-            self._last_error = error.message
+            if not self._lent:
+                self._last_error, self.last_hint = error.message, error.hint
 
     def _remember(self, number: int, payload: bytes) -> BoardModel:
         if self.info.protocol is Protocol.REFERENCE:
