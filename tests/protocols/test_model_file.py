@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeflow._native.model import NativeModel
 from edgeflow.errors import ConfigError
 from edgeflow.protocols.model_file import (
     Activation,
@@ -22,6 +23,7 @@ from edgeflow.protocols.model_file import (
     efm1,
     lstm_file,
     lstm_meta,
+    operations,
     parse_model,
     quantise_layer,
     quantise_lstm,
@@ -81,6 +83,14 @@ def test_reference_file_comes_back() -> None:
     assert (model.steps, model.features, model.horizon, model.hidden) == (4, 3, 2, 5)
     assert model.parameters == (len(file) - 16) // 4
     assert same(model.weights, lstm())
+
+
+def test_operations_are_those_that_the_core_counts() -> None:
+    int8 = quantise_lstm(lstm(), np.full(FEATURES, 0.02))
+    small = efm1(layers(), steps=8, features=3)
+    for file in (lstm_file(lstm(), steps=STEPS), efm1(int8, steps=STEPS), small):
+        info = NativeModel(file).info
+        assert operations(parse_model(file)) == (info.multiply_adds, info.activations)
 
 
 def test_reference_file_to_the_byte() -> None:

@@ -154,6 +154,7 @@ def test_nothing_is_written_when_something_does_not_fit(
         ({"model_bin": NEW[:-4]}, "bytes"),
         ({"model_bin": bytes(flipped)}, "CRC"),
         ({"model_bin": b"ELF"}, "not with LST0 or EFM1"),
+        ({"model_bin": model_file(2, steps=4096, hidden=200)}, "restarts after 10 s"),
     ]:
         inputs = short if words == "shape" else samples(1)
         answer = infer(api, inputs, **files)

@@ -10,6 +10,7 @@ import structlog
 
 from edgeflow.devices.boards.base import Board, BoardModel, OnProgress, Slot, SwapProgress
 from edgeflow.devices.boards.base import Protocol as WireProtocol
+from edgeflow.devices.costs import check_run_time
 from edgeflow.devices.flashing.model import (
     META_FILE,
     MODEL_FILE,
@@ -150,9 +151,10 @@ def check_files(file: bytes, meta: bytes | None = None) -> ModelFile:
     """Read a model file and compare its meta with it.
 
     Raises:
-        ConfigError: one of them is wrong, or they contradict each other.
+        ConfigError: one of them is wrong, they contradict each other, or no board finishes a run.
     """
     parsed = parse_model(file)
+    check_run_time(parsed)
     if meta is not None:
         check_meta(meta, parsed)
     return parsed

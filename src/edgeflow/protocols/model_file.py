@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from edgeflow.errors import ConfigError
 from edgeflow.protocols.model_container import CONTAINER_MAGIC, ModelFile, decode, efm1
-from edgeflow.protocols.model_layers import Activation, Layer, Op, quantise_layer
+from edgeflow.protocols.model_layers import Activation, Layer, Op, layer_operations, quantise_layer
 from edgeflow.protocols.model_lstm import decode_float32, encode_float32, quantise_lstm
 from edgeflow.protocols.model_parts import (
     Int8LstmWeights,
     LstmWeights,
     SelfTestVector,
     check_dimensions,
+    lstm_operations,
     lstm_parameters,
     refuse,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "efm1",
     "lstm_file",
     "lstm_meta",
+    "operations",
     "parse_model",
     "quantise_layer",
     "quantise_lstm",
@@ -110,6 +112,13 @@ def _parse_reference(file: bytes) -> ModelFile:
         weights=decode_float32(payload, features, horizon, hidden),
         reference=True,
     )
+
+
+def operations(model: ModelFile) -> tuple[int, int]:
+    """Return the multiply-adds, and the sigmoids, tanhs and exponentials, of one run."""
+    if isinstance(model.weights, tuple):
+        return layer_operations(model.weights)
+    return lstm_operations(model.steps, model.features, model.horizon, model.hidden)
 
 
 def check_meta(meta: bytes, model: ModelFile) -> dict[str, Any]:

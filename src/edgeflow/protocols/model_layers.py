@@ -1,5 +1,6 @@
 """The layers of a small classifier (kind 2 of EFM1): the table, its checks, the weights."""
 
+import math
 import struct
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -19,6 +20,7 @@ __all__ = [
     "check_chain",
     "decode_layers",
     "encode_layers",
+    "layer_operations",
     "layer_parameters",
     "quantise_layer",
     "widest",
@@ -99,6 +101,18 @@ def layer_parameters(layers: tuple[Layer, ...]) -> int:
         for layer in layers
         if layer.has_weights
     )
+
+
+def layer_operations(layers: tuple[Layer, ...]) -> tuple[int, int]:
+    """Return the multiply-adds, and the values through a sigmoid, tanh or softmax, of one run."""
+    multiply_adds = activations = 0
+    for layer in layers:
+        values = layer.steps_out * layer.channels_out
+        if layer.has_weights:
+            multiply_adds += values * math.prod(layer.weight_shape[1:])
+        if layer.activation >= Activation.SIGMOID:
+            activations += values
+    return multiply_adds, activations
 
 
 def widest(layers: tuple[Layer, ...]) -> int:

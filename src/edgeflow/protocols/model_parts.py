@@ -20,6 +20,7 @@ __all__ = [
     "array_of",
     "check_dimensions",
     "check_finite",
+    "lstm_operations",
     "lstm_parameters",
     "padded",
     "refuse",
@@ -179,6 +180,11 @@ def check_dimensions(
 def lstm_parameters(features: int, horizon: int, hidden: int) -> int:
     """Return how many floats an LSTM and its head have."""
     return 4 * hidden * (features + hidden + 1) + horizon * (hidden + 1)
+
+
+def lstm_operations(steps: int, features: int, horizon: int, hidden: int) -> tuple[int, int]:
+    """Return the multiply-adds, and the sigmoids and tanhs, of one run."""
+    return steps * 4 * hidden * (features + hidden) + horizon * hidden, 5 * steps * hidden
 
 
 def padded(data: bytes) -> bytes:

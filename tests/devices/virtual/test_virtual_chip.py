@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeflow._native.model import NativeModel
+from edgeflow.devices.costs import compute_us, reference_tick_us
 from edgeflow.devices.virtual.boot import inspect
 from edgeflow.devices.virtual.chip import Chip, State
-from edgeflow.devices.virtual.costs import compute_us, reference_tick_us
 from edgeflow.devices.virtual.firmware import make_application
 from edgeflow.devices.virtual.flash import NorFlash
 from edgeflow.devices.virtual.image import model_files, prepare, put_files

@@ -19,6 +19,7 @@ from edgeflow.errors import (
     TensorError,
     UnknownModelError,
 )
+from edgeflow.protocols.model_parts import lstm_operations, lstm_parameters
 from edgeflow.protocols.uart import (
     INFER_REPLY,
     Info,
@@ -192,7 +193,8 @@ def reference_model(info: Info) -> BoardModel:
     if not info.steps:
         return _nothing(0)
     hidden = info.hidden
-    weights = 4 * hidden * (info.features + hidden + 1) + info.horizon * (hidden + 1)
+    weights = lstm_parameters(info.features, info.horizon, hidden)
+    multiply_adds, activations = lstm_operations(info.steps, info.features, info.horizon, hidden)
     return BoardModel(
         0,
         info.steps,
@@ -201,8 +203,8 @@ def reference_model(info: Info) -> BoardModel:
         hidden,
         parameters=weights,
         file_bytes=16 + 4 * weights,
-        multiply_adds=info.steps * 4 * hidden * (info.features + hidden) + info.horizon * hidden,
-        activations=5 * info.steps * hidden,
+        multiply_adds=multiply_adds,
+        activations=activations,
     )
 
 

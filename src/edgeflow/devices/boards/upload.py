@@ -9,6 +9,7 @@ from zlib import crc32
 
 from edgeflow.devices.boards.base import BoardModel, OnProgress, SwapProgress
 from edgeflow.devices.boards.calls import RefusedError
+from edgeflow.devices.costs import check_run_time
 from edgeflow.errors import (
     ConfigError,
     DeadlineError,
@@ -77,6 +78,7 @@ class Upload:
     def _validate(self) -> ModelFile:
         self._say("validate", total=len(self._file))
         parsed = parse_model(self._file)
+        check_run_time(parsed)
         info = self._board.info
         if not 0 <= self._id < info.model_ids:
             raise ConfigError(

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from importlib.metadata import version
 
 from edgeflow._native.board import BoardIdentity, BoardLimits, Flash, NativeBoard, Prices
+from edgeflow.devices.costs import CLOCK_MHZ, CYCLES_PER_ACTIVATION, CYCLES_PER_MULTIPLY_ADD
 from edgeflow.devices.virtual.application import Application, Work
-from edgeflow.devices.virtual.costs import CLOCK_MHZ, CYCLES_PER_ACTIVATION, CYCLES_PER_MULTIPLY_ADD
 from edgeflow.devices.virtual.flash import (
     ERASE_SECTOR_US,
     PAGE,

@@ -8,8 +8,8 @@ import struct
 import numpy as np
 
 from edgeflow._native.model import NativeModel
+from edgeflow.devices.costs import compute_us, reference_tick_us
 from edgeflow.devices.virtual.application import Work
-from edgeflow.devices.virtual.costs import compute_us, reference_tick_us
 from edgeflow.errors import ConfigError, ProtocolError, TensorError
 from edgeflow.protocols.spiffs import unpack
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeflow._native.model import NativeModel
-from edgeflow.devices.virtual.costs import compute_us
+from edgeflow.devices.costs import compute_us
 from edgeflow.inference.export.source import Floats
 
 __all__ = ["FileReport", "Report", "describe_file", "lines_of", "root_mean_square"]

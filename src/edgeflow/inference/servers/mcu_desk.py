@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from edgeflow.devices.boards.base import Board, BoardModel, BoardState
 from edgeflow.devices.fleet import Fleet
+from edgeflow.devices.swapping import check_files
 from edgeflow.errors import (
     CancelledError,
     DeadlineError,
@@ -24,7 +25,6 @@ from edgeflow.errors import (
 )
 from edgeflow.inference.servers.mcu_batch import Batch
 from edgeflow.inference.servers.mcu_inputs import check_samples, read_npy
-from edgeflow.protocols.model_file import check_meta, parse_model
 
 __all__ = ["Answer", "DeviceName", "InferForm", "McuDesk", "McuLimits", "OptionalFile", "model_of"]
 
@@ -110,8 +110,8 @@ class McuDesk:
         flash_ms = 0.0
         if form.model_bin is not None:
             file, meta = await self.read_model(form.model_bin, form.model_meta)
-            dimensions = await asyncio.to_thread(_dimensions, file, meta)
-            await asyncio.to_thread(check_samples, array, *dimensions)
+            new = await asyncio.to_thread(check_files, file, meta)
+            await asyncio.to_thread(check_samples, array, new.steps, new.features)
             flash_ms = await self._swap(request, board, file, meta, form.model)
         about = model_of(board, form.model)
         samples = await asyncio.to_thread(check_samples, array, about.steps, about.features)
@@ -200,14 +200,6 @@ async def _read(upload: UploadFile, limit: int) -> bytes:
     if len(content) > limit:
         raise FrameTooLargeError(f"{upload.filename}: larger than {limit} bytes")
     return content
-
-
-def _dimensions(file: bytes, meta: bytes | None) -> tuple[int, int]:
-    """Return T and F of a model file, after checking it and its meta."""
-    model = parse_model(file)
-    if meta is not None:
-        check_meta(meta, model)
-    return model.steps, model.features
 
 
 def model_of(board: Board, number: int) -> BoardModel:

@@ -5,12 +5,18 @@ No trustworthy published figures of LSTMs on this chip are known. The constants 
 with int8 weights, 200 per sigmoid or tanh.
 """
 
-__all__ = ["compute_us", "reference_tick_us"]
+from edgeflow.errors import ConfigError
+from edgeflow.protocols.model_file import ModelFile, operations
+
+__all__ = ["check_run_time", "compute_us", "reference_tick_us"]
 
 CLOCK_MHZ = 240
 CYCLES_PER_MULTIPLY_ADD = {0: 8, 1: 10}
 """By dtype of the weights: 0 float32, 1 int8."""
 CYCLES_PER_ACTIVATION = 200
+
+WATCHDOG_SECONDS = 10
+"""A board whose one run takes longer restarts, and nobody waits longer for an answer."""
 
 TICK_US = 10_000
 STEPS_PER_TICK = 4
@@ -22,6 +28,23 @@ def compute_us(multiply_adds: int, activations: int, dtype: int = 0) -> int:
         multiply_adds * CYCLES_PER_MULTIPLY_ADD.get(dtype, 10) + activations * CYCLES_PER_ACTIVATION
     )
     return cycles // CLOCK_MHZ
+
+
+def check_run_time(model: ModelFile) -> None:
+    """Refuse a model of which no board finishes one run.
+
+    Raises:
+        ConfigError: it takes longer than the watchdog lets it.
+    """
+    multiply_adds, activations = operations(model)
+    dtype = 1 if model.dtype == "int8" else 0
+    seconds = compute_us(multiply_adds, activations, dtype) / 1e6
+    if seconds > WATCHDOG_SECONDS:
+        raise ConfigError(
+            f"model file: one run takes about {seconds:.0f} s on a board "
+            f"({multiply_adds} multiply-adds), which restarts after {WATCHDOG_SECONDS} s",
+            hint="fewer time steps, or a smaller hidden width",
+        )
 
 
 def reference_tick_us(steps: int) -> int:
