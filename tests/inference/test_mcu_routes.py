@@ -50,6 +50,7 @@ class Held:
         given[-1](SwapProgress("self-test", detail={"error": math.nan}))
         self.begun.release()
         assert self.go.wait(30)
+        given[-1](SwapProgress("failed", error="told by the board as well"))
         raise EngineError("it was only a test")
 
     def infer(self, name: str, model: bytes | None = None) -> "asyncio.Task[httpx.Response]":
@@ -117,6 +118,18 @@ def test_steps_are_json_whatever_a_board_says() -> None:
         data = [line[6:] for line in told.text.splitlines() if line.startswith("data: ")]
         steps = [json.loads(each, parse_constant=refuse) for each in data]
         assert steps[0]["detail"] == {"error": None}
+        assert [each["step"] for each in steps] == ["self-test", "failed"]
+
+    with held(1) as boards:
+        asyncio.run(work(boards))
+
+
+def test_no_swap_begins_while_the_boards_are_closed() -> None:
+    async def work(boards: Held) -> None:
+        boards.fleet.close()
+        begun = await boards.client.post("/v2/models/0", files={"model_bin": model_file(2)})
+        assert begun.status_code == 503
+        assert not (await boards.client.get("/v2/devices")).json()[0]["swap"]
 
     with held(1) as boards:
         asyncio.run(work(boards))

@@ -24,8 +24,10 @@ RollBack: TypeAlias = Callable[[Board, int, OnProgress], BoardModel]
 """Goes back to the model before."""
 
 MAX_STEPS = 512
-MAX_SWAPS = 64
+MAX_SWAPS = 256
+"""Kept by id; more than there are boards, so that none under way is forgotten."""
 CLOSE_SECONDS = 2.0
+_ENDS = frozenset({"done", "failed"})
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +71,12 @@ class Swap:
         return self._over.wait(timeout)
 
     def add(self, step: SwapProgress) -> None:
-        """Note a step. A step that only grows is noted anew until there are ``MAX_STEPS``."""
+        """Note a step. A step that only grows is noted anew until there are ``MAX_STEPS``.
+
+        Steps that tell the end are left out: ``end`` tells it, when the next swap may begin.
+        """
+        if step.step in _ENDS:
+            return
         with self._lock:
             if len(self._steps) >= MAX_STEPS and step.step == self._steps[-1].step:
                 self._steps[-1] = step
@@ -80,13 +87,14 @@ class Swap:
         """Note how it ended."""
         self.result, self.error = result, error
         self.seconds = time.monotonic() - self.started
-        if error is not None:
-            self.add(SwapProgress("failed", error=str(error)))
-        else:
+        last = SwapProgress("failed", error=str(error))
+        if error is None:
             name = result.name if result is not None else ""
             detail = {"seconds": round(self.seconds, 3)}
-            self.add(SwapProgress("done", text=f"{name or 'the model'} answers", detail=detail))
-        self._over.set()
+            last = SwapProgress("done", text=f"{name or 'the model'} answers", detail=detail)
+        with self._lock:
+            self._steps.append(last)
+            self._over.set()
 
 
 class Fleet:
@@ -209,17 +217,20 @@ class Fleet:
                     code="EF-DEVICE-409",
                 )
             swap = Swap(next(self._numbers), board.name, model, kind)
+            try:
+                self._crew.submit(self._run, swap, work)
+            except RuntimeError:
+                raise OverloadedError(f"{board.name}: the boards are being closed") from None
             self._latest[board.name] = self._swaps[swap.id] = swap
             while len(self._swaps) > MAX_SWAPS:
                 self._swaps.popitem(last=False)
-        self._crew.submit(self._run, swap, work)
         return swap
 
     def _run(self, swap: Swap, work: Callable[[OnProgress], BoardModel]) -> None:
         result: BoardModel | None = None
         error: EdgeFlowError | None = None
         try:
-            result = work(lambda step: None if step.step == "done" else swap.add(step))
+            result = work(swap.add)
         except EdgeFlowError as raised:
             error = raised
         except Exception as raised:  # whatever a driver raises must not leave the swap open
