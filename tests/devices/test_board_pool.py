@@ -50,6 +50,15 @@ def test_the_load_is_shared(pool):
     assert pool.info.window == 16 and pool.refresh() == pool.models
 
 
+def test_what_nobody_waits_for_is_not_run(pair, pool):
+    for each in pair:
+        each.silent = True
+    futures = [pool.submit(each, timeout=30) for each in samples(60)]
+    assert pool.queue_depth() == 60
+    assert all(each.cancel() for each in futures)
+    assert pool.queue_depth() == 0
+
+
 def test_what_a_lost_board_had_goes_to_another(pair, pool):
     pair[0].silent = True
     given = samples(60)

@@ -1,6 +1,8 @@
 """Windows, losses and time limits, with a clock that moves only when told."""
 
+import gc
 import struct
+import weakref
 
 import numpy as np
 from hypothesis import given, settings
@@ -48,6 +50,23 @@ def test_no_more_requests_than_the_window():
     exchange.event(reply(first[0]), 0.1)
     assert requests[0].done
     assert len(sent(exchange)) == 1
+
+
+def test_requests_that_were_given_up_do_not_pile_up_behind_one_that_takes_long():
+    exchange = extended(window=1)
+    (first,) = filled(exchange, 1)
+    assert len(sent(exchange)) == 1
+    (second,) = filled(exchange, 1)
+    others = []
+    for _ in range(3000):
+        future = filled(exchange, 1)[0].future
+        future.cancel()
+        others.append(weakref.ref(future))
+    del future
+    gc.collect()
+    assert sum(each() is not None for each in others) < 1000
+    exchange.fail(UnreachableError("gone"))
+    assert first.done and second.done
 
 
 def test_no_more_bytes_than_the_window():

@@ -202,6 +202,7 @@ class BoardPool(Board):
             except (UnreachableError, OverloadedError) as error:
                 problem = error
                 continue
+            outer.add_done_callback(lambda done, inner=inner: done.cancelled() and inner.cancel())  # type: ignore[misc]
             again = (sample, model, deadline, tried | {id(board)})
             inner.add_done_callback(lambda done, again=again: self._settle(outer, done, again))  # type: ignore[misc]
             return
@@ -218,7 +219,7 @@ class BoardPool(Board):
         inner: "Future[Forecast]",
         again: tuple[Floats, int, float, frozenset[int]],
     ) -> None:
-        if outer.done():
+        if outer.done() or inner.cancelled():
             return
         error = inner.exception()
         if isinstance(error, UnreachableError):

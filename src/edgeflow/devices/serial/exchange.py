@@ -18,6 +18,7 @@ _FIRST_COMPUTE = 0.5
 _LONGEST_COMPUTE = 5.0
 _SLACK = 0.25
 _REPLY_BYTES = 256
+_CROWD = 512
 
 
 class Exchange:
@@ -37,11 +38,16 @@ class Exchange:
         self._receiver = receiver
         self._byte_seconds = 10.0 / baud
         self._waiting: deque[Request] = deque()
+        self._crowded = _CROWD
         self._slowest: float | None = None
         self._silences = 0
 
     def add(self, request: Request) -> None:
         """Queue a request."""
+        if len(self._waiting) >= self._crowded:
+            # Whoever gives up and asks again would fill the queue behind a request that takes long.
+            self._waiting = deque(each for each in self._waiting if not each.done)
+            self._crowded = 2 * len(self._waiting) + _CROWD
         self._waiting.append(request)
 
     def take(self, now: float) -> bytes:
