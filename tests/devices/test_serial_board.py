@@ -389,3 +389,11 @@ def test_another_rate_that_the_host_cannot_reach_is_not_kept(wired):
         assert board.wait(30)
         assert board.info.baud == 115200
         assert board.wire.call(Type.ECHO, b"hello") == b"hello"
+
+
+def test_the_last_input_is_kept_as_it_was(board):
+    sample = samples(1)[0]
+    as_it_was = sample.tolist()
+    board.infer(sample)
+    sample[:] = 0
+    assert board.status().last_input == as_it_was

@@ -49,7 +49,8 @@ class BoardStatistics:
             self.requests += 1
             self.last_seen = self._clock()
             self._latest.append((self._now(), timing.wire, timing.compute, timing.total))
-            self._last = (sample, forecast.values)
+            # A copy: the sample may be a part of something large, or be written to again.
+            self._last = (sample.copy(), forecast.values)
 
     def failed(self) -> None:
         """Note a request without an answer."""
