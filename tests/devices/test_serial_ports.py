@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from edgeflow._native.model import NativeModel
 from edgeflow.devices.boards.serial import SerialBoard
 from edgeflow.devices.serial import finding
 from edgeflow.devices.serial.console import MAX_LINE, Console
+from edgeflow.devices.serial.conversation import Conversation
+from edgeflow.devices.serial.desk import Desk
 from edgeflow.devices.serial.finding import FoundPort, Locator, PortSpec
+from edgeflow.devices.serial.sockets import SocketPort, TelnetPort
 from edgeflow.devices.serial.telnet import TelnetReader, escape, greeting
 from edgeflow.devices.virtual.board import VirtualBoard
 from edgeflow.errors import ConfigError, ProtocolError, UnreachableError
@@ -59,6 +63,14 @@ def test_texts_that_name_ports(text, kind, target, options):
 def test_texts_that_name_none(text):
     with pytest.raises(ConfigError):
         PortSpec.parse(text)
+
+
+def test_a_link_beside_us_is_a_port(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="names no port"):
+        PortSpec.parse("board0")
+    Path("board0").symlink_to("/dev/null")
+    assert PortSpec.parse("board0") == PortSpec("path", "board0")
 
 
 def test_patterns_that_are_none():
@@ -213,6 +225,51 @@ def test_telnet_survives_any_bytes(data):
 def test_a_telnet_command_without_an_end_is_refused():
     with pytest.raises(ProtocolError):
         TelnetReader().feed(b"\xff\xfa" + bytes(1000))
+
+
+class Teller:
+    """Says one thing, once."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def take(self, now):
+        data, self.data = self.data, b""
+        return data
+
+    def event(self, event, now):
+        """Take nothing."""
+
+    def due(self):
+        return time.monotonic() + 0.01
+
+    def expire(self, now):
+        """Expect nothing."""
+
+
+@pytest.mark.parametrize("kind", [SocketPort, TelnetPort])
+def test_much_data_goes_out_as_a_slow_server_takes_it(kind):
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        for each in (ours, theirs):
+            each.setblocking(False)
+        data = b"\xff\0" * (1 << 19)
+        port = TelnetPort("x", ours, 115200) if kind is TelnetPort else SocketPort("x", ours)
+        begun = len(greeting(115200)) if kind is TelnetPort else 0
+        desk = Desk("x", 1)
+        conversation = Conversation(port, desk, Console(), time.monotonic)
+        teller = Teller(data)
+        wanted = escape(data) if kind is TelnetPort else data
+        came = bytearray()
+        until = time.monotonic() + 8
+        while len(came) < begun + len(wanted):
+            assert time.monotonic() < until
+            conversation.turn(teller)
+            came += theirs.recv(1 << 20)
+        assert came[begun:] == wanted
+        port.close()
+        desk.close(UnreachableError("over"))
 
 
 def test_the_console_keeps_words_and_no_garbage():

@@ -55,6 +55,7 @@ class Conversation:
         self.receiver = Receiver()
         self._port, self._desk, self._console, self._now = port, desk, console, now
         self._unsent = bytearray()
+        self._is_full = False
         self._poll = select.poll()
         self._poll.register(desk.wake, select.POLLIN)
         self._poll.register(port.fileno(), select.POLLIN)
@@ -70,6 +71,7 @@ class Conversation:
             data = talker.take(now)
             if data:
                 self._write(data)
+        self._await_room()
         ready = dict(self._poll.poll(self._patience(talker, now)))
         state = ready.get(self._port.fileno(), 0)
         if state:
@@ -120,15 +122,19 @@ class Conversation:
 
     def _write(self, data: bytes) -> None:
         """Write; the rest waits until the port takes more."""
-        waiting = bool(self._unsent)
-        if waiting:
+        if self._unsent:
             self._unsent += data
             del self._unsent[: self._port.write(self._unsent)]
         else:
             count = self._port.write(data)
             self._unsent += data[count:]
-        if bool(self._unsent) != waiting:
-            wanted = select.POLLIN | (select.POLLOUT if self._unsent else 0)
+
+    def _await_room(self) -> None:
+        """Wake when the port takes more, if something waits for that."""
+        is_full = bool(self._unsent) or self._port.behind
+        if is_full != self._is_full:
+            self._is_full = is_full
+            wanted = select.POLLIN | (select.POLLOUT if is_full else 0)
             self._poll.modify(self._port.fileno(), wanted)
 
     def _patience(self, talker: Talker, now: float) -> int:

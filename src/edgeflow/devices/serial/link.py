@@ -127,7 +127,7 @@ class SerialLink:
         self._lending = False
         self._desk.call()
 
-    def close(self, timeout: float = 3.0) -> None:
+    def close(self, timeout: float = 2.5) -> None:
         """Fail what waits, close the port, end the thread. Idempotent."""
         with self._closing:
             self._stopping = True

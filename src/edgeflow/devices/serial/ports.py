@@ -33,9 +33,11 @@ class Port(ABC):
 
     Attributes:
         name: for messages.
+        behind: it holds bytes that it took and has not sent; a write of nothing sends them on.
     """
 
     name: str
+    behind: bool = False
 
     @abstractmethod
     def fileno(self) -> int:

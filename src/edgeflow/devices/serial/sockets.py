@@ -9,8 +9,10 @@ from edgeflow.errors import ConfigError, ProtocolError, UnreachableError
 
 __all__ = ["SocketPort", "TelnetPort", "open_socket"]
 
-CONNECT_SECONDS = 3.0
+CONNECT_SECONDS = 2.0
+"""Shorter than what closing a board may take."""
 MAX_UNSENT = 1 << 20
+WRITE_BYTES = 1 << 16
 
 
 class SocketPort(Port):
@@ -59,6 +61,7 @@ class TelnetPort(SocketPort):
     def __init__(self, name: str, stream: socket.socket, baud: int) -> None:
         super().__init__(name, stream)
         self._reader = TelnetReader()
+        self.behind = False
         self._unsent = bytearray(greeting(baud))
         self._flush()
 
@@ -79,9 +82,10 @@ class TelnetPort(SocketPort):
         self._flush()
         if self._unsent:
             return 0
-        self._unsent += escape(data)
+        taken = data[:WRITE_BYTES]
+        self._unsent += escape(taken)
         self._flush()
-        return len(data)
+        return len(taken)
 
     def set_baud(self, baud: int) -> None:
         """Ask the server for another rate."""
@@ -99,6 +103,7 @@ class TelnetPort(SocketPort):
             if not count:
                 break
             del self._unsent[:count]
+        self.behind = bool(self._unsent)
         if len(self._unsent) > MAX_UNSENT:
             raise UnreachableError(f"{self.name}: the server reads nothing")
 
