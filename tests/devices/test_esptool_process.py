@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgeflow.devices.flashing.process import run_esptool
-from edgeflow.devices.flashing.tool import Esptool
+from edgeflow.devices.flashing.tool import Esptool, check_lines
 from edgeflow.errors import (
     CancelledError,
     ConfigError,
@@ -100,6 +100,19 @@ def test_settings_in_the_current_folder_are_not_taken(
 def test_a_port_that_is_not_there_is_told() -> None:
     with pytest.raises(UnreachableError, match="no port /dev/not-there"), Esptool("/dev/not-there"):
         pass
+
+
+def test_a_port_without_reset_lines_is_told() -> None:
+    controller, device = os.openpty()
+    try:
+        with pytest.raises(UnreachableError, match="pseudo-terminal") as caught:
+            check_lines(os.ttyname(device))
+        assert "rfc2217" in caught.value.hint
+        check_lines("/dev/ttyACM0")
+        check_lines("rfc2217://127.0.0.1:4000")
+    finally:
+        os.close(controller)
+        os.close(device)
 
 
 def test_what_is_no_serial_port_is_told(tmp_path: Path) -> None:

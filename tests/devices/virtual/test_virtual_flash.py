@@ -120,3 +120,12 @@ def test_models_are_checked_before_they_are_written() -> None:
         model_files(b"no model", None, reference=False)
     with pytest.raises(ConfigError):
         model_files(lstm(), b'{"T":9,"F":2,"H":3,"hidden":6}', reference=False)
+
+
+def test_a_file_that_is_no_flash_chip_is_left_alone(tmp_path):
+    file = tmp_path / "model.bin"
+    file.write_bytes(b"x" * 20016)
+    with pytest.raises(ConfigError, match="20016 bytes"):
+        NorFlash.open(file, 1 << 20)
+    assert [each.name for each in tmp_path.iterdir()] == ["model.bin"]
+    assert file.read_bytes() == b"x" * 20016

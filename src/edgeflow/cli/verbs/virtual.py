@@ -89,7 +89,7 @@ def virtual(
             instant=instant,
             strict_baud=strict_baud,
             tcp_port=tcp_port,
-            link=link,
+            link=link.absolute() if link is not None else None,
             narrate=narrate,
         )
     with boards:

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from edgeflow.devices.boards.base import OnProgress
-from edgeflow.devices.flashing.tool import DEFAULT_BAUD, Esptool, Piece
+from edgeflow.devices.flashing.tool import DEFAULT_BAUD, Esptool, Piece, check_lines
 from edgeflow.errors import ConfigError, ProtocolError
 from edgeflow.protocols.partitions import TABLE_OFFSET, decode_table
 
@@ -104,6 +104,7 @@ def flash_firmware(
         DeadlineError, CancelledError, MissingExtraError: as they say.
     """
     settings = {name.replace("_", "-"): value for name, value in firmware.settings.items()}
+    check_lines(port)
     with Esptool(port, baud, firmware.chip, cancel) as tool:
         tool.write(firmware.pieces, "writing the firmware", on_progress, settings)
     log.info("firmware_flashed", port=port, mac=tool.mac, chip=tool.chip, bytes=firmware.size)

@@ -11,7 +11,7 @@ import structlog
 
 from edgeflow.devices.boards.base import OnProgress, SwapProgress
 from edgeflow.devices.flashing.previous import PreviousImages
-from edgeflow.devices.flashing.tool import DEFAULT_BAUD, Esptool, Piece, relabel
+from edgeflow.devices.flashing.tool import DEFAULT_BAUD, Esptool, Piece, check_lines, relabel
 from edgeflow.errors import ConfigError, EdgeFlowError, EngineError, ProtocolError
 from edgeflow.protocols import spiffs
 from edgeflow.protocols.partitions import (
@@ -123,6 +123,7 @@ def _flash(
     on_progress: OnProgress | None,
     previous: PreviousImages,
 ) -> FlashedModel:
+    check_lines(tool.port)
     started = time.monotonic()
     tell = on_progress or (lambda _step: None)
     with tool:

@@ -17,7 +17,7 @@ from edgeflow.devices.flashing.output import OutputReader, explain
 from edgeflow.devices.flashing.process import run_esptool
 from edgeflow.errors import ConfigError, EdgeFlowError, EngineError, UnreachableError
 
-__all__ = ["DEFAULT_BAUD", "Esptool", "Piece", "relabel"]
+__all__ = ["DEFAULT_BAUD", "Esptool", "Piece", "check_lines", "relabel"]
 
 log = structlog.get_logger(__name__)
 
@@ -234,3 +234,12 @@ def relabel(on_progress: OnProgress | None, text: str) -> OnProgress | None:
     if on_progress is None:
         return None
     return lambda step: on_progress(SwapProgress("build", step.done, step.total, text))
+
+
+def check_lines(port: str) -> None:
+    """Raise UnreachableError for a port without the lines that lead into a loader."""
+    if str(Path(port).resolve()).startswith("/dev/pts/"):
+        raise UnreachableError(
+            f"{port} is a pseudo-terminal: it has no lines that lead into the loader",
+            hint="edgeflow devices virtual --transport rfc2217 has them",
+        )

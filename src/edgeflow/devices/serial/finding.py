@@ -96,7 +96,8 @@ class PortSpec:
     def _plain(cls, text: str) -> "PortSpec":
         if text.startswith("usb:") and text[4:]:
             return cls("usb", text[4:])
-        if not text.startswith(("/", "~", ".")) and "/" not in text and not text.startswith("COM"):
+        known = text.startswith(("/", "~", ".", "COM")) or "/" in text
+        if not known and not _exists(text):
             raise ConfigError(f"{text!r} names no port", hint=_HINT)
         try:
             path = str(Path(text).expanduser())
@@ -124,6 +125,13 @@ class PortSpec:
                 hint="edgeflow devices list shows them",
             )
         return found
+
+
+def _exists(name: str) -> bool:
+    try:
+        return bool(name) and Path(name).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _checked_url(text: str) -> str:

@@ -62,15 +62,15 @@ class NorFlash:
         new = not path.exists()
         try:
             memory = _map(path, size, 0xFF)
-            wear = _map(path.with_name(path.name + ".wear"), len(memory) // SECTOR * 4, 0)
+            count = len(memory)
+            if count & (count - 1) or not MIN_BYTES <= count <= MAX_BYTES:
+                raise ConfigError(
+                    f"the flash file {path} has {count} bytes",
+                    hint="a flash chip has 1, 2, 4, 8, 16 or 32 MiB",
+                )
+            wear = _map(path.with_name(path.name + ".wear"), count // SECTOR * 4, 0)
         except (OSError, ValueError) as error:
             raise ConfigError(f"the flash file {path} cannot be used: {error}") from None
-        count = len(memory)
-        if count & (count - 1) or not MIN_BYTES <= count <= MAX_BYTES:
-            raise ConfigError(
-                f"the flash file {path} has {count} bytes",
-                hint="a flash chip has 1, 2, 4, 8, 16 or 32 MiB",
-            )
         if len(wear) != count // SECTOR * 4:
             raise ConfigError(
                 f"{path}.wear belongs to another flash file", hint="delete it to start at zero"
