@@ -58,7 +58,8 @@ def test_texts_that_name_ports(text, kind, target, options):
 @pytest.mark.parametrize(
     "text",
     ["", "ttyACM0", "usb:", "serial://", "seriall:///dev/x", "http://x:1", "rfc2217://host",
-     "socket://host:0", "socket://host:99999", "rfc2217://:4", "~nobody-at-all/x", "/dev/\0", "x" * 9999],
+     "socket://host:0", "socket://host:99999", "rfc2217://:4", "~nobody-at-all/x", "/dev/\0",
+     "x" * 9999],
 )  # fmt: skip
 def test_texts_that_name_none(text):
     with pytest.raises(ConfigError):
