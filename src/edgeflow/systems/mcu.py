@@ -37,6 +37,17 @@ __all__ = ["McuOptions", "McuServer", "create_app", "make_fleet", "serve"]
 FIND_SECONDS = 2.0
 """A board that takes longer is served once it answers."""
 
+_OF_PROXIES = frozenset(
+    {
+        b"forwarded",
+        b"via",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+    }
+)
+
 log = structlog.get_logger(__name__)
 
 
@@ -166,7 +177,7 @@ def create_app(options: McuOptions | None = None) -> ASGIApp:
     """Return the HTTP API for an ASGI server of the user's own: ``uvicorn pc.server:app``.
 
     The ports are opened when that server starts. Clients on this machine are served as they come;
-    others need a token, as everywhere.
+    others, and whatever a proxy passes on, need a token, as everywhere.
     """
 
     @asynccontextmanager
@@ -198,6 +209,13 @@ class _ByPeer:
         """Answer one request."""
         if scope["type"] == "lifespan" and self._rules.token and settings.TOKEN is None:
             log.warning("token_needed", clients="of other machines", token=self._rules.token)
-        client = scope.get("client")
-        near = scope["type"] == "lifespan" or (client is not None and is_loopback(client[0]))
+        near = scope["type"] == "lifespan" or _is_of_this_machine(scope)
         await (self._near if near else self._far)(scope, receive, send)
+
+
+def _is_of_this_machine(scope: Scope) -> bool:
+    """Behind a proxy of this machine everybody seems to be; its headers tell."""
+    client = scope.get("client")
+    if client is None or not is_loopback(client[0]):
+        return False
+    return not any(name in _OF_PROXIES for name, _ in scope["headers"])
