@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { bottleneckSentence, health, totals } from "../src/state/health";
-import { flow, link, node, path, stream } from "./flow";
+import { bottleneckSentence, deviceTotals, health, totals } from "../src/state/health";
+import { board, flow, link, node, path, stream } from "./flow";
 
 describe("health", () => {
   it("is well when all runs and moves", () => {
@@ -51,5 +51,19 @@ describe("bottleneck", () => {
 
   it("is unknown without frames", () => {
     expect(bottleneckSentence(path([], ""))).toMatch(/No frame/);
+  });
+});
+
+describe("devices", () => {
+  it("are problems when they are lost or have no model", () => {
+    const boards = [board("a"), board("b", { state: "no-model" }), board("c", { state: "lost", last_error: "unplugged\nat x" })];
+    const now = health(flow(), [], boards);
+    expect(now.problems.map((each) => `${each.subject} ${each.text}`)).toEqual(["c lost: unplugged", "b has no model"]);
+    expect(now.level).toBe("bad");
+  });
+
+  it("are added up", () => {
+    const boards = [board("a", { rate: 3, requests: 5, queue_depth: 2 }), board("b", { state: "lost", rate: 1, errors: 4 })];
+    expect(deviceTotals(boards)).toEqual({ ready: 1, all: 2, rate: 4, requests: 5, errors: 4, waiting: 2 });
   });
 });

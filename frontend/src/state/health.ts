@@ -1,7 +1,7 @@
 /** Sums up a flow in words: is it well, and if not, what is wrong where. */
 
 import { duration, millis, plural } from "./format";
-import type { FlowStatus, NodeStatus, PathLatency, StreamStatus } from "./types";
+import type { DeviceStatus, FlowStatus, NodeStatus, PathLatency, StreamStatus } from "./types";
 
 export type Level = "ok" | "warn" | "bad";
 
@@ -54,9 +54,19 @@ function firstLine(text: string): string {
   return text.split("\n", 1)[0] ?? "";
 }
 
-/** Problems of a flow, worst first. */
-export function health(status: FlowStatus, streams: readonly StreamStatus[]): Health {
+function deviceProblem(device: DeviceStatus): Problem | null {
+  const route = "#/boards";
+  if (device.state === "lost") {
+    return { level: "bad", subject: device.name, text: `lost: ${firstLine(device.last_error || "it does not answer")}`, route };
+  }
+  const text = { connecting: "is being looked for", "no-model": "has no model" }[device.state];
+  return text === undefined ? null : { level: "warn", subject: device.name, text, route };
+}
+
+/** Problems of a flow and of its devices, worst first. */
+export function health(status: FlowStatus, streams: readonly StreamStatus[], devices: readonly DeviceStatus[] = []): Health {
   const problems = status.nodes.map((node) => nodeProblem(node, status.time)).filter((problem) => problem !== null);
+  problems.push(...devices.map(deviceProblem).filter((problem) => problem !== null));
   for (const stream of streams) {
     if (!stream.stalled) continue;
     const since = stream.age_s === null ? "" : ` for ${duration(stream.age_s)}`;
@@ -123,4 +133,26 @@ export function bottleneckSentence(path: PathLatency): string {
   const place =
     segment.kind === "node" ? `in ${segment.name}` : `on the way ${segment.name.replace("->", "→")}`;
   return `${share}% of ${millis(path.p50_ms)} is spent ${place}`;
+}
+
+export interface DeviceTotals {
+  ready: number;
+  all: number;
+  rate: number;
+  requests: number;
+  errors: number;
+  waiting: number;
+}
+
+/** Totals of the head line of a system of devices; the rate in answers per second. */
+export function deviceTotals(devices: readonly DeviceStatus[]): DeviceTotals {
+  const sum = (pick: (device: DeviceStatus) => number): number => devices.reduce((total, each) => total + pick(each), 0);
+  return {
+    ready: devices.filter((device) => device.state === "ready" || device.state === "swapping").length,
+    all: devices.length,
+    rate: sum((device) => device.rate),
+    requests: sum((device) => device.requests),
+    errors: sum((device) => device.errors),
+    waiting: sum((device) => device.queue_depth),
+  };
 }

@@ -35,7 +35,7 @@ export const updatedAt = signal(0);
 
 export const live = computed(() => connection.value === "live");
 export const health = computed<Health | null>(() =>
-  status.value ? healthOf(status.value, streams.value) : null,
+  status.value ? healthOf(status.value, streams.value, devices.value) : null,
 );
 export const totals = computed<Totals | null>(() =>
   status.value ? totalsOf(status.value, streams.value) : null,

@@ -5,8 +5,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { address } from "../state/api";
 import { count, duration, plural, rate } from "../state/format";
-import type { Health } from "../state/health";
-import { connection, health, status, totals } from "../state/store";
+import { deviceTotals, type Health } from "../state/health";
+import { connection, devices, flows, health, status, totals } from "../state/store";
 import { theme, toggleTheme } from "../state/theme";
 import { Icon, type IconName } from "./icons";
 import { IconButton } from "./parts";
@@ -107,7 +107,7 @@ function HealthPill(): JSX.Element | null {
 function Problems({ health: now, close }: { health: Health; close: () => void }): JSX.Element {
   return (
     <div class="popover" role="region" aria-label="Problems">
-      {now.problems.length === 0 && <p class="muted">Every node runs and every stream moves.</p>}
+      {now.problems.length === 0 && <p class="muted">Everything runs: nodes, streams and devices.</p>}
       <ul>
         {now.problems.map((problem) => (
           <li key={`${problem.subject}:${problem.route}`}>
@@ -130,6 +130,7 @@ function TotalsLine(): JSX.Element | null {
   const now = totals.value;
   const flow = status.value;
   if (!now || !flow) return null;
+  if (!flows.value && devices.value.length > 0) return <DeviceTotalsLine up={flow.time - flow.started} />;
   return (
     <dl class="totals" aria-label="Totals">
       <Total label="Captured" value={rate(now.framesIn)} unit="fps" />
@@ -155,6 +156,20 @@ function TotalsLine(): JSX.Element | null {
       />
       <Total label="Mode" value={flow.mode} />
       <Total label="Up" value={duration(flow.time - flow.started)} />
+    </dl>
+  );
+}
+
+function DeviceTotalsLine({ up }: { up: number }): JSX.Element {
+  const now = deviceTotals(devices.value);
+  return (
+    <dl class="totals" aria-label="Totals">
+      <Total label="Boards" value={`${now.ready}/${now.all}`} level={now.ready < now.all ? "warn" : undefined} title={`${now.ready} of ${now.all} answer`} />
+      <Total label="Answers" value={rate(now.rate)} unit="/s" />
+      <Total label="Requests" value={count(now.requests)} />
+      <Total label="Waiting" value={count(now.waiting)} />
+      <Total label="Errors" value={count(now.errors)} level={now.errors > 0 ? "warn" : undefined} />
+      <Total label="Up" value={duration(up)} />
     </dl>
   );
 }

@@ -27,7 +27,7 @@ export function Forecast({ input, forecast }: { input: number[][]; forecast: num
         <text x={LABEL - 6} y={scale.y(scale.low) + 3} text-anchor="end">{short(scale.low)}</text>
         <line class="now" x1={now} x2={now} y1={PAD} y2={HEIGHT - PAD} />
         {Array.from({ length: features }, (_, feature) => (
-          <polyline key={feature} class="past" points={line(input.map((row) => row[feature] ?? 0), 0, scale)} />
+          <polyline key={feature} class={feature === 0 ? "past first" : "past"} points={line(input.map((row) => row[feature] ?? 0), 0, scale)} />
         ))}
         <polyline class="ahead" points={line(forecast, steps, scale)} />
         {forecast.map((value, step) => <circle key={step} cx={scale.x(steps + step)} cy={scale.y(value)} r="2" />)}
