@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds the firmware, and flashes it when FLASH_FIRMWARE=1; flash errors end the container with their status.
 set -euo pipefail
-. /opt/esp/idf/export.sh >/dev/null
+. "${IDF_PATH:-/opt/esp/idf}/export.sh" >/dev/null
 project=${ESP_PROJECT:-/work/esp32/model_client}
 idf.py -C "$project" build
 if [ "${FLASH_FIRMWARE:-0}" = 1 ]; then
