@@ -1,0 +1,54 @@
+/* Rates from zero crossings of a band-pass on the slow grid, whose rate is known: the requirement's estimator. */
+#include "csi_internal.h"
+
+#define LEAST_CROSSINGS 3u
+#define LONGEST 120.0f /* ticks without a crossing: nothing breathes */
+
+void ef_csi_crossing_init(ef_csi_crossing *crossing, float low, float high) {
+    const float pi = EF_CSI_PI / EF_CSI_TICK_RATE;
+    const float below = ef_csi_sin(pi * low) / ef_csi_sin(0.5f * EF_CSI_PI - pi * low);
+    const float above = ef_csi_sin(pi * high) / ef_csi_sin(0.5f * EF_CSI_PI - pi * high);
+    /* The bilinear transform with both edges at -3 dB. */
+    const float width = above - below, square = above * below, norm = 1.0f / (1.0f + width + square);
+    *crossing = (ef_csi_crossing){.b0 = width * norm, .a1 = 2.0f * (square - 1.0f) * norm, .a2 = (1.0f - width + square) * norm};
+}
+
+void ef_csi_crossing_push(ef_csi_crossing *crossing, float x) {
+    const float y = crossing->b0 * (x - crossing->x2) - crossing->a1 * crossing->y1 - crossing->a2 * crossing->y2;
+    crossing->x2 = crossing->x1;
+    crossing->x1 = x;
+    crossing->since += 1.0f;
+    if (crossing->since > LONGEST) {
+        crossing->crossings = 0;
+        crossing->since = 0.0f;
+    }
+    if (crossing->y1 <= 0.0f && y > 0.0f) {
+        const float late = y / (y - crossing->y1), span = crossing->since - late;
+        const float share = crossing->crossings < 2 ? 1.0f : 0.25f;
+        crossing->mean += crossing->crossings == 0 ? 0.0f : share * (span - crossing->mean);
+        crossing->crossings = (uint16_t)(crossing->crossings < UINT16_MAX ? crossing->crossings + 1u : UINT16_MAX);
+        crossing->since = late;
+    }
+    crossing->y2 = crossing->y1;
+    crossing->y1 = y;
+}
+
+/* Follows the group of subcarriers that breathes most clearly. */
+void ef_csi_crossing_tick(ef_csi *csi, const float *groups) {
+    uint8_t best = csi->leader;
+    for (uint8_t g = 0; g < EF_CSI_GROUPS; g++) {
+        best = csi->clear[g] > 2.0f * csi->clear[best] ? g : best;
+    }
+    if (best != csi->leader || csi->filled == 1) {
+        csi->leader = best;
+        ef_csi_crossing_init(&csi->crossing_breathing, csi->options.breathing_low_hz, csi->options.breathing_high_hz);
+        ef_csi_crossing_init(&csi->crossing_heart, csi->options.heart_low_hz, csi->options.heart_high_hz);
+    }
+    ef_csi_crossing_push(&csi->crossing_breathing, groups[best] - csi->slow[best]);
+    ef_csi_crossing_push(&csi->crossing_heart, groups[best] - csi->slow[best]);
+}
+
+float ef_csi_crossing_bpm(const ef_csi_crossing *crossing) {
+    const bool known = crossing->crossings > LEAST_CROSSINGS && crossing->mean > 0.0f;
+    return known ? 60.0f * EF_CSI_TICK_RATE / crossing->mean : 0.0f;
+}

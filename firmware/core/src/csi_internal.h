@@ -1,0 +1,61 @@
+/* What the parts of the channel state processor ask of each other. */
+#ifndef EDGEFLOW_CSI_INTERNAL_H
+#define EDGEFLOW_CSI_INTERNAL_H
+
+#include "edgeflow/csi_state.h"
+
+#define EF_CSI_TICK_S 0.125f
+#define EF_CSI_TICK_RATE 8.0f
+#define EF_CSI_PI 3.14159265f
+#define EF_CSI_LEAST_NOISE 2e-4f /* variance of a normalised amplitude that 8-bit numbers cannot be below */
+#define EF_CSI_SETTLE 16u /* frames that decide which subcarriers carry anything */
+
+/* Mathematics without libm: the same bits everywhere. Errors below 1e-5, relative for the root. */
+float ef_csi_sqrt(float x);
+float ef_csi_sin(float x);             /* 0 <= x <= pi/2 */
+float ef_csi_atan2(float y, float x);  /* error below 2e-5 rad */
+float ef_csi_wrap(float phase);        /* into -pi..pi, from anywhere within 3 pi */
+float ef_csi_median(float *values, size_t count); /* reorders them */
+void ef_csi_sort(float *values, size_t count);
+
+static inline bool ef_csi_is_valid(const ef_csi *csi, size_t bin) {
+    return (csi->mask[bin / 8] >> (bin % 8)) & 1;
+}
+
+static inline float ef_csi_clip(float x, float low, float high) {
+    return x < low ? low : x > high ? high : x;
+}
+
+/* The share of a forgetting mean that is replaced after a time; both in seconds. */
+static inline float ef_csi_share(float elapsed, float constant) {
+    return elapsed / (constant + elapsed);
+}
+
+/* Frame: raw pairs to normalised amplitudes and corrected phases. */
+bool ef_csi_has_structure(const ef_csi_frame *frame);
+void ef_csi_measure(ef_csi *csi, const ef_csi_frame *frame);
+bool ef_csi_choose(ef_csi *csi); /* whether the subcarriers that count have changed */
+void ef_csi_normalise(ef_csi *csi);
+float ef_csi_correct(ef_csi *csi, const int8_t *pairs); /* phases; returns the mean of their squared steps */
+void ef_csi_rank(ef_csi *csi);
+
+/* Motion and presence. */
+void ef_csi_motion_frame(ef_csi *csi, float elapsed);
+void ef_csi_motion_tick(ef_csi *csi, const float *groups);
+void ef_csi_second(ef_csi *csi);
+
+/* The slow grid. */
+void ef_csi_grid_frame(ef_csi *csi);
+void ef_csi_grid_reset(ef_csi *csi);
+void ef_csi_cycle(ef_csi *csi); /* one part of the spectra, each tick */
+void ef_csi_breathing_end(ef_csi *csi);
+void ef_csi_heart_end(ef_csi *csi);
+void ef_csi_persons_end(ef_csi *csi);
+float ef_csi_breathing_frequency(const ef_csi *csi, float band);
+float ef_csi_heart_frequency(const ef_csi *csi, float band);
+void ef_csi_crossing_init(ef_csi_crossing *crossing, float low, float high);
+void ef_csi_crossing_push(ef_csi_crossing *crossing, float x);
+void ef_csi_crossing_tick(ef_csi *csi, const float *groups);
+float ef_csi_crossing_bpm(const ef_csi_crossing *crossing);
+
+#endif

@@ -1,0 +1,102 @@
+/* From spectra to rates: a peak must stand out of its own band and of the noise above it, and again in the next cycle. */
+#include <string.h>
+
+#include "csi_internal.h"
+
+#define LEAST_RATIO 15.8f  /* 12 dB */
+#define SURE_RATIO 63.0f   /* 18 dB: believed at once */
+#define AGREEMENT_BPM 1.5f
+#define LEAST_HEART_RATIO 20.0f
+#define HEART_AGREEMENT_BPM 4.0f
+#define HARMONIC_HZ 0.06f
+#define SUBHARMONIC 0.1f   /* of the peak's power at half its frequency: that is the breath, the peak its harmonic */
+
+/* The place of the top of a parabola through a peak and its neighbours. */
+static float refined(const float *power, size_t at) {
+    const float left = power[at - 1], top = power[at], right = power[at + 1];
+    const float curve = left - 2.0f * top + right;
+    return (float)at + (curve < 0.0f ? ef_csi_clip(0.5f * (left - right) / curve, -0.5f, 0.5f) : 0.0f);
+}
+
+static float median_of(const float *values, size_t count) {
+    float copy[EF_CSI_BANDS];
+    memcpy(copy, values, count * sizeof copy[0]);
+    return ef_csi_median(copy, count);
+}
+
+static void settle(ef_csi_rate *rate, float bpm, float ratio, float within, uint8_t needed, uint64_t now) {
+    const float away = bpm - rate->candidate;
+    rate->agreed = (uint8_t)(away < within && away > -within && rate->agreed < 250 ? rate->agreed + 1u : 1u);
+    rate->candidate = bpm;
+    rate->bpm = rate->agreed >= needed ? bpm : 0.0f;
+    rate->ratio = ratio;
+    rate->time_us = now;
+}
+
+static size_t peak_of(const float *power) {
+    size_t most = 0;
+    for (size_t i = 1; i < EF_CSI_BANDS; i++) {
+        most = power[i] > power[most] ? i : most;
+    }
+    return most;
+}
+
+/* Breath of two strokes per turn of the phase shows twice its rate: the half of it is then a peak of its own. */
+static size_t fundamental(const float *power, size_t peak, float first, float step) {
+    const float half = (0.5f * (first + step * (float)peak) - first) / step;
+    const size_t at = half < 1.0f ? 0 : (size_t)(half + 0.5f);
+    if (at < 2 || at + 2 >= peak) {
+        return peak;
+    }
+    size_t best = at - 1;
+    for (size_t i = at; i <= at + 1; i++) {
+        best = power[i] > power[best] ? i : best;
+    }
+    const bool stands = power[best] > power[best - 1] && power[best] > power[best + 1];
+    return stands && power[best] > SUBHARMONIC * power[peak] ? best : peak;
+}
+
+void ef_csi_breathing_end(ef_csi *csi) {
+    const float *power = csi->breathing_sum.power;
+    const float middle = median_of(power, EF_CSI_BANDS), above = median_of(csi->breathing_sum.floors, EF_CSI_FLOORS);
+    const float floor = middle > above ? middle : above;
+    const float first = ef_csi_breathing_frequency(csi, 0), step = ef_csi_breathing_frequency(csi, 1) - first;
+    size_t at = peak_of(power);
+    const float ratio = floor > 0.0f ? power[at] / floor : 0.0f;
+    if (at == 0 || at + 1 == EF_CSI_BANDS || ratio < LEAST_RATIO) {
+        csi->breathing = (ef_csi_rate){0};
+        return;
+    }
+    at = fundamental(power, at, first, step);
+    const float frequency = first + step * refined(power, at);
+    if (frequency < csi->options.breathing_low_hz - 0.02f || frequency > csi->options.breathing_high_hz + 0.05f) {
+        csi->breathing = (ef_csi_rate){0};
+        return;
+    }
+    const uint8_t needed = ratio > SURE_RATIO ? 1 : 2;
+    settle(&csi->breathing, 60.0f * frequency, ratio, AGREEMENT_BPM, needed, csi->time_us);
+}
+
+static bool is_harmonic(const ef_csi *csi, float frequency) {
+    const float breath = csi->breathing.candidate / 60.0f;
+    if (!(breath > 0.0f)) {
+        return false;
+    }
+    const float times = frequency / breath, nearest = (float)(int32_t)(times + 0.5f);
+    const float away = (times - nearest) * breath;
+    return nearest <= 8.0f && away < HARMONIC_HZ && away > -HARMONIC_HZ;
+}
+
+/* Only of somebody who is still and whose breath is known; what may be a harmonic of it is no heart. */
+void ef_csi_heart_end(ef_csi *csi) {
+    const float *power = csi->heart_sum.power;
+    const size_t at = peak_of(power);
+    const float frequency = at == 0 || at + 1 == EF_CSI_BANDS ? 0.0f : ef_csi_heart_frequency(csi, refined(power, at));
+    const float middle = median_of(power, EF_CSI_BANDS), ratio = middle > 0.0f ? power[at] / middle : 0.0f;
+    const bool inside = frequency >= csi->options.heart_low_hz && frequency <= csi->options.heart_high_hz;
+    if (!inside || ratio < LEAST_HEART_RATIO || !(csi->breathing.bpm > 0.0f) || is_harmonic(csi, frequency)) {
+        csi->heart = (ef_csi_rate){0};
+        return;
+    }
+    settle(&csi->heart, 60.0f * frequency, ratio, HEART_AGREEMENT_BPM, 3, csi->time_us);
+}
