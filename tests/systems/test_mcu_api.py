@@ -211,6 +211,26 @@ def test_a_swap_tells_its_steps_and_can_be_undone(api: httpx.Client) -> None:
     )
 
 
+def test_whoever_follows_a_swap_hears_of_the_end_of_the_server(tmp_path: Path) -> None:
+    events: list[tuple[str, dict[str, object]]] = []
+    with (
+        VirtualBoard(model=OLD, baud=9600, link=tmp_path / "slow") as board,
+        McuServer(McuOptions((f"serial://{board.port}?faster=none",), 9600, http_port=0)) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client,
+    ):
+        wait_for(lambda: client.get("/health").status_code == 200)
+        begun = client.post("/v2/models/0", files={"model_bin": model_file(2, hidden=60)})
+        place = begun.headers["location"]
+        following = threading.Thread(target=lambda: events.extend(swapped(client, place)))
+        following.start()
+        wait_for(lambda: any(s["step"] == "write" for s in client.get(place).json()["steps"]))
+        started = time.monotonic()
+        server.close()
+        following.join(10)
+        assert time.monotonic() - started < 3.0
+    assert events[-1][0] == "failed"
+
+
 def test_a_roll_back_to_nothing_fails(api: httpx.Client) -> None:
     begun = api.post("/v2/models/2/rollback")
     events = swapped(api, begun.headers["location"])

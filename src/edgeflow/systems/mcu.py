@@ -140,8 +140,8 @@ class McuServer:
     def close(self) -> None:
         """Hang up, and close every port, within 3 s. Idempotent."""
         self._stopping.set()
+        self.fleet.close()  # first: whoever follows a swap hears how it ended
         self._web.close()
-        self.fleet.close()
 
     def __enter__(self) -> Self:
         return self
