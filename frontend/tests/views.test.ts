@@ -4,10 +4,11 @@ import { callAddress, groups, outline, outlineText, type Document } from "../src
 import { commonAspect } from "../src/views/live";
 import { gridFor } from "../src/views/live/grid";
 import { Slots } from "../src/views/live/slots";
+import type { DeviceModel } from "../src/state/types";
 import { latencyInto } from "../src/views/live/video-tile";
 import { scaleEnd } from "../src/views/latency";
 import { fit } from "../src/views/topology/select";
-import { figures as boardFigures } from "../src/views/boards";
+import { figures as boardFigures, hasBefore } from "../src/views/boards";
 import { parts } from "../src/views/boards/split";
 import { scaleOf } from "../src/views/boards/forecast";
 import { figures } from "../src/views/models";
@@ -127,6 +128,14 @@ describe("boards", () => {
   it("mark errors", () => {
     expect(boardFigures(board("a", { errors: 1 })).find((each) => each.label === "Errors")?.level).toBe("warn");
     expect(boardFigures(board("a")).find((each) => each.label === "Errors")?.level).toBeUndefined();
+  });
+  it("offer the way back where there is one", () => {
+    const model = { previous: "none", slot: "file" } as DeviceModel;
+    expect(hasBefore(board("a"), model)).toBe(false);
+    expect(hasBefore(board("a"), { ...model, slot: "A", previous: "file" })).toBe(true);
+    const flashed = { protocol: "reference", swap: { step: "done" } };
+    expect(hasBefore(board("a", flashed), model)).toBe(true);
+    expect(hasBefore(board("a", { protocol: "reference" }), model)).toBe(false);
   });
   it("scale a flat forecast without dividing by nothing", () => {
     const scale = scaleOf([[1], [1]], [1]);

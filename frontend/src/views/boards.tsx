@@ -96,11 +96,17 @@ function Models({ device }: { device: DeviceStatus }): JSX.Element | null {
       {models.map((model) => (
         <li key={model.id}>
           <ModelLine model={model} />
-          {model.previous !== "none" && model.previous !== model.slot && <RollBack device={device.name} model={model} />}
+          {hasBefore(device, model) && <RollBack device={device.name} model={model} />}
         </li>
       ))}
     </ul>
   );
+}
+
+/** A board without slots knows no model before: what was flashed over is kept by the server. */
+export function hasBefore(device: DeviceStatus, model: DeviceModel): boolean {
+  if (device.protocol === "reference") return device.swap.step === "done";
+  return model.previous !== "none" && model.previous !== model.slot;
 }
 
 function ModelLine({ model }: { model: DeviceModel }): JSX.Element {

@@ -65,10 +65,10 @@ export function RollBack({ device, model }: { device: string; model: DeviceModel
   const back = async (): Promise<void> => {
     refusal.value = await outcome("POST", `api/devices/${encodeURIComponent(device)}/models/${model.id}/rollback`, null);
   };
-  const where = model.previous === "file" ? "the file" : `slot ${model.previous}`;
+  const where = { file: "in the file", none: "before" }[model.previous] ?? `in slot ${model.previous}`;
   return (
     <>
-      <button type="button" class="button small" title={`Go back to the model in ${where}`} onClick={() => void back()}>
+      <button type="button" class="button small" title={`Go back to the model ${where}`} onClick={() => void back()}>
         <Icon name="undo" />Roll back
       </button>
       {refusal.value && <p class="model-note bad" role="alert"><Icon name="failed" />{refusal.value}</p>}
