@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -311,6 +312,20 @@ def test_metrics_and_devices(api: httpx.Client) -> None:
     assert device["state"] == "ready"
     assert len(device["last_forecast"]) == HORIZON
     assert api.get("/api/devices").json()[0]["name"] == "desk"
+
+
+def test_the_dashboard_swaps_on_a_board_that_is_called_by_its_port(tmp_path: Path) -> None:
+    with (
+        VirtualBoard(model=OLD, instant=True, link=tmp_path / "tty") as board,
+        McuServer(McuOptions((board.port,), http_port=0)) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client,
+    ):
+        wait_for(lambda: client.get("/health").status_code == 200)
+        place = f"/api/devices/{quote(board.port, safe='')}/models/0"
+        assert client.put(place, content=container(2, name="next")).status_code == 202
+        wait_for(lambda: client.get("/v2/devices").json()[0]["swap"]["step"] == "done")
+        assert client.post(f"{place}/rollback").status_code == 202
+        wait_for(lambda: client.get("/v2/swaps/roll-back-2").json()["ok"] is True)
 
 
 def test_boards_are_told_apart(tmp_path: Path) -> None:

@@ -31,7 +31,10 @@ def device_routes(devices: DeviceView | None) -> APIRouter:
     def all_devices() -> Response:
         return json_response(devices.devices() if devices is not None else [])
 
-    @router.put("/{name}/models/{model}", summary="Put a model file on a device", status_code=202)
+    # A board without a name of its own is called by its port, which has slashes.
+    @router.put(
+        "/{name:path}/models/{model}", summary="Put a model file on a device", status_code=202
+    )
     async def swap(request: Request, name: str, model: ModelId) -> Response:
         file = await _body(request)
         try:
@@ -40,7 +43,7 @@ def device_routes(devices: DeviceView | None) -> APIRouter:
             raise _refusal(error) from error
         return json_response({"ok": True}, 202)
 
-    @router.post("/{name}/models/{model}/rollback", summary="Go back", status_code=202)
+    @router.post("/{name:path}/models/{model}/rollback", summary="Go back", status_code=202)
     def roll_back(name: str, model: ModelId) -> Response:
         try:
             view().roll_back(name, model)
