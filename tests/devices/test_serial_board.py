@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -389,6 +390,11 @@ def test_another_rate_that_the_host_cannot_reach_is_not_kept(wired):
         assert board.wait(30)
         assert board.info.baud == 115200
         assert board.wire.call(Type.ECHO, b"hello") == b"hello"
+
+
+def test_a_link_that_does_not_get_on_is_a_deadline_too(board):
+    with pytest.raises(DeadlineError, match="in time"):
+        board.wire.wait(Future(), timeout=-1.0)
 
 
 def test_the_last_input_is_kept_as_it_was(board):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeflow.core.status import DeviceStatus
+from edgeflow.errors import DeadlineError
 
 __all__ = [
     "Board",
@@ -261,7 +262,12 @@ class Board(ABC):
 
     def infer(self, sample: Floats, *, model: int = 0, timeout: float = 10.0) -> Forecast:
         """Run one sample, float32 (T, F), and wait for the answer."""
-        return self.submit(sample, model=model, timeout=timeout).result(timeout + 1.0)
+        future = self.submit(sample, model=model, timeout=timeout)
+        try:
+            return future.result(timeout + 1.0)
+        except TimeoutError:
+            future.cancel()
+            raise DeadlineError(f"{self.name}: no answer in time") from None
 
     def __enter__(self) -> Self:
         return self

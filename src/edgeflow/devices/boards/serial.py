@@ -195,7 +195,7 @@ class SerialBoard(Board):
         ids = range(min(self.info.model_ids, len(self._models)))
         asked = [self.wire.start(Type.MODEL_INFO, model=each, timeout=timeout) for each in ids]
         return tuple(
-            self._remember(each, answer.result(timeout + 1.0))
+            self._remember(each, self.wire.wait(answer, timeout))
             for each, answer in zip(ids, asked, strict=True)
         )
 

@@ -205,7 +205,7 @@ class Upload:
                 return
             self._board.wire.call(kind, model=self._id, timeout=2.0, repeat=False)
             self._board.refresh(2.0)
-        except (EdgeFlowError, TimeoutError):
+        except EdgeFlowError:
             return
 
     def _call(
@@ -220,7 +220,7 @@ class Upload:
         return self._board.wire.call(kind, payload, model=self._id, timeout=timeout, repeat=repeat)
 
     def _result(self, future: "Future[bytes]") -> bytes:
-        return future.result(self._left() + 1.0)
+        return self._board.wire.wait(future, self._left())
 
     def _left(self) -> float:
         left = self._deadline - time.monotonic()

@@ -7,7 +7,7 @@ from typing import TypeVar
 from edgeflow.devices.boards.calls import check_payload, check_reply
 from edgeflow.devices.serial.link import SerialLink
 from edgeflow.devices.serial.requests import Request
-from edgeflow.errors import UnknownModelError
+from edgeflow.errors import DeadlineError, UnknownModelError
 from edgeflow.protocols.uart import MAX_MODEL_IDS, MAX_PAYLOAD, Message
 
 __all__ = ["BoardWire"]
@@ -57,7 +57,20 @@ class BoardWire:
             EngineError: the board refused it; UnreachableError, DeadlineError.
         """
         future = self.start(kind, payload, model=model, timeout=timeout, repeat=repeat)
-        return future.result(timeout + 1.0)
+        return self.wait(future, timeout)
+
+    def wait(self, future: Future[T], timeout: float) -> T:
+        """Return the result of a request that has so many seconds to be answered.
+
+        Raises:
+            DeadlineError: the link itself does not get on.
+            Others as ``call``.
+        """
+        try:
+            return future.result(timeout + 1.0)
+        except TimeoutError:
+            future.cancel()
+            raise DeadlineError(f"{self.name}: no answer in time") from None
 
     def start(
         self,
