@@ -25,7 +25,7 @@ class PreviousImages:
     """
 
     folder: Path = field(default_factory=lambda: settings.CACHE_DIR / "boards")
-    limit: int = 32
+    limit: int = 64
 
     def begin(self, mac: str, image: bytes | None) -> None:
         """Note that the board's partition is written now; ``image`` is what it holds."""
@@ -67,7 +67,15 @@ class PreviousImages:
             Path(name).unlink(missing_ok=True)
 
     def _drop_oldest(self) -> None:
-        files = sorted(self.folder.glob("*.image"), key=lambda file: file.stat().st_mtime)
+        files = sorted(self.folder.glob("*.image"), key=_age)
         for file in files[: -self.limit]:
             file.unlink(missing_ok=True)
             file.with_suffix(".started").unlink(missing_ok=True)
+
+
+def _age(file: Path) -> float:
+    """When it was written; another board's swap may have dropped it by now."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
