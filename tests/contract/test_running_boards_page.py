@@ -38,6 +38,8 @@ def test_run_models_on_boards(reader):
         told = reader.run("python forecast.py")
         assert "Timing(queue=" in told
 
+        assert "no problems" in reader.run(command(reader, "edgeflow check"))
+
         http = free_port()
         ports = f"--http-port {http} --tcp-port {free_port()} --grpc-port {free_port()}"
         serve = f"edgeflow serve --models models.yaml {ports}"

@@ -148,7 +148,8 @@ def bench(
     if json:
         write_json(msgspec.to_builtins(found))
         return
-    write(f"{found.rate:.1f} answers/s, {found.rate / found.line_rate:.0%} of the line")
+    chip = f", {found.rate * found.compute / 1e3:.0%} of the chip" if found.compute else ""
+    write(f"{found.rate:.1f} answers/s: {found.rate / found.line_rate:.0%} of the line{chip}")
     write(f"p50 {found.p50:.2f} ms, p99 {found.p99:.2f} ms, {found.in_flight} at once")
     write(
         f"queue {found.queue:.2f} ms, wire {found.wire:.2f} ms,"
