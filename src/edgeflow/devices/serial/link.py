@@ -260,7 +260,8 @@ class SerialLink:
             return
         error = UnreachableError(
             f"{self._name}: nobody answers on {port.name}",
-            hint="is the firmware on it, and is the rate right?",
+            hint="is the rate right, and the firmware on it? "
+            "the reference firmware is silent without a model",
         )
         self._lose(error)
         _fail(waiting, error)
