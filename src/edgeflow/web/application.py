@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Scope
 
 from edgeflow.config import settings
 from edgeflow.core.ports import ActivityView, DeviceView, FlowView, FrameSource, ModelView
+from edgeflow.core.vitals import SensingView
 from edgeflow.errors import EdgeFlowError
 from edgeflow.web.access import Access, AccessRules
 from edgeflow.web.api import activity_routes, flow_routes, health_routes, stream_routes
@@ -22,6 +23,7 @@ from edgeflow.web.devices import device_routes
 from edgeflow.web.mjpeg import Encoder
 from edgeflow.web.own_routes import BodyLimit, CustomRoute, add_own_routes
 from edgeflow.web.problems import on_problem, problem_response
+from edgeflow.web.sensing import sensing_routes
 from edgeflow.web.stats import Feed, stats_routes
 from edgeflow.web.streams import Hub
 
@@ -47,6 +49,7 @@ def build(
     models: ModelView | None = None,
     activity: ActivityView | None = None,
     devices: DeviceView | None = None,
+    sensing: SensingView | None = None,
     routers: Sequence[APIRouter] = (),
 ) -> ASGIApp:
     """Return the ASGI application of one gateway, access rules and all."""
@@ -61,6 +64,7 @@ def build(
         models=models,
         activity=activity,
         devices=devices,
+        sensing=sensing,
         routers=routers,
     )
     return Access(BodyLimit(app, settings.MAX_FRAME_BYTES), rules)
@@ -78,6 +82,7 @@ def declare(
     models: ModelView | None = None,
     activity: ActivityView | None = None,
     devices: DeviceView | None = None,
+    sensing: SensingView | None = None,
     routers: Sequence[APIRouter] = (),
 ) -> FastAPI:
     """Return every route of one gateway; those of ``routers`` come before our own.
@@ -97,6 +102,7 @@ def declare(
     app.include_router(flow_routes(view))
     app.include_router(activity_routes(models, activity))
     app.include_router(device_routes(devices))
+    app.include_router(sensing_routes(sensing, closing))
     app.include_router(stream_routes(frames, hub, encoder, closing))
     app.include_router(stats_routes(lambda: Feed(view, hub, models, activity, devices), closing))
     _add_pages(app)

@@ -12,6 +12,7 @@ from edgeflow.comms.http_thread import HttpThread
 from edgeflow.comms.listening import listen
 from edgeflow.core.frame import Frame
 from edgeflow.core.ports import ActivityView, DeviceView, FlowView, FrameSource, ModelView
+from edgeflow.core.vitals import SensingView
 from edgeflow.errors import ConfigError
 from edgeflow.web.access import AccessRules
 from edgeflow.web.application import build
@@ -43,6 +44,7 @@ class WebServer:
         models: the models that the flow uses, if any.
         activity: what happened, if that is kept.
         devices: the devices that are served, if any.
+        sensing: the nodes that sense, if any.
         routers: more routes, which come before our own.
         port_hint: what to do when the port is taken.
 
@@ -64,6 +66,7 @@ class WebServer:
         models: ModelView | None = None,
         activity: ActivityView | None = None,
         devices: DeviceView | None = None,
+        sensing: SensingView | None = None,
         routers: Sequence[APIRouter] = (),
         port_hint: str = _OTHER_PORT,
     ) -> None:
@@ -83,6 +86,7 @@ class WebServer:
             models=models,
             activity=activity,
             devices=devices,
+            sensing=sensing,
             routers=routers,
         )
         config = uvicorn.Config(

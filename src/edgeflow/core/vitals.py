@@ -1,0 +1,125 @@
+"""What sensing tells: vitals of a room, events, and the nodes that they come from."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+__all__ = ["SensingEvent", "SensingNode", "SensingView", "VitalsUpdate"]
+
+
+class VitalsUpdate(msgspec.Struct, kw_only=True, frozen=True):
+    """The vitals of one node at one time. No reading is None, never a number.
+
+    Attributes:
+        t: seconds from the first frame of the recording, or from the start of the receiver.
+        node: number of the node; ``name`` tells nodes of the same number apart.
+        presence: somebody is there; ``confidence``: in this, 0 to 1, None when unknown.
+        motion: score, continuous; ``threshold``: what it is compared with, None when uncalibrated.
+        breathing_bpm, heart_bpm: per minute; their confidences are 0 to 1.
+        persons: 0 to 4.
+        fall: there was a fall since the update before.
+        calibrated: the empty room is known; ``degraded``: too few frames to tell anything.
+        frame_rate: Hz; ``rssi``: dBm.
+        source: ``host`` when computed here, ``node`` when the node said so.
+        time: Unix seconds, 0 in recordings.
+        number: grows by one per update.
+    """
+
+    t: float
+    node: int
+    presence: bool
+    motion: float
+    breathing_bpm: float | None
+    heart_bpm: float | None
+    persons: int
+    fall: bool
+    confidence: float | None
+    name: str = ""
+    threshold: float | None = None
+    breathing_confidence: float = 0.0
+    heart_confidence: float = 0.0
+    calibrated: bool = False
+    degraded: bool = False
+    frame_rate: float = 0.0
+    rssi: int = 0
+    source: str = "host"
+    time: float = 0.0
+    number: int = 0
+
+
+class SensingEvent(msgspec.Struct, kw_only=True, frozen=True):
+    """Something happened.
+
+    Attributes:
+        kind: ``presence`` (it changed), ``fall``, ``silent`` or ``back`` (a node, after silence).
+        presence: as it is now.
+    """
+
+    kind: str
+    t: float
+    node: int
+    name: str = ""
+    presence: bool = False
+    time: float = 0.0
+    number: int = 0
+
+
+class SensingNode(msgspec.Struct, kw_only=True):
+    """One node as the host sees it.
+
+    Attributes:
+        firmware: ``raw`` (frames only), ``reference``, ``edgeflow`` or ``unknown``.
+        state: ``live`` or ``silent``.
+        last_seen: Unix seconds, or those of the recording.
+        rate: frames/s; ``lost``: numbers missing in its sequence; ``loss``: their part, 0 to 1.
+        refused: frames that could not be used; ``damaged``: datagrams that were no packets.
+        packets: how many of each kind came.
+        subcarriers: of the newest frame.
+        vitals: the newest.
+    """
+
+    name: str
+    node: int
+    address: str = ""
+    firmware: str = "unknown"
+    state: str = "live"
+    last_seen: float = 0.0
+    frames: int = 0
+    rate: float = 0.0
+    lost: int = 0
+    loss: float = 0.0
+    late: int = 0
+    restarts: int = 0
+    refused: int = 0
+    damaged: int = 0
+    rssi: int = 0
+    noise_floor: int = 0
+    channel: int = 0
+    subcarriers: int = 0
+    packets: dict[str, int] = {}
+    vitals: VitalsUpdate | None = None
+
+
+class SensingView(Protocol):
+    """Reads nodes that sense. Every call returns at once and may come from any thread."""
+
+    def nodes(self) -> list[SensingNode]:
+        """Return every node as it is now."""
+        ...
+
+    def history(self, name: str, after: int = 0, limit: int = 300) -> list[VitalsUpdate]:
+        """Return updates of a node with a number above ``after``, oldest first; the newest.
+
+        Raises:
+            ConfigError: no such node.
+        """
+        ...
+
+    def news(self, after: int = 0, limit: int = 500) -> list[VitalsUpdate | SensingEvent]:
+        """Return updates and events of all nodes above ``after``, oldest first; the newest."""
+        ...
+
+    def subscribe(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Call ``told``, from another thread, whenever there is news; returns what ends it."""
+        ...
