@@ -13,7 +13,13 @@ from edgeflow.devices.boards.base import BoardModel, Floats, Forecast
 from edgeflow.devices.boards.calls import RefusedError, check_reply, timing_of
 from edgeflow.devices.boards.wire import BoardWire
 from edgeflow.devices.serial.requests import Request
-from edgeflow.errors import DeadlineError, EdgeFlowError, EngineError, TensorError
+from edgeflow.errors import (
+    DeadlineError,
+    EdgeFlowError,
+    EngineError,
+    OverloadedError,
+    TensorError,
+)
 from edgeflow.protocols.uart import Message, Status, Type, decode_dimensions, quantise
 
 __all__ = ["BoardStream", "StreamMode"]
@@ -22,6 +28,9 @@ StreamMode = Literal["window", "stateful"]
 
 MAX_REPLAYS = 8
 """Times in a row that a stream is opened anew without an answer in between."""
+
+MAX_UNDER_WAY = 256
+"""Steps that are unanswered at once."""
 
 _STEP_REPLY = Struct("<HHI")
 
@@ -94,6 +103,8 @@ class BoardStream:
         now = self._wire.clock()
         step = _Step(payload, now, now + self._timeout)
         with self._lock:
+            if len(self._under_way) >= MAX_UNDER_WAY:
+                raise OverloadedError(f"{self._wire.name}: {MAX_UNDER_WAY} steps wait already")
             self._under_way.append(step)
             try:
                 if self._state == "closed":
@@ -101,18 +112,19 @@ class BoardStream:
                 elif self._state == "open":
                     self._send_step(step)
             except EdgeFlowError:
-                self._under_way.remove(step)
-                self._state = "closed"
-                self._epoch += 1
+                # It was not sent, so those before it are not concerned.
+                self._under_way.pop()
                 raise
         return step.future
 
     def close(self) -> None:
-        """Tell the board that the stream is over. Idempotent."""
+        """Tell the board that the stream is over; steps under way fail. Idempotent."""
+        outcomes: list[_Outcome] = []
         with self._lock:
             if self._state == "closed":
                 return
-            self._state, self._epoch = "closed", self._epoch + 1
+            self._fail_all(EngineError(f"{self._wire.name}: the stream was closed"), outcomes)
+        _tell(outcomes)
         try:
             self._send(Type.STREAM_CLOSE, b"", lambda *_: None, self._timeout)
         except EdgeFlowError:
@@ -133,9 +145,9 @@ class BoardStream:
     def _open(self) -> None:
         """Open it anew; the steps follow when the board has said yes."""
         self._epoch += 1
-        self._state = "opening"
         epoch = self._epoch
         future = self._send(Type.STREAM_OPEN, self._head, self._opened, self._timeout)
+        self._state = "opening"
         future.add_done_callback(lambda done: self._settle_open(done, epoch))
 
     def _opened(self, reply: Message, _: Request) -> None:
