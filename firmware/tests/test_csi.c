@@ -243,6 +243,7 @@ static void test_what_is_shown_of_a_frame(void) {
     for (size_t i = 0; i < BINS; i++) {
         CHECK(values[i] > -10.0f && values[i] < 10.0f);
     }
+    CHECK_EQUAL(ef_csi_phases(&csi, values, 7), 7);
     CHECK_EQUAL(ef_csi_top(&csi, top, EF_CSI_MAX_TOP), 8);
     CHECK(top[0] >= 6 && top[0] < 59 && top[0] != 32);
 }

@@ -6,7 +6,8 @@
 #define LONGEST_GAP_US 2000000u /* behind it everything starts anew */
 #define LATE_IN_A_ROW 8u        /* then it is the clock that went back */
 #define STREAM_WINDOW 200u
-#define LEVEL_FRAMES 500.0f
+#define LEVEL_EVERY 8u
+#define LEVEL_FRAMES 64.0f /* of these */
 #define REVISED 1000u           /* frames between two looks at which subcarriers count */
 
 _Static_assert(sizeof(ef_csi) <= EF_CSI_STATE_BUDGET, "the state is above its budget");
@@ -56,10 +57,9 @@ static void restart(ef_csi *csi, const ef_csi_frame *frame) {
     csi->late = 0;
     csi->valid = csi->tops = 0;
     csi->started = true;
-    csi->noise = csi->common = csi->score = 0.0f;
+    csi->noise = csi->common = csi->power = csi->nearby = csi->score = 0.0f;
     csi->present = false;
     csi->leader = 0;
-    memset(csi->mask, 0, sizeof csi->mask);
     memset(csi->level, 0, sizeof csi->level);
     memset(csi->variance, 0, sizeof csi->variance);
     memset(csi->persistent, 0, sizeof csi->persistent);
@@ -114,14 +114,6 @@ static bool is_late(ef_csi *csi, const ef_csi_frame *frame) {
     return false;
 }
 
-static void take_level(ef_csi *csi) {
-    const float first = 1.0f / (float)csi->used, usual = 1.0f / LEVEL_FRAMES;
-    const float share = first > usual ? first : usual;
-    for (size_t i = 0; i < csi->subcarriers; i++) {
-        csi->level[i] += share * (csi->amplitude[i] - csi->level[i]);
-    }
-}
-
 /* True while the first frames decide which subcarriers count, and when those have changed. */
 static bool settling(ef_csi *csi) {
     if (csi->used < EF_CSI_SETTLE) {
@@ -135,8 +127,8 @@ static bool settling(ef_csi *csi) {
     return changed;
 }
 
-static void begin_measuring(ef_csi *csi) {
-    ef_csi_normalise(csi);
+static void begin_measuring(ef_csi *csi, const ef_csi_frame *frame) {
+    ef_csi_measure(csi, frame);
     memcpy(csi->mean, csi->amplitude, sizeof csi->mean);
     memset(csi->change, 0, sizeof csi->change);
     ef_csi_grid_reset(csi);
@@ -144,17 +136,20 @@ static void begin_measuring(ef_csi *csi) {
 
 static void use(ef_csi *csi, const ef_csi_frame *frame, float elapsed) {
     csi->used++;
-    ef_csi_measure(csi, frame);
-    take_level(csi);
+    if (csi->used <= EF_CSI_SETTLE) {
+        ef_csi_take_level(csi, frame, 1.0f / (float)csi->used);
+    } else if (csi->used % LEVEL_EVERY == 0) {
+        ef_csi_take_level(csi, frame, 1.0f / LEVEL_FRAMES);
+    }
     if (settling(csi)) {
         if (csi->used == EF_CSI_SETTLE) {
-            begin_measuring(csi);
+            begin_measuring(csi, frame);
         }
         return;
     }
-    ef_csi_normalise(csi);
+    ef_csi_measure(csi, frame);
     ef_csi_motion_frame(csi, elapsed);
-    (void)ef_csi_correct(csi, frame->pairs);
+    memcpy(csi->newest, frame->pairs, 2u * frame->subcarriers);
     csi->learning += csi->calibrated ? 0u : 1u;
     ef_csi_grid_frame(csi);
 }

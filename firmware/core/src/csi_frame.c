@@ -17,29 +17,29 @@ static size_t first_bin(uint16_t subcarriers) {
     return subcarriers < BLOCK ? 0 : FIRST_WORD;
 }
 
-/* A frame with a quarter of its subcarriers or fewer, or with next to no amplitude, has no structure to measure. */
+/* A frame with a quarter of its subcarriers or fewer has no structure to measure. */
 bool ef_csi_has_structure(const ef_csi_frame *frame) {
-    const size_t from = first_bin(frame->subcarriers);
-    uint32_t found = 0, sum = 0;
-    for (size_t i = from; i < frame->subcarriers; i++) {
+    uint32_t found = 0;
+    for (size_t i = first_bin(frame->subcarriers); i < frame->subcarriers; i++) {
         const int32_t imaginary = frame->pairs[2 * i], real = frame->pairs[2 * i + 1];
-        const uint32_t size = (uint32_t)((imaginary < 0 ? -imaginary : imaginary) + (real < 0 ? -real : real));
-        found += size > 0 ? 1u : 0u;
-        sum += size;
+        found += imaginary * imaginary + real * real > 1 ? 1u : 0u;
+        if (found * 4u > frame->subcarriers) {
+            return true;
+        }
     }
-    return found * 4u > frame->subcarriers && sum > found;
+    return false;
 }
 
-void ef_csi_measure(ef_csi *csi, const ef_csi_frame *frame) {
+void ef_csi_take_level(ef_csi *csi, const ef_csi_frame *frame, float share) {
     for (size_t i = 0; i < frame->subcarriers; i++) {
-        csi->amplitude[i] = amplitude_of(frame->pairs + 2 * i);
+        csi->level[i] += share * (amplitude_of(frame->pairs + 2 * i) - csi->level[i]);
     }
 }
 
-static float mean_level(const ef_csi *csi, size_t from) {
+static float mean_level(const ef_csi *csi) {
     float sum = 0.0f;
     uint16_t found = 0;
-    for (size_t i = from; i < csi->subcarriers; i++) {
+    for (size_t i = first_bin(csi->subcarriers); i < csi->subcarriers; i++) {
         if (csi->level[i] > 0.0f) {
             sum += csi->level[i];
             found++;
@@ -48,140 +48,127 @@ static float mean_level(const ef_csi *csi, size_t from) {
     return found == 0 ? 0.0f : sum / found;
 }
 
-bool ef_csi_choose(ef_csi *csi) {
-    const size_t from = first_bin(csi->subcarriers);
-    const float least = WEAK * mean_level(csi, from);
-    uint8_t mask[sizeof csi->mask] = {0};
-    uint16_t valid = 0, changed = 0;
-    for (size_t i = from; i < csi->subcarriers; i++) {
-        const bool counts = csi->level[i] > least;
-        mask[i / 8] |= (uint8_t)(counts << (i % 8));
-        valid += counts;
-        changed += counts != ef_csi_is_valid(csi, i);
-    }
-    if (changed <= FEW_CHANGES) {
-        return false;
-    }
-    memcpy(csi->mask, mask, sizeof mask);
-    csi->valid = valid;
-    return true;
-}
-
-void ef_csi_normalise(ef_csi *csi) {
-    float power = 0.0f;
-    for (size_t i = 0; i < csi->subcarriers; i++) {
-        if (ef_csi_is_valid(csi, i)) {
-            power += csi->amplitude[i] * csi->amplitude[i];
-        }
-    }
-    const float scale = power > 0.0f ? ef_csi_sqrt((float)csi->valid / power) : 0.0f;
-    for (size_t i = 0; i < csi->subcarriers; i++) {
-        csi->amplitude[i] = ef_csi_is_valid(csi, i) ? csi->amplitude[i] * scale : 0.0f;
-    }
+static bool is_strong(const ef_csi *csi, size_t bin, float least) {
+    return bin >= first_bin(csi->subcarriers) && csi->level[bin] > least;
 }
 
 /* Older chips order subcarriers -32 to 31, newer ones 0 to 31 and then -32 to -1: their guard band lies in the middle. */
-static bool guard_in_the_middle(const ef_csi *csi, size_t from) {
+static bool guard_in_the_middle(const ef_csi *csi, size_t from, float least) {
     uint8_t middle = 0, sides = 0;
     for (size_t i = 0; i < 4; i++) {
-        middle += ef_csi_is_valid(csi, from + 30 + i);
-        sides += ef_csi_is_valid(csi, from + 60 + i);
+        middle += is_strong(csi, from + 30 + i, least);
+        sides += is_strong(csi, from + 60 + i, least);
     }
     return middle == 0 && sides > 0;
 }
 
-typedef struct line {
-    float n, k, kk, p, kp;
-} line;
-
-static void fit(const line *sums, float *offset, float *slope) {
-    const float spread = sums->n * sums->kk - sums->k * sums->k;
-    *slope = spread > 0.0f ? (sums->n * sums->kp - sums->k * sums->p) / spread : 0.0f;
-    *offset = sums->n > 0.0f ? (sums->p - *slope * sums->k) / sums->n : 0.0f;
-}
-
-/* The phase next to `before` that is the same angle. */
-static float unwrapped(float phase, float before) {
-    const float turns = (phase - before) / (2.0f * EF_CSI_PI);
-    return phase - 2.0f * EF_CSI_PI * (float)(int32_t)(turns + (turns < 0.0f ? -0.5f : 0.5f));
-}
-
-typedef struct field {
-    size_t from, count, turn;
-} field;
-
-static size_t bin_of(const field *of, size_t place) {
-    return of->from + (place + of->turn) % of->count;
-}
-
-/* Unwraps along the subcarriers of one training field, in the order of frequency; sums for the line through the phases. */
-static line unwrap(const ef_csi *csi, const int8_t *pairs, const field *of, float *to) {
-    line sums = {0};
-    float before = 0.0f;
-    for (size_t j = 0; j < of->count; j++) {
-        const size_t i = bin_of(of, j);
-        if (!ef_csi_is_valid(csi, i)) {
-            continue;
-        }
-        const float k = (float)j, phase = ef_csi_atan2((float)pairs[2 * i], (float)pairs[2 * i + 1]);
-        before = sums.n > 0.0f ? unwrapped(phase, before) : phase;
-        to[j] = before;
-        sums.n += 1.0f;
-        sums.k += k;
-        sums.kk += k * k;
-        sums.p += before;
-        sums.kp += k * before;
-    }
-    return sums;
-}
-
-static float straighten(ef_csi *csi, const int8_t *pairs, const field *of) {
-    float fresh[BLOCK], offset, slope, moved = 0.0f;
-    const line sums = unwrap(csi, pairs, of, fresh);
-    fit(&sums, &offset, &slope);
-    for (size_t j = 0; j < of->count; j++) {
-        const size_t i = bin_of(of, j);
-        if (ef_csi_is_valid(csi, i)) {
-            const float phase = fresh[j] - offset - slope * (float)j;
-            const float step = ef_csi_clip(phase - csi->phase[i], -EF_CSI_PI, EF_CSI_PI);
-            moved += step * step;
-            csi->phase[i] = phase;
+static void list_field(ef_csi *csi, size_t from, float least) {
+    ef_csi_field *field = &csi->fields[from / BLOCK];
+    const size_t left = csi->subcarriers - from, count = left < BLOCK ? left : BLOCK;
+    const size_t turn = count == BLOCK && guard_in_the_middle(csi, from, least) ? BLOCK / 2 : 0;
+    *field = (ef_csi_field){.first = (uint8_t)csi->valid};
+    for (size_t j = 0; j < count; j++) {
+        const size_t bin = from + (j + turn) % count;
+        if (is_strong(csi, bin, least)) {
+            csi->bins[csi->valid] = (uint8_t)bin;
+            csi->place[csi->valid++] = (uint8_t)j;
+            field->count++;
+            field->sum += (float)j;
+            field->squares += (float)(j * j);
         }
     }
-    return moved;
 }
 
-float ef_csi_correct(ef_csi *csi, const int8_t *pairs) {
-    float moved = 0.0f;
+static size_t changes(const ef_csi *csi, float least) {
+    size_t changed = 0, listed = 0;
+    for (size_t i = 0; i < csi->subcarriers; i++) {
+        changed += is_strong(csi, i, least);
+    }
+    for (size_t v = 0; v < csi->valid; v++) {
+        listed += is_strong(csi, csi->bins[v], least);
+    }
+    return changed + csi->valid - 2 * listed;
+}
+
+bool ef_csi_choose(ef_csi *csi) {
+    const float least = WEAK * mean_level(csi);
+    if (csi->valid > 0 && changes(csi, least) <= FEW_CHANGES) {
+        return false;
+    }
+    csi->valid = 0;
     for (size_t from = 0; from < csi->subcarriers; from += BLOCK) {
-        const size_t left = csi->subcarriers - from;
-        field of = {from, left < BLOCK ? left : BLOCK, 0};
-        of.turn = of.count == BLOCK && guard_in_the_middle(csi, from) ? BLOCK / 2 : 0;
-        moved += straighten(csi, pairs, &of);
+        list_field(csi, from, least);
     }
-    return csi->valid > 0 ? moved / csi->valid : 0.0f;
+    memset(csi->amplitude, 0, sizeof csi->amplitude);
+    return true;
 }
 
+void ef_csi_measure(ef_csi *csi, const ef_csi_frame *frame) {
+    float power = 0.0f;
+    for (size_t v = 0; v < csi->valid; v++) {
+        const size_t bin = csi->bins[v];
+        const float amplitude = amplitude_of(frame->pairs + 2 * bin);
+        csi->amplitude[bin] = amplitude;
+        power += amplitude * amplitude;
+    }
+    const float scale = power > 0.0f ? ef_csi_sqrt((float)csi->valid / power) : 0.0f;
+    for (size_t v = 0; v < csi->valid; v++) {
+        csi->amplitude[csi->bins[v]] *= scale;
+    }
+}
+
+/* Unwraps along the subcarriers of a field and takes the line through the phases away. */
+static void straighten(const ef_csi *csi, const ef_csi_field *field, float *to, size_t most) {
+    float before = 0.0f, phase = 0.0f, sum = 0.0f, moment = 0.0f;
+    const float n = field->count, spread = n * field->squares - field->sum * field->sum;
+    const uint8_t *bins = csi->bins + field->first, *place = csi->place + field->first;
+    for (size_t v = 0; v < field->count; v++) {
+        const int8_t *pair = csi->newest + 2 * bins[v];
+        const float angle = ef_csi_atan2((float)pair[0], (float)pair[1]);
+        phase += ef_csi_wrap(angle - before);
+        before = angle;
+        if (bins[v] < most) {
+            to[bins[v]] = phase;
+        }
+        sum += phase;
+        moment += phase * (float)place[v];
+    }
+    const float slope = spread > 0.0f ? (n * moment - field->sum * sum) / spread : 0.0f;
+    const float offset = field->count > 0 ? (sum - slope * field->sum) / n : 0.0f;
+    for (size_t v = 0; v < field->count; v++) {
+        if (bins[v] < most) {
+            to[bins[v]] -= offset + slope * (float)place[v];
+        }
+    }
+}
+
+void ef_csi_correct(const ef_csi *csi, float *to, size_t most) {
+    for (size_t from = 0; from < csi->subcarriers; from += BLOCK) {
+        straighten(csi, &csi->fields[from / BLOCK], to, most);
+    }
+}
+
+static void insert(ef_csi *csi, float *quality, uint8_t bin, float own) {
+    uint8_t at = csi->tops;
+    for (; at > 0 && quality[at - 1] < own; at--) {
+        if (at < csi->options.top_subcarriers) {
+            quality[at] = quality[at - 1];
+            csi->top[at] = csi->top[at - 1];
+        }
+    }
+    if (at < csi->options.top_subcarriers) {
+        quality[at] = own;
+        csi->top[at] = bin;
+        csi->tops = (uint8_t)(csi->tops < csi->options.top_subcarriers ? csi->tops + 1u : csi->tops);
+    }
+}
+
+/* The best subcarrier is the one whose changes survive best from one frame to the next: what it shows is not noise. */
 void ef_csi_rank(ef_csi *csi) {
     float quality[EF_CSI_MAX_TOP];
-    uint8_t found = 0;
-    for (uint16_t i = 0; i < csi->subcarriers; i++) {
-        if (!ef_csi_is_valid(csi, i)) {
-            continue;
-        }
-        const float own = csi->persistent[i] / (csi->variance[i] + EF_CSI_LEAST_NOISE);
-        uint8_t at = found;
-        for (; at > 0 && quality[at - 1] < own; at--) {
-            if (at < csi->options.top_subcarriers) {
-                quality[at] = quality[at - 1];
-                csi->top[at] = csi->top[at - 1];
-            }
-        }
-        if (at < csi->options.top_subcarriers) {
-            quality[at] = own;
-            csi->top[at] = i;
-            found = (uint8_t)(found < csi->options.top_subcarriers ? found + 1 : found);
-        }
+    csi->tops = 0;
+    for (size_t v = 0; v < csi->valid; v++) {
+        const uint8_t bin = csi->bins[v];
+        insert(csi, quality, bin, csi->persistent[bin] / (csi->variance[bin] + EF_CSI_LEAST_NOISE));
     }
-    csi->tops = found;
 }

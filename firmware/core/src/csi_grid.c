@@ -10,7 +10,7 @@ void ef_csi_grid_reset(ef_csi *csi) {
     memset(csi->sums, 0, sizeof csi->sums);
     csi->tick = csi->stored = csi->time_us / EF_CSI_TICK_US;
     csi->in_tick = csi->filled = csi->head = csi->still = 0;
-    csi->job = 0;
+    csi->job = csi->band = csi->granted = 0;
     csi->span = 0;
     csi->breathing = csi->heart = (ef_csi_rate){0};
     csi->persons = 0;
@@ -34,7 +34,7 @@ static void store(ef_csi *csi, const float *groups) {
         ef_csi_crossing_tick(csi, groups);
     }
     memcpy(csi->last, groups, sizeof csi->last);
-    ef_csi_cycle(csi);
+    ef_csi_cycle_tick(csi);
     if (csi->head % 8u == 0) {
         ef_csi_second(csi);
         ef_csi_rank(csi);
@@ -62,22 +62,19 @@ static void close_tick(ef_csi *csi) {
 }
 
 void ef_csi_grid_frame(ef_csi *csi) {
-    float sums[EF_CSI_GROUPS] = {0};
-    uint16_t counts[EF_CSI_GROUPS] = {0}, place = 0;
     const uint64_t tick = csi->time_us / EF_CSI_TICK_US;
     if (csi->in_tick > 0 && tick != csi->tick) {
         close_tick(csi);
     }
     csi->tick = tick;
     csi->in_tick++;
-    for (size_t i = 0; i < csi->subcarriers; i++) {
-        if (ef_csi_is_valid(csi, i)) {
-            const size_t g = (size_t)place++ * EF_CSI_GROUPS / csi->valid;
-            sums[g] += csi->amplitude[i];
-            counts[g]++;
+    for (size_t g = 0, v = 0; g < EF_CSI_GROUPS; g++) {
+        const size_t end = (g + 1u) * csi->valid / EF_CSI_GROUPS, count = end - v;
+        float sum = 0.0f;
+        for (; v < end; v++) {
+            sum += csi->amplitude[csi->bins[v]];
         }
+        csi->sums[g] += count > 0 ? sum / (float)count : 0.0f;
     }
-    for (size_t g = 0; g < EF_CSI_GROUPS; g++) {
-        csi->sums[g] += counts[g] > 0 ? sums[g] / counts[g] : 0.0f;
-    }
+    ef_csi_cycle_frame(csi);
 }

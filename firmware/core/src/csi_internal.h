@@ -8,19 +8,15 @@
 #define EF_CSI_TICK_RATE 8.0f
 #define EF_CSI_PI 3.14159265f
 #define EF_CSI_LEAST_NOISE 2e-4f /* variance of a normalised amplitude that 8-bit numbers cannot be below */
-#define EF_CSI_SETTLE 16u /* frames that decide which subcarriers carry anything */
+#define EF_CSI_SETTLE 10u /* frames that decide which subcarriers carry anything */
 
-/* Mathematics without libm: the same bits everywhere. Errors below 1e-5, relative for the root. */
+/* Mathematics without libm: the same bits everywhere. Errors below 2e-5, relative for the root. */
 float ef_csi_sqrt(float x);
 float ef_csi_sin(float x);             /* 0 <= x <= pi/2 */
 float ef_csi_atan2(float y, float x);  /* error below 2e-5 rad */
 float ef_csi_wrap(float phase);        /* into -pi..pi, from anywhere within 3 pi */
 float ef_csi_median(float *values, size_t count); /* reorders them */
 void ef_csi_sort(float *values, size_t count);
-
-static inline bool ef_csi_is_valid(const ef_csi *csi, size_t bin) {
-    return (csi->mask[bin / 8] >> (bin % 8)) & 1;
-}
 
 static inline float ef_csi_clip(float x, float low, float high) {
     return x < low ? low : x > high ? high : x;
@@ -33,10 +29,10 @@ static inline float ef_csi_share(float elapsed, float constant) {
 
 /* Frame: raw pairs to normalised amplitudes and corrected phases. */
 bool ef_csi_has_structure(const ef_csi_frame *frame);
-void ef_csi_measure(ef_csi *csi, const ef_csi_frame *frame);
+void ef_csi_take_level(ef_csi *csi, const ef_csi_frame *frame, float share);
 bool ef_csi_choose(ef_csi *csi); /* whether the subcarriers that count have changed */
-void ef_csi_normalise(ef_csi *csi);
-float ef_csi_correct(ef_csi *csi, const int8_t *pairs); /* phases; returns the mean of their squared steps */
+void ef_csi_measure(ef_csi *csi, const ef_csi_frame *frame);
+void ef_csi_correct(const ef_csi *csi, float *to, size_t most); /* phases of the newest frame, of valid subcarriers */
 void ef_csi_rank(ef_csi *csi);
 
 /* Motion and presence. */
@@ -47,7 +43,8 @@ void ef_csi_second(ef_csi *csi);
 /* The slow grid. */
 void ef_csi_grid_frame(ef_csi *csi);
 void ef_csi_grid_reset(ef_csi *csi);
-void ef_csi_cycle(ef_csi *csi); /* one part of the spectra, each tick */
+void ef_csi_cycle_tick(ef_csi *csi);  /* grants the next part of the spectra */
+void ef_csi_cycle_frame(ef_csi *csi); /* computes its share of that */
 void ef_csi_breathing_end(ef_csi *csi);
 void ef_csi_heart_end(ef_csi *csi);
 void ef_csi_persons_end(ef_csi *csi);

@@ -15,7 +15,6 @@ float ef_csi_sqrt(float x) {
     const float half = 0.5f * x;
     inverse *= 1.5f - half * inverse * inverse;
     inverse *= 1.5f - half * inverse * inverse;
-    inverse *= 1.5f - half * inverse * inverse;
     return x * inverse;
 }
 

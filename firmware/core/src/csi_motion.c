@@ -1,6 +1,8 @@
 /*
- * Motion and presence. Noise is new in every frame, what moves in the room is not: the covariance of the amplitudes with those
- * of the frame before holds no noise. Its ratio to the noise is the score, a number without unit that needs no gain.
+ * Motion and presence. Noise is new in every frame and every subcarrier, what moves in the room is not: the covariances of the
+ * changes with those of the frame before, and with those of subcarriers nearby, hold no noise. The score is the smaller of
+ * their ratios to the noise, a number without unit that needs no gain. Where frames are so far apart that a walker is
+ * elsewhere in the next one, only the subcarriers nearby speak.
  */
 #include "csi_internal.h"
 
@@ -9,8 +11,13 @@
 #define VARIANCE_SECONDS 10.0f
 #define LONGEST_STEP 0.35f /* seconds between two frames that are compared */
 #define LARGEST_CHANGE 0.6f
+#define NEARBY 3u          /* subcarriers: further than noise and leakage reach, nearer than the echoes of a room */
+#define SPARSE_RATE 12.0f  /* Hz: up to here the frame before says nothing */
+#define DENSE_RATE 40.0f   /* from here on it must agree */
 #define LOWEST_THRESHOLD 0.12f
+#define LOWEST_SPARSE 0.3f /* few frames, wide estimates */
 #define HIGHEST_THRESHOLD 0.5f
+#define HIGHEST_SPARSE 1.0f /* some chips shake all subcarriers alike */
 #define RELEASE 0.6f /* of the threshold: below, presence ends */
 #define HOLD_US 3000000u
 #define WALKING_SHARE 0.3f /* of the variance changes within a tick: breathing stays far below */
@@ -23,30 +30,65 @@ static void blend(float *mean, float value, float share) {
     *mean += share * (value - *mean);
 }
 
-void ef_csi_motion_frame(ef_csi *csi, float elapsed) {
-    const bool comparable = csi->used > EF_CSI_SETTLE && elapsed <= LONGEST_STEP;
+/* 0 where frames are sparse, 1 where they are dense. */
+static float density(const ef_csi *csi) {
+    const float rate = csi->interval > 0.0f ? 1.0f / csi->interval : DENSE_RATE;
+    return ef_csi_clip((rate - SPARSE_RATE) / (DENSE_RATE - SPARSE_RATE), 0.0f, 1.0f);
+}
+
+static float ratio_to(float common, float noise) {
+    return (common > 0.0f ? common : 0.0f) / ((noise > 0.0f ? noise : 0.0f) + EF_CSI_LEAST_NOISE);
+}
+
+static float score_of(const ef_csi *csi) {
+    const float over_time = ratio_to(csi->common, csi->noise);
+    const float nearby = ratio_to(csi->nearby, csi->power - csi->nearby);
+    const float both = over_time < nearby ? over_time : nearby, dense = density(csi);
+    return nearby + dense * (both - nearby);
+}
+
+typedef struct sums {
+    float noise, common, power, nearby;
+} sums;
+
+static sums take_changes(ef_csi *csi, float elapsed) {
     const float towards = ef_csi_share(elapsed, MEAN_SECONDS), slowly = ef_csi_share(elapsed, VARIANCE_SECONDS);
-    float noise = 0.0f, common = 0.0f;
-    for (size_t i = 0; i < csi->subcarriers; i++) {
-        if (!ef_csi_is_valid(csi, i)) {
-            continue;
-        }
+    float beside[NEARBY] = {0};
+    sums all = {0};
+    for (size_t v = 0; v < csi->valid; v++) {
+        const size_t i = csi->bins[v];
         const float change = ef_csi_clip(csi->amplitude[i] - csi->mean[i], -LARGEST_CHANGE, LARGEST_CHANGE);
         const float step = change - csi->change[i], product = change * csi->change[i];
         blend(&csi->mean[i], csi->amplitude[i], towards);
         blend(&csi->variance[i], change * change, slowly);
-        csi->change[i] = change;
-        noise += step * step;
-        common += product;
         blend(&csi->persistent[i], product, slowly);
+        csi->change[i] = change;
+        all.noise += step * step;
+        all.common += product;
+        all.power += change * change;
+        all.nearby += change * beside[NEARBY - 1];
+        beside[2] = beside[1];
+        beside[1] = beside[0];
+        beside[0] = change;
     }
-    if (comparable && csi->valid > 0) {
-        const float first = 1.0f / (float)(csi->used - EF_CSI_SETTLE), usual = ef_csi_share(elapsed, SCORE_SECONDS);
-        const float share = usual > first ? usual : first;
-        blend(&csi->noise, 0.5f * noise / csi->valid, share);
-        blend(&csi->common, common / csi->valid, share);
-        csi->score = (csi->common > 0.0f ? csi->common : 0.0f) / (csi->noise + EF_CSI_LEAST_NOISE);
+    return all;
+}
+
+void ef_csi_motion_frame(ef_csi *csi, float elapsed) {
+    const bool comparable = csi->used > EF_CSI_SETTLE && csi->valid > NEARBY;
+    const sums all = take_changes(csi, elapsed);
+    if (!comparable) {
+        return;
     }
+    const float first = 1.0f / (float)(csi->used - EF_CSI_SETTLE), usual = ef_csi_share(elapsed, SCORE_SECONDS);
+    const float share = usual > first ? usual : first, each = 1.0f / csi->valid;
+    blend(&csi->power, all.power * each, share);
+    blend(&csi->nearby, all.nearby / (float)(csi->valid - NEARBY), share);
+    if (elapsed <= LONGEST_STEP) {
+        blend(&csi->noise, 0.5f * all.noise * each, share);
+        blend(&csi->common, all.common * each, share);
+    }
+    csi->score = score_of(csi);
 }
 
 /* How much of the slow variance is gone within one tick tells walking from breathing. */
@@ -76,12 +118,18 @@ void ef_csi_motion_tick(ef_csi *csi, const float *groups) {
     }
 }
 
+/* Somebody who walks is above it: a room that was never empty is not taken for one. */
+static float highest(const ef_csi *csi) {
+    return HIGHEST_THRESHOLD + (1.0f - density(csi)) * (HIGHEST_SPARSE - HIGHEST_THRESHOLD);
+}
+
 static float threshold_of(const ef_csi *csi) {
     if (csi->options.presence_threshold > 0.0f) {
         return csi->options.presence_threshold;
     }
     const float wide = csi->learnt.mean + csi->options.presence_sigma * csi->learnt.deviation;
-    return ef_csi_clip(wide, LOWEST_THRESHOLD, HIGHEST_THRESHOLD);
+    const float sparse = 1.0f - density(csi);
+    return ef_csi_clip(wide, LOWEST_THRESHOLD + sparse * (LOWEST_SPARSE - LOWEST_THRESHOLD), highest(csi));
 }
 
 /* The quieter half of the seconds speaks for the empty room, so somebody may walk through it, or leave it late. */
@@ -92,7 +140,7 @@ static void learn(ef_csi *csi) {
     }
     ef_csi_sort(sorted, csi->scored);
     const float middle = sorted[csi->scored / 2], quarter = sorted[csi->scored / 4];
-    csi->learnt.mean = middle < HIGHEST_THRESHOLD ? middle : quarter;
+    csi->learnt.mean = middle < highest(csi) ? middle : quarter;
     csi->learnt.deviation = 1.4826f * (middle - quarter) * 1.5f;
     csi->learnt.frames = csi->learning;
     csi->learnt.threshold = csi->threshold = threshold_of(csi);
@@ -113,6 +161,7 @@ void ef_csi_second(ef_csi *csi) {
     if (csi->filled < SETTLING_SECONDS * 8u) {
         return;
     }
+    csi->threshold = threshold_of(csi);
     if (csi->calibrated) {
         follow(csi);
         return;

@@ -11,11 +11,14 @@
 #define HARMONIC_HZ 0.06f
 #define SUBHARMONIC 0.1f   /* of the peak's power at half its frequency: that is the breath, the peak its harmonic */
 
-/* The place of the top of a parabola through a peak and its neighbours. */
+/* The place of the top of a parabola through a peak and its neighbours; roots make the peak of a window one. */
 static float refined(const float *power, size_t at) {
-    const float left = power[at - 1], top = power[at], right = power[at + 1];
-    const float curve = left - 2.0f * top + right;
-    return (float)at + (curve < 0.0f ? ef_csi_clip(0.5f * (left - right) / curve, -0.5f, 0.5f) : 0.0f);
+    float root[3];
+    for (size_t i = 0; i < 3; i++) {
+        root[i] = ef_csi_sqrt(ef_csi_sqrt(power[at - 1 + i]));
+    }
+    const float curve = root[0] - 2.0f * root[1] + root[2];
+    return (float)at + (curve < 0.0f ? ef_csi_clip(0.5f * (root[0] - root[2]) / curve, -0.5f, 0.5f) : 0.0f);
 }
 
 static float median_of(const float *values, size_t count) {

@@ -1,6 +1,6 @@
 /*
- * Rates from spectra of all groups together. A cycle of 32 ticks computes one group's spectrum per tick: breathing over at most
- * 48 s at 4 Hz, the heart over 24 s at 8 Hz.
+ * Rates from spectra of all groups together: breathing over at most 48 s at 4 Hz, the heart over 24 s at 8 Hz. A cycle computes
+ * 32 of them, a few frequencies with each frame, so that no frame costs much more than another.
  */
 #include <string.h>
 
@@ -8,8 +8,10 @@
 
 #define LEAST_SAMPLES 120u /* 30 s at 4 Hz */
 #define HEART_SAMPLES 192u
+#define GRANTED 24u          /* frequencies per tick, so that a cycle takes 6 s */
+#define SHARED_BANDS 26.0f   /* in a tick: a few more than are granted */
 #define FLOOR_LOW 0.8f /* Hz: above breathing */
-#define FLOOR_STEP 0.13f
+#define FLOOR_STEP 0.14f
 
 static float band_frequency(float low, float high, float band) {
     return low + (high - low) * band / (EF_CSI_BANDS - 1u);
@@ -70,66 +72,99 @@ static void fetch(ef_csi *csi, size_t group, size_t count, size_t fold) {
     prepare(csi->scratch, count);
 }
 
-static void add_breathing(ef_csi *csi, size_t group) {
-    const float radians = 2.0f * EF_CSI_PI * 2.0f / EF_CSI_TICK_RATE;
-    float own[EF_CSI_BANDS], floors[EF_CSI_FLOORS];
-    fetch(csi, group, csi->span, 2);
-    csi->peak[group] = 0;
-    for (uint8_t i = 0; i < EF_CSI_BANDS; i++) {
-        own[i] = power_at(csi->scratch, csi->span, radians * ef_csi_breathing_frequency(csi, i));
-        csi->breathing_sum.power[i] += own[i];
-        csi->peak[group] = own[i] > own[csi->peak[group]] ? i : csi->peak[group];
+static void add(ef_csi_spectrum *sum, const ef_csi_spectrum *own) {
+    for (size_t i = 0; i < EF_CSI_BANDS; i++) {
+        sum->power[i] += own->power[i];
     }
     for (size_t i = 0; i < EF_CSI_FLOORS; i++) {
-        floors[i] = power_at(csi->scratch, csi->span, radians * (FLOOR_LOW + FLOOR_STEP * (float)i));
-        csi->breathing_sum.floors[i] += floors[i];
+        sum->floors[i] += own->floors[i];
     }
-    const float most = own[csi->peak[group]], floor = ef_csi_median(floors, EF_CSI_FLOORS);
-    const float middle = ef_csi_median(own, EF_CSI_BANDS), least = middle > floor ? middle : floor;
+}
+
+static void end_breathing(ef_csi *csi, size_t group) {
+    ef_csi_spectrum *own = &csi->own;
+    add(&csi->breathing_sum, own);
+    uint8_t peak = 0;
+    for (uint8_t i = 1; i < EF_CSI_BANDS; i++) {
+        peak = own->power[i] > own->power[peak] ? i : peak;
+    }
+    const float most = own->power[peak], floor = ef_csi_median(own->floors, EF_CSI_FLOORS);
+    const float middle = ef_csi_median(own->power, EF_CSI_BANDS), least = middle > floor ? middle : floor;
+    csi->peak[group] = peak;
     csi->clear[group] = least > 0.0f ? most / least : 0.0f;
 }
 
-static void add_heart(ef_csi *csi, size_t group) {
-    const float radians = 2.0f * EF_CSI_PI / EF_CSI_TICK_RATE;
-    fetch(csi, group, HEART_SAMPLES, 1);
-    for (size_t i = 0; i < EF_CSI_BANDS; i++) {
-        csi->heart_sum.power[i] += power_at(csi->scratch, HEART_SAMPLES, radians * ef_csi_heart_frequency(csi, (float)i));
+/* Even jobs are of breathing, odd ones of the heart, which has no floors. */
+static uint8_t bands_of(const ef_csi *csi) {
+    return csi->job % 2u == 0 ? EF_CSI_BANDS + EF_CSI_FLOORS : EF_CSI_BANDS;
+}
+
+static void compute(ef_csi *csi) {
+    const float turn = 2.0f * EF_CSI_PI / EF_CSI_TICK_RATE;
+    const uint8_t band = csi->band;
+    if (csi->job % 2u == 1) {
+        csi->own.power[band] = power_at(csi->scratch, HEART_SAMPLES, turn * ef_csi_heart_frequency(csi, band));
+    } else if (band < EF_CSI_BANDS) {
+        const float radians = 2.0f * turn * ef_csi_breathing_frequency(csi, band);
+        csi->own.power[band] = power_at(csi->scratch, csi->span, radians);
+    } else {
+        const float radians = 2.0f * turn * (FLOOR_LOW + FLOOR_STEP * (float)(band - EF_CSI_BANDS));
+        csi->own.floors[band - EF_CSI_BANDS] = power_at(csi->scratch, csi->span, radians);
     }
 }
 
 static void begin(ef_csi *csi) {
     const uint16_t quiet = (uint16_t)((csi->still < csi->filled ? csi->still : csi->filled) / 2u);
     csi->span = quiet > EF_CSI_SAMPLES ? EF_CSI_SAMPLES : quiet < LEAST_SAMPLES ? 0 : quiet;
-    csi->breathing_sum = csi->heart_sum = (ef_csi_spectrum){0};
+    csi->breathing_sum = csi->heart_sum = csi->own = (ef_csi_spectrum){0};
 }
 
 static void forget_rates(ef_csi *csi) {
+    csi->job = csi->band = csi->granted = 0;
     csi->breathing = csi->heart = (ef_csi_rate){0};
     csi->persons = 0;
 }
 
-void ef_csi_cycle(ef_csi *csi) {
-    if (csi->motion || csi->options.tier < 2) {
-        csi->job = 0;
-        forget_rates(csi);
-        return;
-    }
-    if (csi->job == 0) {
-        begin(csi);
-    }
-    if (csi->span == 0) {
-        forget_rates(csi);
-        return;
-    }
+static void end_job(ef_csi *csi) {
     if (csi->job % 2u == 0) {
-        add_breathing(csi, csi->job / 2u);
+        end_breathing(csi, csi->job / 2u);
     } else {
-        add_heart(csi, csi->job / 2u);
+        add(&csi->heart_sum, &csi->own);
     }
+    csi->band = 0;
     if (++csi->job == 2u * EF_CSI_GROUPS) {
         csi->job = 0;
         ef_csi_breathing_end(csi);
         ef_csi_heart_end(csi);
         ef_csi_persons_end(csi);
+    }
+}
+
+void ef_csi_cycle_tick(ef_csi *csi) {
+    if (csi->motion || csi->options.tier < 2) {
+        forget_rates(csi);
+        return;
+    }
+    csi->granted = GRANTED;
+}
+
+void ef_csi_cycle_frame(ef_csi *csi) {
+    uint16_t share = (uint16_t)(ef_csi_clip(csi->interval / EF_CSI_TICK_S, 0.05f, 1.0f) * SHARED_BANDS) + 1u;
+    while (share-- > 0 && csi->granted > 0) {
+        if (csi->job == 0 && csi->band == 0) {
+            begin(csi);
+        }
+        if (csi->span == 0) {
+            forget_rates(csi);
+            return;
+        }
+        if (csi->band == 0) {
+            fetch(csi, csi->job / 2u, csi->job % 2u == 0 ? csi->span : HEART_SAMPLES, csi->job % 2u == 0 ? 2 : 1);
+        }
+        compute(csi);
+        csi->granted--;
+        if (++csi->band == bands_of(csi)) {
+            end_job(csi);
+        }
     }
 }

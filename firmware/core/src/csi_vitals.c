@@ -4,9 +4,9 @@
 #include "csi_internal.h"
 
 #define SIGNAL_US 3000000u /* without a frame, nothing is known of the room */
-#define RATE_US 12000000u  /* without a new spectrum, a rate is old */
+#define RATE_US 20000000u  /* without a new spectrum, a rate is old */
 #define LEAST_RATE 5.0f    /* frames per second */
-#define FIRST_TICKS 8u     /* before, the score is of too few frames */
+#define FIRST_TICKS 4u     /* before, the score is of too few frames */
 #define CERTAIN 8.0f       /* the ratio at which half is believed */
 #define LEAST_SHARE 0.3f   /* of the frames belong to the measured stream */
 
@@ -80,7 +80,10 @@ size_t ef_csi_amplitudes(const ef_csi *csi, float *to, size_t most) {
 }
 
 size_t ef_csi_phases(const ef_csi *csi, float *to, size_t most) {
-    return copy(csi, csi->phase, to, most);
+    const size_t count = csi->valid == 0 ? 0 : csi->subcarriers < most ? csi->subcarriers : most;
+    memset(to, 0, count * sizeof *to);
+    ef_csi_correct(csi, to, count);
+    return count;
 }
 
 size_t ef_csi_variances(const ef_csi *csi, float *to, size_t most) {

@@ -8,8 +8,8 @@
 #define EF_CSI_TICK_US 125000u /* the slow grid: 8 Hz, whatever the frame rate */
 #define EF_CSI_TICKS 384u      /* 48 s of it */
 #define EF_CSI_SAMPLES 192u    /* of one spectrum */
-#define EF_CSI_BANDS 52u       /* frequencies of one spectrum */
-#define EF_CSI_FLOORS 9u       /* frequencies above breathing that give its noise */
+#define EF_CSI_BANDS 32u       /* frequencies of one spectrum */
+#define EF_CSI_FLOORS 8u       /* frequencies above breathing that give its noise */
 #define EF_CSI_SCORES 64u      /* seconds that the calibration looks back */
 #define EF_CSI_STREAMS 4u
 #define EF_CSI_MAX_TOP 32u
@@ -20,6 +20,12 @@ typedef struct ef_csi_stream {
     uint8_t source;
     uint16_t seen;
 } ef_csi_stream;
+
+/* The valid subcarriers of one training field, and the sums of their places. */
+typedef struct ef_csi_field {
+    uint8_t first, count;
+    float sum, squares;
+} ef_csi_field;
 
 /* A rate and what speaks for it. Power is that of the peak over the larger of two floors. */
 typedef struct ef_csi_rate {
@@ -56,18 +62,21 @@ struct ef_csi {
     float interval; /* seconds between frames */
 
     uint16_t subcarriers, valid;
-    uint8_t mask[EF_CSI_MAX_SUBCARRIERS / 8];
+    uint8_t bins[EF_CSI_MAX_SUBCARRIERS];  /* the valid ones, in the order of frequency within each field */
+    uint8_t place[EF_CSI_MAX_SUBCARRIERS]; /* of these in that order, null ones counted */
+    ef_csi_field fields[EF_CSI_MAX_SUBCARRIERS / 64u];
     float level[EF_CSI_MAX_SUBCARRIERS];     /* raw amplitude, forgetting */
     float amplitude[EF_CSI_MAX_SUBCARRIERS]; /* normalised */
     float mean[EF_CSI_MAX_SUBCARRIERS];      /* of it, forgetting */
     float change[EF_CSI_MAX_SUBCARRIERS];    /* from it, last frame */
     float variance[EF_CSI_MAX_SUBCARRIERS];
     float persistent[EF_CSI_MAX_SUBCARRIERS]; /* the part of the variance that survives one frame */
-    float phase[EF_CSI_MAX_SUBCARRIERS];
+    int8_t newest[2u * EF_CSI_MAX_SUBCARRIERS]; /* the pairs, for the phases when somebody asks */
     uint16_t top[EF_CSI_MAX_TOP];
     uint8_t tops;
 
-    float noise, common; /* mean over subcarriers: half the squared change, and the persistent part */
+    float noise, common; /* means over subcarriers and time: half the squared steps, products with the frame before */
+    float power, nearby; /* squared changes, products with subcarriers nearby */
     float score, threshold;
     float moving_change, moving_total; /* of groups on the grid */
     bool motion, present;
@@ -85,9 +94,9 @@ struct ef_csi {
     int16_t ring[EF_CSI_GROUPS][EF_CSI_TICKS];
     uint16_t head, filled, still; /* still: ticks since the last motion */
 
-    uint8_t job;
-    uint16_t span; /* samples of the spectra of this cycle; 0: too few */
-    ef_csi_spectrum breathing_sum, heart_sum;
+    uint8_t job, band, granted; /* of the cycle: which spectrum, where in it, and bands to compute now */
+    uint16_t span;              /* samples of the spectra of this cycle; 0: too few */
+    ef_csi_spectrum own, breathing_sum, heart_sum;
     float scratch[EF_CSI_SAMPLES];
     uint8_t peak[EF_CSI_GROUPS]; /* of each group: its strongest breathing frequency, and how clear it is */
     float clear[EF_CSI_GROUPS];
