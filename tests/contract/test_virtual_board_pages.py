@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from readers import assert_printed, on
+from readers import BLOCK, assert_printed, on
 
 from edgeflow.protocols.partitions import encode_table, read_csv
 
@@ -61,7 +61,7 @@ def test_flash_a_board(reader):
     slots, reference = reader.commands("edgeflow devices virtual")
     swap, back = reader.commands("edgeflow flash model")
     (shown,) = reader.printed("answers with the model")
-    with reader.serving(slots) as board, reader.serving(reference) as other:
+    with reader.serving(slots) as board, reader.serving(f"{reference} --instant") as other:
         board.says(r"/board0\n")
         told = reader.run(swap.replace("/dev/ttyACM0", "board0"))
         assert_printed([shown.replace("/dev/ttyACM0", "board0")], told)
@@ -104,3 +104,15 @@ def test_export_a_model(reader):
         assert "sea, int8, T 32, F 4, H 8, hidden 32, 5000 parameters" in reader.run(info)
     first = reader.run("python own.py")
     assert 0.001 < float(first) < 0.1
+
+
+def test_the_readme_says_what_the_page_says():
+    page = (ROOT / "docs/how-to/virtual-board.md").read_text()
+    readme = (ROOT / "README.md").read_text()
+    section = readme.partition("## Run models on a microcontroller")[2].partition("\n## ")[0]
+    (block,) = (match[3] for match in BLOCK.finditer(section))
+    lines = [line.partition("  #")[0].strip() for line in block.splitlines() if line]
+    assert lines[0] == "edgeflow demo boards"
+    assert len(lines) == 7
+    for line in lines[1:]:
+        assert f"\n{line}" in page
