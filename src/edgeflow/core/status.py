@@ -255,7 +255,8 @@ class DeviceStatus(msgspec.Struct, kw_only=True):
         last_seen: seconds since the Unix epoch; 0 if never.
         wire_p50_ms, compute_p50_ms, p50_ms, p99_ms: of the latest answers.
         swap: the last step of the last swap: ``step``, ``done``, ``total``, ``text``, ``error``.
-        last_input, last_forecast: the newest request and its answer, for a plot; empty if none.
+        last_input, last_forecast: the newest request (of a large one its newest steps) and its
+            answer, for a plot; empty if none.
     """
 
     name: str

@@ -12,6 +12,8 @@ __all__ = ["BoardStatistics", "model_status"]
 
 LATEST = 512
 RATE_SECONDS = 5.0
+MOST_VALUES = 4096
+"""Of the last input, in its status: the newest time steps."""
 
 
 class BoardStatistics:
@@ -50,7 +52,7 @@ class BoardStatistics:
             self.last_seen = self._clock()
             self._latest.append((self._now(), timing.wire, timing.compute, timing.total))
             # A copy: the sample may be a part of something large, or be written to again.
-            self._last = (sample.copy(), forecast.values)
+            self._last = (_newest(sample).copy(), forecast.values)
 
     def failed(self) -> None:
         """Note a request without an answer."""
@@ -94,6 +96,10 @@ def model_status(model: BoardModel) -> DeviceModelStatus:
         bytes=model.file_bytes,
         sha256=model.sha256,
     )
+
+
+def _newest(sample: Floats) -> Floats:
+    return sample[-max(1, MOST_VALUES // max(1, sample.shape[1])) :]
 
 
 def _quantile(values: Sequence[float], q: float) -> float:
