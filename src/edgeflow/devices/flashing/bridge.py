@@ -125,6 +125,9 @@ class Bridge:
                 pass
         except UnreachableError as error:
             self.error = error
+        except (OSError, termios.error) as error:
+            self.error = UnreachableError(f"{self._url}: {error}")
+        if self.error is not None:
             self._hang_up()
 
     def _turn(self) -> bool:

@@ -166,7 +166,7 @@ class SerialLink:
             backoff = FIRST_BACKOFF if steady else min(MAX_BACKOFF, 2 * backoff)
             if not self._interrupted:
                 self._sleep(backoff, lending=False)
-        self._desk.refuse(self._ended())
+        self._desk.close(self._ended())
 
     def _try(self) -> None:
         try:
