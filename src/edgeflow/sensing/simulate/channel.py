@@ -13,7 +13,7 @@ from edgeflow.sensing.simulate.bodies import Points
 from edgeflow.sensing.simulate.scenario import Point, Radio, Room
 from edgeflow.sensing.simulate.tracks import Floats, wander
 
-__all__ = ["SPACING_HZ", "Channel", "Delays"]
+__all__ = ["SPACING_HZ", "Channel", "Complexes", "Delays", "phasors"]
 
 Complexes = NDArray[np.complex64]
 
@@ -28,6 +28,14 @@ ECHOES, LATE_MIRRORS, LATE_SEEN = 24, 5, 4.5
 DRIFT_TAPS = 6
 DRIFT_SHORTEST = 40.0
 EDGE = 28
+
+
+def phasors(angles: NDArray[np.float32]) -> Complexes:
+    """Unit vectors in the complex plane, c64, at these angles."""
+    made = np.empty(angles.shape, dtype=np.complex64)
+    np.cos(angles, out=made.real)
+    np.sin(angles, out=made.imag)
+    return made
 
 
 class Delays:
@@ -86,7 +94,7 @@ class Channel:
         gains = amplitudes * self._carrier(delays) * np.exp(1j * rng.normal(0, 0.3, len(delays)))
         self._static = self._delays.coefficients(gains, delays)
         self._line = self._delays.coefficients(gains[:1], delays[:1])
-        self._receivers = self._mirrored_receivers(rng)
+        self._mirrors = self._mirrored_receivers(rng)
         self._drift_t, drift = wander(rng, seconds, 1.0, DRIFT_SHORTEST, DRIFT_TAPS)
         scale = room.drift * np.sqrt(power.sum() / DRIFT_TAPS)
         taps = rng.uniform(delays.min(), delays.min() + 80e-9, DRIFT_TAPS)
@@ -102,12 +110,8 @@ class Channel:
 
     def scattered(self, points: Points) -> Complexes:
         """What points add, the shadow they throw on the direct path included."""
-        total = self._bounce(points.places, points.areas, self._rx, 1.0)
-        strong = points.mirrored
-        if strong:
-            areas = points.areas[..., :strong]
-            for image, factor in self._receivers:
-                total += self._bounce(points.places[:, :strong], areas, image, factor)
+        gains, delays = self._bounces(points)
+        total = self._delays.coefficients(gains, delays)
         if points.shade is not None:
             weight = points.areas[:, 0] > 0 if points.areas.ndim == 2 else True
             total += (self._shadow(points.shade, points.width) * weight)[:, None] * self._line
@@ -116,31 +120,45 @@ class Channel:
     def _carrier(self, delays: Floats) -> Complexes:
         turns = (delays * (LIGHT / self._wave)) % 1.0
         angle = (-2 * np.pi * turns).astype(np.float32)
-        carrier: Complexes = np.exp(1j * angle).astype(np.complex64)
-        return carrier
+        return phasors(angle)
 
-    def _bounce(self, places: Floats, areas: Floats, receiver: Floats, factor: float) -> Complexes:
-        out = np.linalg.norm(places - self._tx, axis=-1)
-        back = np.linalg.norm(places - receiver, axis=-1)
-        onward = ((places - self._tx) * (receiver - places)).sum(axis=-1) / (out * back)
-        seen = areas * (1 + FORWARD * np.exp((onward - 1) / FORWARD_WIDTH))
-        strength = factor * self._loss * self._wave / (4 * np.pi) ** 1.5
-        amplitudes = strength * np.sqrt(seen) / np.maximum(out, 0.3) / np.maximum(back, 0.3)
-        delays = (out + back) / LIGHT
-        return self._delays.coefficients(amplitudes * self._carrier(delays), delays)
+    def _bounces(self, points: Points) -> tuple[Complexes, Floats]:
+        """Gains and delays of the paths over points, and of the strong ones over mirrors too."""
+        places, strong = points.places, points.mirrored
+        ahead = places - self._tx
+        out = np.linalg.norm(ahead, axis=-1)
+        gains, delays = [], []
+        for count, receivers, factors in (
+            (places.shape[1], self._rx[None], np.ones(1)),
+            (strong, *self._mirrors),
+        ):
+            onward = receivers - places[:, :count, None]
+            back = np.linalg.norm(onward, axis=-1)
+            sent = out[:, :count, None]
+            straight = (ahead[:, :count, None] * onward).sum(axis=-1) / (sent * back)
+            seen = points.areas[..., :count, None] * (
+                1 + FORWARD * np.exp((straight - 1) / FORWARD_WIDTH)
+            )
+            delay = (sent + back) / LIGHT
+            strength = self._loss * self._wave / (4 * np.pi) ** 1.5 * factors
+            amplitude = strength * np.sqrt(seen) / np.maximum(sent, 0.3) / np.maximum(back, 0.3)
+            gains.append((amplitude * self._carrier(delay)).reshape(len(places), -1))
+            delays.append(delay.reshape(len(places), -1))
+        return np.concatenate(gains, axis=1).astype(np.complex64), np.concatenate(delays, axis=1)
 
-    def _mirrored_receivers(self, rng: np.random.Generator) -> list[tuple[Floats, float]]:
+    def _mirrored_receivers(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """The receiver as a body sees it in the walls, once, and many times over (late echoes)."""
         width, depth, _ = self._room.size
         x, y, z = self._rx
         mirrored = ((-x, y, z), (2 * width - x, y, z), (x, -y, z), (x, 2 * depth - y, z))
-        seen = [(np.array(place), self._room.reflection * WALL_SEEN) for place in mirrored]
+        places = [np.array(place) for place in mirrored]
+        factors = [self._room.reflection * WALL_SEEN] * len(places)
         for _ in range(LATE_MIRRORS):
             way = LIGHT * 1e-9 * (10 + rng.exponential(self._room.echo_ns))
             turn = rng.uniform(0, 2 * np.pi)
-            place = self._rx + way * np.array((np.cos(turn), np.sin(turn), 0.0))
-            seen.append((place, LATE_SEEN * np.sqrt(self._room.echo)))
-        return seen
+            places.append(self._rx + way * np.array((np.cos(turn), np.sin(turn), 0.0)))
+            factors.append(LATE_SEEN * np.sqrt(self._room.echo))
+        return np.array(places), np.array(factors)
 
     def _shadow(self, top: Floats, width: float) -> Floats:
         """Change of the direct path's gain by a body between the antennas."""

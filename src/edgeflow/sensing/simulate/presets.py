@@ -19,7 +19,7 @@ from edgeflow.sensing.simulate.scenario import (
 
 __all__ = ["FAST_LINK", "MIXED_LINK", "PRESETS", "day", "preset", "scene"]
 
-FAST_LINK = Radio(rate_hz=100.0, extra_hz=10.0)
+FAST_LINK = Radio(rate_hz=100.0, extra_hz=10.0, stalls_hz=4.0, stall_ms=40.0)
 """A sender that is pinged a hundred times a second, as in the recordings of ``pulse-wifi``."""
 
 MIXED_LINK = Radio(

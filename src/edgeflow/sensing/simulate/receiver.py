@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeflow.sensing.simulate.channel import Complexes, phasors
 from edgeflow.sensing.simulate.scenario import Radio
 from edgeflow.sensing.simulate.tracks import Floats
 
 __all__ = ["Layout", "Receiver", "layout_of"]
-
-Complexes = NDArray[np.complex64]
 
 LEVEL_DB = 22.0
 LEVEL_PER_DB = 0.4
@@ -25,6 +24,7 @@ FIRST_WORDS = np.array([[82, -96, 4, 0], [84, -64, 4, 0]], dtype=np.int8)
 LEAK = 64.0
 
 LEGACY = np.array([k for k in range(-26, 27) if k])
+UPPER = np.flatnonzero(np.diff(LEGACY) == 1) + 1
 HIGH_THROUGHPUT = np.array([k for k in range(-28, 29) if k])
 
 
@@ -108,16 +108,14 @@ class Receiver:
             heard[:, layout.second] = second @ columns[:, layout.second]
         power = (heard.real**2 + heard.imag**2).mean(axis=1) + 1e-20
         level = 10 * np.log10(power) + self._radio.power_dbm
-        rssi = np.rint(level + rng.normal(0, 0.45, len(level))).clip(-110, 0)
+        rssi = np.rint(level + rng.normal(0, 0.65, len(level))).clip(-110, 0)
         noise = self._noise(rng, level)
         scale = 10 ** (self._gains(rng, rssi) / 20) / np.sqrt(power)
-        heard *= (scale[:, None] * self._turns(rng, layout, len(level))).astype(np.complex64)
-        heard *= layout.scales
-        noisy = rng.standard_normal((len(level), 2 * len(layout.bins)), dtype=np.float32)
-        noisy *= (noise * scale * np.sqrt(power))[:, None].astype(np.float32)
-        noisy *= np.repeat(layout.scales, 2)
-        noisy[:, 0::2] += heard.imag
-        noisy[:, 1::2] += heard.real
+        noisy = rng.standard_normal((*heard.shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
+        noisy *= (noise * np.sqrt(power))[:, None].astype(np.float32)
+        noisy += heard
+        noisy *= scale[:, None].astype(np.float32) * layout.scales
+        noisy *= self._turns(rng, layout, noisy)
         return self._write(rng, layout, noisy, length), rssi.astype(np.int8)
 
     def _noise(self, rng: np.random.Generator, level: Floats) -> Floats:
@@ -140,21 +138,27 @@ class Receiver:
         level += (rng.random(count) < OUTLIERS) * rng.uniform(5, 11, count)
         return level
 
-    def _turns(self, rng: np.random.Generator, layout: Layout, count: int) -> Complexes:
-        """Carrier and sampling offset: a phase and a slope for each frame."""
-        phase = rng.uniform(-np.pi, np.pi, (count, 1)).astype(np.float32)
-        slope = rng.normal(0, self._radio.slope_jitter, (count, 1)).astype(np.float32)
-        angle = phase + slope * layout.subcarriers.astype(np.float32)
-        turns: Complexes = np.cos(angle) + 1j * np.sin(angle)
-        return turns
+    def _turns(self, rng: np.random.Generator, layout: Layout, values: Complexes) -> Complexes:
+        """Carrier and timing offset: a random phase; a slope that is taken out, but not quite.
+
+        The boards of the recordings deliver frames whose mean slope is zero whatever the channel
+        is: their timing follows it.
+        """
+        count = len(values)
+        phase = rng.uniform(-np.pi, np.pi, count)
+        turned = (values[:, UPPER] * values[:, UPPER - 1].conj()).sum(axis=1)
+        slope = rng.normal(0, self._radio.slope_jitter, count) - np.angle(turned)
+        angle = np.outer(slope.astype(np.float32), layout.subcarriers.astype(np.float32))
+        angle += phase.astype(np.float32)[:, None]
+        return phasors(angle)
 
     def _write(
-        self, rng: np.random.Generator, layout: Layout, values: NDArray[np.float32], length: int
+        self, rng: np.random.Generator, layout: Layout, values: Complexes, length: int
     ) -> NDArray[np.int8]:
         count = len(values)
         pairs = np.zeros((count, length, 2), dtype=np.int8)
-        rounded = np.rint(values).clip(-128, 127).astype(np.int8)
-        pairs[:, layout.bins] = rounded.reshape(count, -1, 2)
+        rounded = np.rint(values.view(np.float32)).clip(-128, 127).astype(np.int8)
+        pairs[:, layout.bins] = rounded.reshape(count, -1, 2)[..., ::-1]
         for place in layout.leaks:
             angle = rng.uniform(-np.pi, np.pi, count)
             leak = LEAK * np.stack((np.sin(angle), np.cos(angle)), axis=1)

@@ -94,7 +94,7 @@ class Radio:
         distortion_db: error of sender and receiver relative to the signal, whatever its strength.
         interference: part of the frames that are disturbed, and have several times the noise.
         gain_steps: part of the frames whose gain is some decibels off.
-        slope_jitter: deviation of the phase slope from frame to frame, rad per bin.
+        slope_jitter: deviation of the phase slope that the receiver leaves, rad per bin.
         strangers: part of the frames that somebody else sends, from another place.
     """
 

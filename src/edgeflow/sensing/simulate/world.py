@@ -18,7 +18,7 @@ from edgeflow.sensing.simulate.vital import Chest
 
 __all__ = ["Block", "Frame", "Simulation", "Truth"]
 
-BLOCK_FRAMES = 1500
+BLOCK_FRAMES = 2000
 OWN, STRANGER = 1, 2
 
 
