@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -210,6 +211,21 @@ def test_a_swap_tells_its_steps_and_can_be_undone(api: httpx.Client) -> None:
     np.testing.assert_array_equal(
         np.float32(infer(api, samples(1)).json()["pred"]), truth(OLD, samples(1))
     )
+
+
+def test_a_board_is_ready_while_a_new_model_comes(tmp_path: Path) -> None:
+    with (
+        VirtualBoard(model=OLD, baud=9600, link=tmp_path / "slow") as board,
+        McuServer(McuOptions((f"serial://{board.port}?faster=none",), 9600, http_port=0)) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client,
+    ):
+        wait_for(lambda: client.get("/readyz").status_code == 200)
+        begun = client.post("/v2/models/0", files={"model_bin": NEW}).json()
+        wait_for(lambda: client.get("/v2/devices").json()[0]["state"] == "swapping")
+        assert client.get("/readyz").status_code == 200
+        told = client.get("/metrics").text
+        assert re.search(r"^edgeflow_board_ready\{.*\} 1\.0$", told, re.MULTILINE)
+        assert not client.get(f"/v2/swaps/{begun['swap']}").json()["over"]
 
 
 def test_whoever_follows_a_swap_hears_of_the_end_of_the_server(tmp_path: Path) -> None:

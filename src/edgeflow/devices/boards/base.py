@@ -175,9 +175,18 @@ class Board(ABC):
 
     Attributes:
         name: how people call it: a name from the configuration, or the port.
+        lent: another program has its port, such as esptool.
     """
 
     name: str
+    lent: bool = False
+
+    @property
+    def answering(self) -> bool:
+        """Whether it answers with a model now. By slots it does while a new one comes."""
+        if self.state is BoardState.SWAPPING and not self.lent:
+            return any(each.steps for each in self.models)
+        return self.state is BoardState.READY
 
     @property
     @abstractmethod

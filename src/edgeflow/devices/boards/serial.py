@@ -117,7 +117,6 @@ class SerialBoard(Board):
         self._info: BoardInfo | None = None
         self._models: tuple[BoardModel, ...] = ()
         self._swapping = threading.Lock()
-        self._lent = False
         self._figures = BoardStatistics(now)
         self._watchers: list[Callable[[SerialBoard], None]] = []
         self._locate = locator.locate
@@ -140,7 +139,7 @@ class SerialBoard(Board):
         """Where it stands now."""
         with self._lock:
             state = self._state
-        if self._lent:
+        if self.lent:
             return BoardState.SWAPPING
         if state in (BoardState.READY, BoardState.NO_MODEL) and self._swapping.locked():
             return BoardState.SWAPPING
@@ -273,12 +272,12 @@ class SerialBoard(Board):
             UnreachableError: it is not plugged in, or the link does not let go of it.
         """
         with self._one_swap():
-            self._lent = True
+            self.lent = True
             try:
                 self._link.lend()
                 yield self._locate()
             finally:
-                self._lent = False
+                self.lent = False
                 self._link.take_back()
 
     def restart(self, timeout: float = 5.0) -> None:
@@ -330,7 +329,7 @@ class SerialBoard(Board):
         """Be told by the link that it does not."""
         with self._lock:
             self._state = BoardState.LOST
-            if not self._lent:
+            if not self.lent:
                 self._last_error, self.last_hint = error.message, error.hint
 
     def _remember(self, number: int, payload: bytes) -> BoardModel:

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, File, Path, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from edgeflow.devices.boards.base import Board, BoardModel, BoardState
+from edgeflow.devices.boards.base import Board, BoardModel
 from edgeflow.devices.fleet import Fleet, Swap
 from edgeflow.errors import EdgeFlowError, UnknownModelError
 from edgeflow.inference.servers.mcu_desk import (
@@ -53,20 +53,22 @@ def mcu_routes(fleet: Fleet, limits: McuLimits | None = None) -> APIRouter:
     async def health(device: str = "") -> Response:
         return _health(fleet.find(device), {})
 
+    def answering() -> set[str]:
+        return {board.name for board in fleet.boards if board.answering}
+
     @router.get("/healthz", summary="The server answers")
     async def live() -> Response:
         return JSONResponse({"status": "ok"})
 
     @router.get("/readyz", summary="Every board answers with a model")
     async def ready() -> Response:
-        states = {board.name: board.state for board in fleet.boards}
-        waiting = {name: state for name, state in states.items() if state != BoardState.READY}
+        waiting = {board.name: board.state for board in fleet.boards if not board.answering}
         body = {"status": "not ready" if waiting else "ready", "waiting": waiting}
         return JSONResponse(body, 503 if waiting else 200)
 
     @router.get("/metrics", summary="Numbers for Prometheus")
     def metrics() -> Response:
-        page = render([CollectorOf(lambda: board_metrics(fleet.devices()))])
+        page = render([CollectorOf(lambda: board_metrics(fleet.devices(), answering()))])
         return Response(page, media_type=CONTENT_TYPE)
 
     @router.get("/v2/info", summary="The same with the name of the API")

@@ -1,6 +1,6 @@
 """The numbers of boards for Prometheus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TypeAlias
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,7 +12,6 @@ __all__ = ["board_metrics"]
 _Read: TypeAlias = Callable[[DeviceStatus], float]
 
 _GAUGES: dict[str, tuple[str, _Read]] = {
-    "ready": ("1 while the board answers with a model.", lambda d: float(d.state == "ready")),
     "queue_depth": ("Requests that wait or are under way.", lambda d: d.queue_depth),
     "queue_capacity": ("Requests that may wait.", lambda d: d.queue_capacity),
     "baud": ("Rate of the serial line.", lambda d: d.baud),
@@ -27,8 +26,19 @@ _COUNTERS: dict[str, tuple[str, _Read]] = {
 }
 
 
-def board_metrics(devices: list[DeviceStatus]) -> Iterator[Metric]:
-    """Yield the numbers of all boards; each is labelled with the board's name."""
+def board_metrics(devices: list[DeviceStatus], answering: Collection[str]) -> Iterator[Metric]:
+    """Yield the numbers of all boards; each is labelled with the board's name.
+
+    Args:
+        devices: how they stand.
+        answering: names of those that answer with a model now.
+    """
+    ready = GaugeMetricFamily(
+        "edgeflow_board_ready", "1 while the board answers with a model.", labels=["board"]
+    )
+    for device in devices:
+        ready.add_metric([device.name], float(device.name in answering))
+    yield ready
     for name, (text, read) in _GAUGES.items():
         gauge = GaugeMetricFamily(f"edgeflow_board_{name}", text, labels=["board"])
         for device in devices:
