@@ -6,7 +6,6 @@ One line is one frame: fields between commas, then the numbers in brackets, imag
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgeflow.errors import StoreError
 from edgeflow.sensing.clocks import Unwrapped
 from edgeflow.sensing.frames import CsiFrame, source_of
 from edgeflow.sensing.recording_lines import Damage, lines_of
@@ -38,26 +37,23 @@ def csv_frames(path: Path, damage: Damage, node: int = 1) -> Iterator[CsiFrame]:
     """Yield the frames of a file; damaged lines are counted and left out.
 
     Raises:
-        StoreError: it cannot be read, or its header lacks a column.
+        StoreError: it cannot be read.
     """
     reader = _Reader(list(COLUMNS), node)
     for number, line in lines_of(path, damage):
-        if line.startswith(b"type,"):
-            reader = _Reader(_columns(path, number, line), node)
-            continue
         try:
-            yield reader.frame(line)
+            if line.startswith(b"type,"):
+                reader = _Reader(_columns(line), node)
+            else:
+                yield reader.frame(line)
         except ValueError as error:
             damage.add(number, str(error))
 
 
-def _columns(path: Path, number: int, line: bytes) -> list[str]:
+def _columns(line: bytes) -> list[str]:
     columns = [name.strip() for name in line.decode("ascii", "replace").split(",")]
     if missing := [name for name in NEEDED if name not in columns]:
-        raise StoreError(
-            f"{path}:{number}: the header has no column {', '.join(missing)}",
-            hint=f"ESP32-CSI-Tool writes {','.join(COLUMNS)}",
-        )
+        raise ValueError(f"the header has no column {', '.join(missing)}")
     return columns
 
 
