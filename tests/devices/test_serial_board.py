@@ -392,33 +392,6 @@ def test_another_rate_that_the_host_cannot_reach_is_not_kept(wired):
         assert board.wire.call(Type.ECHO, b"hello") == b"hello"
 
 
-def test_steps_under_way_fail_with_their_stream(wired, board):
-    stream = board.open_stream()
-    stream.step(samples(1)[0][0])
-    wired.silent = True
-    futures = [stream.submit(row) for row in samples(1)[0]]
-    stream.close()
-    for future in futures:
-        with pytest.raises(EngineError, match="stream was closed"):
-            future.result(0)
-
-
-def test_a_step_that_finds_no_room_leaves_those_before_it_alone(wired):
-    rows = samples(1, steps=400)[0]
-    with SerialBoard(wired.port, capacity=12) as board:
-        assert board.wait(30)
-        stream = board.open_stream()
-        stream.step(rows[0])
-        wired.delay = 0.1
-        futures = []
-        with pytest.raises(OverloadedError):
-            for row in rows[1:]:
-                futures.append(stream.submit(row))
-        last = [future.result(20) for future in futures][-1]
-        end = 1 + len(futures)
-        np.testing.assert_array_equal(last.values, MODEL.run(rows[end - STEPS : end]))
-
-
 def test_a_link_that_does_not_get_on_is_a_deadline_too(board):
     with pytest.raises(DeadlineError, match="in time"):
         board.wire.wait(Future(), timeout=-1.0)
