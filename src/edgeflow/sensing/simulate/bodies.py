@@ -18,8 +18,8 @@ MOVING = 0.06
 """A body whose trunk is faster than this moves, m/s."""
 
 CHEST, BELLY, HEAD, ARM, LEG = 0.9, 0.6, 0.15, 0.1, 0.2
-BELLY_WAY = 0.6
-SIDEWAYS = 0.35
+BELLY_WAY = 1.0
+SIDEWAYS = 0.5
 
 
 @dataclass(frozen=True, slots=True)

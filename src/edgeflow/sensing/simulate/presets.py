@@ -111,10 +111,10 @@ def _fall(rng: np.random.Generator) -> list[Activity]:
 def _still(
     rng: np.random.Generator, seconds: float, bpm: float, number: int = 0, persons: int = 1
 ) -> Person:
-    kind: Kind = "sit" if rng.random() < 0.7 else "lie"
+    kind: Kind = "lie" if rng.random() < 0.7 else "sit"
     side = (number + 1) / (persons + 1)
     place = (1.0 + 3.0 * side, float(rng.choice((1.5, 3.1)) + rng.uniform(-0.3, 0.3)))
-    return Person((Activity(kind, seconds, place),), Breathing(bpm, rng.uniform(6, 11)))
+    return Person((Activity(kind, seconds, place),), Breathing(bpm, rng.uniform(7, 12)))
 
 
 def _breathing(rng: np.random.Generator, seconds: float) -> Scenario:
