@@ -19,3 +19,12 @@ def test_the_newest_part_of_a_large_input_is_kept() -> None:
     wide = np.ones((2, 5000), np.float32)
     figures.answered(wide, Forecast(np.zeros(2, np.float32), TIMING))
     assert figures.fill(status).last_input == wide[-1:].tolist()
+
+
+def test_the_last_input_is_kept_as_it_was() -> None:
+    figures = BoardStatistics()
+    sample = np.ones((4, 3), np.float32)
+    figures.answered(sample, Forecast(np.zeros(2, np.float32), TIMING))
+    sample[:] = 0
+    status = figures.fill(DeviceStatus(name="x", state="ready"))
+    assert status.last_input == [[1.0] * 3] * 4

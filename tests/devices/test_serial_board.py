@@ -395,11 +395,3 @@ def test_another_rate_that_the_host_cannot_reach_is_not_kept(wired):
 def test_a_link_that_does_not_get_on_is_a_deadline_too(board):
     with pytest.raises(DeadlineError, match="in time"):
         board.wire.wait(Future(), timeout=-1.0)
-
-
-def test_the_last_input_is_kept_as_it_was(board):
-    sample = samples(1)[0]
-    as_it_was = sample.tolist()
-    board.infer(sample)
-    sample[:] = 0
-    assert board.status().last_input == as_it_was
