@@ -73,7 +73,8 @@ class SensingNode(msgspec.Struct, kw_only=True):
         state: ``live`` or ``silent``.
         last_seen: Unix seconds, or those of the recording.
         rate: frames/s; ``lost``: numbers missing in its sequence; ``loss``: their part, 0 to 1.
-        refused: frames that could not be used; ``damaged``: datagrams that were no packets.
+        refused: frames that could not be used; ``damaged``: datagrams that were no packets;
+            ``keyless``: compressed frames whose keyframe did not come.
         packets: how many of each kind came.
         subcarriers: of the newest frame.
         vitals: the newest.
@@ -93,6 +94,7 @@ class SensingNode(msgspec.Struct, kw_only=True):
     restarts: int = 0
     refused: int = 0
     damaged: int = 0
+    keyless: int = 0
     rssi: int = 0
     noise_floor: int = 0
     channel: int = 0

@@ -1,0 +1,204 @@
+"""Sensing on the host: receiver, nodes, their newest vitals, history and news."""
+
+import dataclasses
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Self, TypeVar
+
+import msgspec
+import structlog
+
+from edgeflow.core.vitals import SensingEvent, SensingNode, VitalsUpdate
+from edgeflow.errors import ConfigError, EdgeFlowError, did_you_mean
+from edgeflow.sensing.captures import Capture, Datagram, open_capture
+from edgeflow.sensing.nodes import MAX_NODES, Nodes
+from edgeflow.sensing.receiver import DEFAULT_PORT, Receiver
+from edgeflow.sensing.tracking import TrackOptions
+
+__all__ = ["SensingHost"]
+
+HISTORY = 300
+"""Updates kept per node."""
+NEWS = 8192
+"""Updates and events kept of all nodes together."""
+MAX_SUBSCRIBERS = 256
+
+News = TypeVar("News", VitalsUpdate, VitalsUpdate | SensingEvent)
+
+log = structlog.get_logger(__name__)
+
+
+class SensingHost:
+    """Listens for nodes from its construction until ``close``; a ``SensingView``.
+
+    Args:
+        host, port, allow: as of ``Receiver``.
+        options: how nodes are followed.
+        max_nodes: more are refused.
+        capture: a new file that every datagram is written to.
+
+    Raises:
+        ConfigError: it cannot listen there.
+        StoreError: the capture cannot be made.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        *,
+        allow: Sequence[str] = (),
+        options: TrackOptions | None = None,
+        max_nodes: int = MAX_NODES,
+        capture: Path | None = None,
+    ) -> None:
+        chosen = options or TrackOptions()
+        if chosen.start_us is None:
+            chosen = dataclasses.replace(chosen, start_us=_now())
+        self._lock = threading.Lock()
+        self._number = 0
+        self._news: deque[VitalsUpdate | SensingEvent] = deque(maxlen=NEWS)
+        self._history: dict[str, deque[VitalsUpdate]] = {}
+        self._told: tuple[Callable[[], None], ...] = ()
+        self._nodes = Nodes(chosen, self._tell, max_nodes)
+        self._capture: Capture | None = open_capture(capture) if capture is not None else None
+        self._unix_us = (time.time_ns() - time.monotonic_ns()) // 1000
+        try:
+            self._receiver = Receiver(host, port, take=self._take, tick=self._tick, allow=allow)
+        except EdgeFlowError:
+            if self._capture is not None:
+                self._capture.close()
+            raise
+        self.port = self._receiver.port
+
+    @property
+    def receiver(self) -> Receiver:
+        """The socket, for its counters."""
+        return self._receiver
+
+    @property
+    def captured(self) -> int:
+        """Datagrams written to the capture."""
+        return self._capture.count if self._capture is not None else 0
+
+    @property
+    def damaged(self) -> int:
+        """Datagrams that were no packets."""
+        return self._nodes.damaged
+
+    def nodes(self) -> list[SensingNode]:
+        """Return every node as it is now."""
+        now, offset = _now(), self._unix_us / 1e6
+        with self._lock:
+            return [node.status(now, offset) for node in self._nodes]
+
+    def history(self, name: str, after: int = 0, limit: int = HISTORY) -> list[VitalsUpdate]:
+        """Return the newest updates of a node above ``after``, oldest first.
+
+        Raises:
+            ConfigError: no such node.
+        """
+        with self._lock:
+            names = {node.tracker.name for node in self._nodes}
+            if name not in names:
+                raise ConfigError(
+                    f"there is no node {name!r}",
+                    hint=did_you_mean(name, sorted(names)[:20]),
+                    code="EF-DEVICE-404",
+                )
+            return _newest(self._history.get(name, ()), after, limit)
+
+    def news(self, after: int = 0, limit: int = 500) -> list[VitalsUpdate | SensingEvent]:
+        """Return the newest updates and events above ``after``, oldest first."""
+        with self._lock:
+            return _newest(self._news, after, limit)
+
+    def subscribe(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Call ``told`` from the receiver's thread whenever there is news; returns what ends it.
+
+        Raises:
+            ConfigError: too many listen already.
+        """
+        with self._lock:
+            if len(self._told) >= MAX_SUBSCRIBERS:
+                raise ConfigError(f"{MAX_SUBSCRIBERS} listen to the nodes already")
+            self._told = (*self._told, told)
+
+        def end() -> None:
+            with self._lock:
+                self._told = tuple(each for each in self._told if each is not told)
+
+        return end
+
+    def close(self) -> None:
+        """Stop within a second, and finish the capture. Idempotent."""
+        self._receiver.close()
+        if self._capture is not None:
+            self._capture.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _take(self, datagram: Datagram) -> None:
+        before = self._number
+        if self._capture is not None:
+            self._keep(self._capture, datagram)
+        with self._lock:
+            self._nodes.receive(datagram)
+        if self._number != before:
+            self._wake()
+
+    def _keep(self, capture: Capture, datagram: Datagram) -> None:
+        try:
+            capture.write(datagram._replace(time_us=datagram.time_us + self._unix_us))
+        except EdgeFlowError as error:
+            log.error("capture_failed", error=error.message)
+            with suppress(OSError):
+                capture.close()
+            self._capture = None
+
+    def _tick(self, now: int) -> None:
+        before = self._number
+        with self._lock:
+            self._nodes.advance(now)
+            if len(self._history) > len(self._nodes):
+                known = {node.tracker.name for node in self._nodes}
+                self._history = {k: v for k, v in self._history.items() if k in known}
+        if self._number != before:
+            self._wake()
+
+    def _tell(self, said: VitalsUpdate | SensingEvent) -> None:
+        """Keep what a node told; the lock is held."""
+        self._number += 1
+        said = msgspec.structs.replace(said, number=self._number, time=time.time())
+        self._news.append(said)
+        if isinstance(said, VitalsUpdate):
+            kept = self._history.get(said.name)
+            if kept is None:
+                kept = self._history[said.name] = deque(maxlen=HISTORY)
+            kept.append(said)
+
+    def _wake(self) -> None:
+        for told in self._told:
+            told()
+
+
+def _now() -> int:
+    return time.monotonic_ns() // 1000
+
+
+def _newest(kept: Iterable[News], after: int, limit: int) -> list[News]:
+    fresh: list[News] = []
+    for said in islice(reversed(tuple(kept)), limit):
+        if said.number <= after:
+            break
+        fresh.append(said)
+    return fresh[::-1]

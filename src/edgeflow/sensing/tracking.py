@@ -1,0 +1,184 @@
+"""One node over time: frames in, vitals at a steady pace, events as soon as they are seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edgeflow._native.csi import Calibration, CsiOptions, CsiProcessor, CsiVitals
+from edgeflow.core.vitals import SensingEvent, VitalsUpdate
+from edgeflow.sensing.frames import CsiFrame
+
+__all__ = ["TrackOptions", "Tracker"]
+
+MOST_CATCH_UP = 10
+"""Updates that a gap may bring at once; longer ones are passed over."""
+SILENT_US = 5_000_000
+"""Without a frame for so long a node is silent: no more updates until it is back."""
+REPORT_WINS_US = 5_000_000
+"""What a node says itself counts when no frame of it was seen for so long."""
+
+Tell = Callable[[VitalsUpdate | SensingEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackOptions:
+    """How nodes are followed.
+
+    Attributes:
+        csi: how the core senses.
+        interval_us: between two updates; ``watch_us``: between two looks for events.
+        start_us: the time that is t = 0; None for that of the first frame.
+        calibration: of an empty room, per number of the node; under None, of all others.
+    """
+
+    csi: CsiOptions = field(default_factory=CsiOptions)
+    interval_us: int = 1_000_000
+    watch_us: int = 20_000
+    start_us: int | None = None
+    calibration: dict[int | None, Calibration] = field(default_factory=dict)
+
+
+class Tracker:
+    """Follows one node.
+
+    Args:
+        node, name: whose updates these are.
+        start_us: the time that is t = 0.
+        tell: given each update and event, at once.
+    """
+
+    def __init__(
+        self, node: int, name: str, options: TrackOptions, start_us: int, tell: Tell
+    ) -> None:
+        self.node, self.name = node, name
+        self.latest: VitalsUpdate | None = None
+        self.refused = 0
+        self.silent = False
+        self._options, self._start, self._tell = options, start_us, tell
+        self._csi: CsiProcessor | None = None
+        self._frame_us: int | None = None
+        self._due = self._watch = 0
+        self._present = self._falling = self._fell = False
+
+    @property
+    def processor(self) -> CsiProcessor | None:
+        """The core's state, once there was a frame."""
+        return self._csi
+
+    def push(self, frame: CsiFrame) -> None:
+        """Take a frame in; tells what is due before it, and what it brings."""
+        now = frame.time_us
+        csi = self._csi or self._begin(now)
+        if now >= self._due:
+            self.advance(now)
+        refused = csi.push(now, frame.payload, rssi=frame.rssi, source=frame.source)
+        if refused is not None:
+            self.refused += 1
+            return
+        self._frame_us = now
+        if self.silent:
+            self._back(now)
+        if now >= self._watch:
+            self._watch = now + self._options.watch_us
+            said = csi.vitals(now)
+            self._look(now, said.presence, said.fall)
+
+    def advance(self, now: int) -> None:
+        """Tell the updates that are due by now; of a long gap only the first ones."""
+        if self._csi is None or self.silent:
+            return
+        told = 0
+        while self._due <= now and told < MOST_CATCH_UP and not self.silent:
+            self._update(self._csi.vitals(self._due))
+            if self._due - (self._frame_us or 0) > SILENT_US:
+                self._fall_silent(self._due)
+            self._due += self._options.interval_us
+            told += 1
+        if self._due <= now:
+            self._due = now + self._options.interval_us
+
+    def finish(self) -> None:
+        """Tell what the last part of an interval brought, at the end of a recording."""
+        if self._csi is None or self._frame_us is None:
+            return
+        begun = self._due - self._options.interval_us
+        if self._frame_us - begun > self._options.interval_us // 2:
+            self._update(self._csi.vitals(self._frame_us))
+
+    def report(self, now: int, said: VitalsUpdate) -> bool:
+        """Take what the node says itself; it counts only while its frames are not seen."""
+        if self._frame_us is not None and now - self._frame_us < REPORT_WINS_US:
+            return False
+        self._look(now, said.presence, said.fall)
+        self._send(said)
+        return True
+
+    def seconds(self, now: int) -> float:
+        """Return a time as t."""
+        return round((now - self._start) / 1e6, 6)
+
+    def _begin(self, now: int) -> CsiProcessor:
+        known = self._options.calibration
+        csi = CsiProcessor(self._options.csi)
+        learnt = known.get(self.node, known.get(None))
+        if learnt is not None:
+            csi.calibration = learnt
+        self._csi = csi
+        self._due = now + self._options.interval_us
+        self._frame_us = now
+        return csi
+
+    def _look(self, now: int, presence: bool, fall: bool) -> None:
+        if presence != self._present:
+            self._present = presence
+            self._event("presence", now)
+        if fall and not self._falling:
+            self._fell = True
+            self._event("fall", now)
+        self._falling = fall
+
+    def _update(self, said: CsiVitals) -> None:
+        self._look(said.time_us, said.presence, said.fall)
+        update = VitalsUpdate(
+            t=self.seconds(said.time_us),
+            node=self.node,
+            name=self.name,
+            presence=said.presence,
+            motion=round(said.motion_score, 6),
+            threshold=round(said.motion_threshold, 6) if said.calibrated else None,
+            breathing_bpm=_rounded(said.breathing_bpm),
+            heart_bpm=_rounded(said.heart_bpm),
+            persons=said.persons,
+            fall=said.fall or self._fell,
+            confidence=round(said.presence_confidence, 4),
+            breathing_confidence=round(said.breathing_confidence, 4),
+            heart_confidence=round(said.heart_confidence, 4),
+            calibrated=said.calibrated,
+            degraded=said.degraded,
+            frame_rate=round(said.frame_rate, 3),
+            rssi=said.rssi,
+        )
+        self._fell = False
+        self._send(update)
+
+    def _send(self, update: VitalsUpdate) -> None:
+        self.latest = update
+        self._tell(update)
+
+    def _fall_silent(self, now: int) -> None:
+        self.silent = True
+        self._event("silent", now)
+
+    def _back(self, now: int) -> None:
+        self.silent = False
+        self._due = now + self._options.interval_us
+        self._event("back", now)
+
+    def _event(self, kind: str, now: int) -> None:
+        t = self.seconds(now)
+        self._tell(
+            SensingEvent(kind=kind, t=t, node=self.node, name=self.name, presence=self._present)
+        )
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 2)

@@ -1,0 +1,214 @@
+"""Nodes as they are heard: counters, updates, events; time is the test's own."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgeflow.core.vitals import SensingEvent, VitalsUpdate
+from edgeflow.protocols.csi_compressed import Compressor
+from edgeflow.protocols.csi_raw import RawFrame
+from edgeflow.protocols.csi_vitals import Vitals, VitalsFlags
+from edgeflow.sensing.captures import Datagram
+from edgeflow.sensing.frames import CsiFrame
+from edgeflow.sensing.nodes import Nodes
+from edgeflow.sensing.recordings import Recording
+from edgeflow.sensing.sequence import SequenceCounter
+from edgeflow.sensing.tracking import TrackOptions
+
+DATA = Path(__file__).parents[1] / "data" / "csi"
+FAR = "192.168.4.20"
+
+
+def frames(name: str = "resp_6rpm.csv.xz") -> Iterator[CsiFrame]:
+    return (item for item in Recording(DATA / name) if isinstance(item, CsiFrame))
+
+
+def raw(frame: CsiFrame, sequence: int, node: int = 7) -> bytes:
+    return RawFrame(node, sequence, 2412, frame.rssi, frame.noise_floor, frame.payload).encode()
+
+
+class Heard:
+    """Nodes, and what they told."""
+
+    def __init__(self, **options: int) -> None:
+        self.said: list[VitalsUpdate | SensingEvent] = []
+        most = options.pop("max_nodes", 10)
+        self.nodes = Nodes(TrackOptions(start_us=0), self.said.append, most)
+
+    @property
+    def updates(self) -> list[VitalsUpdate]:
+        return [said for said in self.said if isinstance(said, VitalsUpdate)]
+
+    @property
+    def events(self) -> list[tuple[str, bool]]:
+        return [(e.kind, e.presence) for e in self.said if isinstance(e, SensingEvent)]
+
+    def status(self, now: int = 0):
+        return [node.status(now, 0.0) for node in self.nodes]
+
+
+def said_by_node(*, presence: bool, breathing: float = 12.5, node: int = 7) -> bytes:
+    flags = VitalsFlags.PRESENCE if presence else VitalsFlags(0)
+    return Vitals(node, flags, breathing, 0.0, -40, 1, 0.5, 3.0, 1000).encode()
+
+
+def test_frames_become_an_update_every_second():
+    heard = Heard()
+    for frame in islice(frames(), 1300):
+        heard.nodes.take(frame)
+    assert 9 <= len(heard.updates) <= 11
+    steps = [b.t - a.t for a, b in zip(heard.updates, heard.updates[1:], strict=False)]
+    assert steps == pytest.approx([1.0] * len(steps))
+    assert heard.updates[-1].frame_rate == pytest.approx(120, rel=0.1)
+
+
+def test_raw_packets_are_sensed_as_the_recording_is():
+    recorded, sent = Heard(), Heard()
+    for number, frame in enumerate(islice(frames(), 2500)):
+        recorded.nodes.take(frame._replace(source=0, node=7))
+        sent.nodes.receive(Datagram(frame.time_us, raw(frame, number), FAR, 4000))
+    assert len(recorded.updates) > 15
+    ours = [(u.t, u.motion, u.presence) for u in sent.updates]
+    assert ours == [(u.t, u.motion, u.presence) for u in recorded.updates]
+    (status,) = sent.status()
+    assert (status.name, status.firmware, status.frames) == (f"7@{FAR}", "raw", 2500)
+    assert (status.lost, status.channel, status.subcarriers) == (0, 1, 64)
+
+
+def test_compressed_frames_are_sensed_too_and_a_lost_keyframe_is_told():
+    heard, packer = Heard(), Compressor()
+    for number, frame in enumerate(islice(frames(), 600)):
+        packet = RawFrame(7, number, 2412, frame.rssi, frame.noise_floor, frame.payload)
+        data = packer.compress(packet, frame.time_us).encode()
+        if number != 0:
+            heard.nodes.receive(Datagram(frame.time_us, data, FAR, 4000))
+    (status,) = heard.status()
+    assert status.firmware == "edgeflow"
+    assert 0 < status.keyless < 300
+    assert status.frames + status.keyless == 599
+    assert heard.updates
+
+
+def test_loss_is_what_is_missing_in_the_sequence():
+    heard = Heard()
+    for number, frame in enumerate(islice(frames(), 200)):
+        if number % 4:
+            heard.nodes.receive(Datagram(frame.time_us, raw(frame, number), FAR, 4000))
+    (status,) = heard.status()
+    assert (status.frames, status.lost, status.loss) == (150, 49, pytest.approx(0.25, abs=0.01))
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), max_size=50))
+def test_no_sequence_breaks_the_counter(numbers):
+    counter = SequenceCounter()
+    for number in numbers:
+        counter.see(number)
+    assert counter.received == len(numbers)
+    assert 0 <= counter.loss < 1
+    assert counter.lost <= 10_000 * len(numbers)
+
+
+def test_a_sequence_that_wraps_loses_nothing_and_late_ones_are_no_loss():
+    counter = SequenceCounter()
+    for number in (2**32 - 2, 2**32 - 1, 1, 0, 2, 2):
+        counter.see(number)
+    assert (counter.lost, counter.late, counter.restarts) == (0, 2, 0)
+    counter.see(2_000_000)
+    assert counter.restarts == 1
+
+
+def test_what_a_node_says_counts_while_it_sends_no_frames():
+    heard = Heard()
+    heard.nodes.receive(Datagram(1_000_000, said_by_node(presence=True), FAR, 4000))
+    (update,) = heard.updates
+    assert (update.source, update.breathing_bpm, update.heart_bpm) == ("node", 12.5, None)
+    assert update.confidence is None
+    assert heard.events == [("presence", True)]
+    assert heard.status()[0].firmware == "reference"
+    heard.nodes.receive(Datagram(2_000_000, raw(next(frames()), 1), FAR, 4000))
+    heard.nodes.receive(Datagram(2_100_000, said_by_node(presence=False), FAR, 4000))
+    assert len(heard.updates) == 1
+
+
+def test_a_silent_node_is_empty_then_silent_then_back():
+    heard = Heard()
+    whole = list(islice(frames("mov_01.csv.xz"), 1500))
+    for frame in whole:
+        heard.nodes.take(frame)
+    last = whole[-1].time_us
+    before = len(heard.updates)
+    for passed in range(1, 60):
+        heard.nodes.advance(last + passed * 1_000_000)
+    assert heard.events[-2:] == [("presence", False), ("silent", False)]
+    assert before + 4 < len(heard.updates) < before + 9
+    assert not heard.updates[-1].presence
+    assert heard.updates[-1].breathing_bpm is None
+    assert heard.status(last + 60_000_000)[0].state == "silent"
+    heard.nodes.take(whole[-1]._replace(time_us=last + 61_000_000))
+    assert heard.events[-1][0] == "back"
+
+
+def test_a_long_gap_in_a_recording_does_not_flood():
+    heard = Heard()
+    first = next(frames())
+    heard.nodes.take(first)
+    heard.nodes.take(first._replace(time_us=first.time_us + 10**12))
+    assert len(heard.updates) < 12
+
+
+def test_nodes_of_one_number_are_told_apart_and_on_loopback_by_port():
+    heard = Heard()
+    frame = next(frames())
+    for host, port in ((FAR, 1), (FAR, 2), ("192.168.4.21", 1), ("127.0.0.1", 1), ("127.0.0.1", 2)):
+        heard.nodes.receive(Datagram(frame.time_us, raw(frame, 0), host, port))
+    assert [node.tracker.name for node in heard.nodes] == [
+        f"7@{FAR}",
+        "7@192.168.4.21",
+        "7@127.0.0.1:1",
+        "7@127.0.0.1:2",
+    ]
+
+
+def test_no_more_nodes_than_there_is_room_for():
+    heard, frame = Heard(max_nodes=3), next(frames())
+
+    def send(number: int, time_us: int) -> None:
+        heard.nodes.receive(Datagram(time_us, raw(frame, 0, number), FAR, 1))
+
+    for number in range(9):
+        send(number, 1_000_000 + number)
+    assert (len(heard.nodes), heard.nodes.refused) == (3, 6)
+    send(50, 700_000_000)
+    assert [node.number for node in heard.nodes] == [1, 2, 50]
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=80),
+        st.builds(
+            lambda magic, rest: magic.to_bytes(4, "little") + rest,
+            st.sampled_from([*range(0xC5110001, 0xC5110008), 0xC5118100, 0xC511EF01, 0xC511EF02]),
+            st.binary(max_size=120),
+        ),
+    )
+)
+def test_arbitrary_datagrams_never_crash(data):
+    heard = Heard()
+    heard.nodes.receive(Datagram(1_000_000, said_by_node(presence=True), FAR, 1))
+    heard.nodes.receive(Datagram(2_000_000, data, FAR, 1))
+    heard.nodes.advance(3_000_000)
+    assert len(heard.nodes) <= 2
+
+
+@given(st.integers(0, 147), st.integers(0, 255))
+def test_a_changed_byte_never_crashes(place, value):
+    heard = Heard()
+    data = bytearray(raw(CsiFrame(0, bytes(range(128))), 5))
+    data[place] = value
+    for number in range(3):
+        heard.nodes.receive(Datagram(1_000_000 * number, bytes(data), FAR, 1))
+    assert heard.nodes.damaged in (0, 3)
