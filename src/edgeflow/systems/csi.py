@@ -1,0 +1,92 @@
+"""CSI sensing: nodes over UDP, vitals over HTTP and WebSocket.
+
+::
+
+    nodes ── UDP ──> receiver ── frames ──> core ── vitals, events ──> REST, WebSocket, subscribers
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from edgeflow.config import settings
+from edgeflow.core.no_flow import NoFlow
+from edgeflow.observe.activity import activities
+from edgeflow.sensing.host import SensingHost
+from edgeflow.sensing.receiver import DEFAULT_PORT
+from edgeflow.sensing.tracking import TrackOptions
+from edgeflow.web.server import WebServer
+
+__all__ = ["CsiServer"]
+
+
+class CsiServer:
+    """Senses, and serves what is sensed, from its construction until ``close``.
+
+    Args:
+        host, port, allow, options, capture: as of ``SensingHost``.
+        http_port: of REST, WebSocket and dashboard, 0 for any; None for none of them.
+
+    Attributes:
+        sensing: the nodes.
+        url: of the dashboard; empty without one.
+        http_port: where it is; 0 without one.
+
+    Raises:
+        ConfigError: a port is taken.
+        StoreError: the capture cannot be made.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        *,
+        allow: Sequence[str] = (),
+        options: TrackOptions | None = None,
+        capture: Path | None = None,
+        http_port: int | None = None,
+    ) -> None:
+        self._web: WebServer | None = None
+        with ExitStack() as undone:
+            self.sensing = undone.enter_context(
+                SensingHost(host, port, allow=allow, options=options, capture=capture)
+            )
+            if http_port is not None:
+                self._web = self._serve(http_port)
+            undone.pop_all()
+        self.url = self._web.url if self._web is not None else ""
+        self.http_port = self._web.port if self._web is not None else 0
+
+    def _serve(self, port: int) -> WebServer:
+        flow = NoFlow("csi")
+        return WebServer(
+            settings.BIND_HOST,
+            port,
+            app="csi",
+            channels=(),
+            view=flow,
+            frames=flow,
+            activity=activities,
+            sensing=self.sensing,
+            port_hint="another program has it: name another with --http-port",
+        )
+
+    def close(self) -> None:
+        """Hang up within 3 s. Idempotent."""
+        if self._web is not None:
+            self._web.close()
+        self.sensing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
