@@ -296,5 +296,5 @@ class FeatureState:
                 f"{what} has the CRC-32 {found:#010x}, not {check:#010x} at offset 56"
             )
         check_finite(what, 16, *values)
-        found: list[Any] = [node, mode, sequence, time, *values, Quality(quality)]
-        return cls(*found)
+        rest: list[Any] = [*values, Quality(quality)]
+        return cls(node, mode, sequence, time, *rest)
