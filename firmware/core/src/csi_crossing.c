@@ -4,13 +4,22 @@
 #define LEAST_CROSSINGS 3u
 #define LONGEST 120.0f /* ticks without a crossing: nothing breathes */
 
-void ef_csi_crossing_init(ef_csi_crossing *crossing, float low, float high) {
-    const float pi = EF_CSI_PI / EF_CSI_TICK_RATE;
-    const float below = ef_csi_sin(pi * low) / ef_csi_sin(0.5f * EF_CSI_PI - pi * low);
-    const float above = ef_csi_sin(pi * high) / ef_csi_sin(0.5f * EF_CSI_PI - pi * high);
-    /* The bilinear transform with both edges at -3 dB. */
+static float tangent(float angle) {
+    return ef_csi_sin(angle) / ef_csi_sin(0.5f * EF_CSI_PI - angle);
+}
+
+/* The bilinear transform, with both edges at -3 dB. */
+void ef_csi_band_pass(float low, float high, float *b0, float *a1, float *a2) {
+    const float below = tangent(low * EF_CSI_PI / EF_CSI_TICK_RATE), above = tangent(high * EF_CSI_PI / EF_CSI_TICK_RATE);
     const float width = above - below, square = above * below, norm = 1.0f / (1.0f + width + square);
-    *crossing = (ef_csi_crossing){.b0 = width * norm, .a1 = 2.0f * (square - 1.0f) * norm, .a2 = (1.0f - width + square) * norm};
+    *b0 = width * norm;
+    *a1 = 2.0f * (square - 1.0f) * norm;
+    *a2 = (1.0f - width + square) * norm;
+}
+
+void ef_csi_crossing_init(ef_csi_crossing *crossing, float low, float high) {
+    *crossing = (ef_csi_crossing){0};
+    ef_csi_band_pass(low, high, &crossing->b0, &crossing->a1, &crossing->a2);
 }
 
 void ef_csi_crossing_push(ef_csi_crossing *crossing, float x) {
@@ -33,11 +42,12 @@ void ef_csi_crossing_push(ef_csi_crossing *crossing, float x) {
     crossing->y1 = y;
 }
 
-/* Follows the group of subcarriers that breathes most clearly. */
+/* Follows the group of subcarriers with most part in the clearest breath. */
 void ef_csi_crossing_tick(ef_csi *csi, const float *groups) {
+    const float *part = csi->direction[csi->best];
     uint8_t best = csi->leader;
     for (uint8_t g = 0; g < EF_CSI_GROUPS; g++) {
-        best = csi->clear[g] > 2.0f * csi->clear[best] ? g : best;
+        best = part[g] * part[g] > 2.0f * part[best] * part[best] ? g : best;
     }
     if (best != csi->leader || csi->filled == 1) {
         csi->leader = best;

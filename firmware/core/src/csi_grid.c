@@ -10,8 +10,9 @@ void ef_csi_grid_reset(ef_csi *csi) {
     memset(csi->sums, 0, sizeof csi->sums);
     csi->tick = csi->stored = csi->time_us / EF_CSI_TICK_US;
     csi->in_tick = csi->filled = csi->head = csi->still = 0;
-    csi->job = csi->band = csi->granted = 0;
-    csi->span = 0;
+    csi->job = csi->best = 0;
+    csi->step = csi->granted = csi->span = 0;
+    ef_csi_parts_reset(csi);
     csi->breathing = csi->heart = (ef_csi_rate){0};
     csi->persons = 0;
     csi->moving_change = csi->moving_total = 0.0f;
@@ -30,6 +31,11 @@ static void store(ef_csi *csi, const float *groups) {
     csi->head = (uint16_t)((csi->head + 1u) % EF_CSI_TICKS);
     csi->filled = (uint16_t)(csi->filled < EF_CSI_TICKS ? csi->filled + 1u : csi->filled);
     ef_csi_motion_tick(csi, groups);
+    if (csi->motion) {
+        ef_csi_parts_reset(csi);
+    } else if (csi->options.tier >= 2) {
+        ef_csi_parts_tick(csi, groups);
+    }
     if (csi->options.zero_crossing) {
         ef_csi_crossing_tick(csi, groups);
     }

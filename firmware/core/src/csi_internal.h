@@ -43,13 +43,20 @@ void ef_csi_second(ef_csi *csi);
 /* The slow grid. */
 void ef_csi_grid_frame(ef_csi *csi);
 void ef_csi_grid_reset(ef_csi *csi);
-void ef_csi_cycle_tick(ef_csi *csi);  /* grants the next part of the spectra */
-void ef_csi_cycle_frame(ef_csi *csi); /* computes its share of that */
+void ef_csi_cycle_tick(ef_csi *csi);  /* grants steps of the spectra */
+void ef_csi_cycle_frame(ef_csi *csi); /* does its share of them */
+float ef_csi_power_at(const float *samples, size_t count, float radians);
+void ef_csi_parts_reset(ef_csi *csi);
+void ef_csi_parts_tick(ef_csi *csi, const float *groups);
+void ef_csi_parts_begin(ef_csi *csi);
+void ef_csi_parts_turn(ef_csi *csi, size_t part); /* one step towards its direction */
+void ef_csi_part_end(ef_csi *csi, size_t part);   /* the peak of its spectrum */
 void ef_csi_breathing_end(ef_csi *csi);
 void ef_csi_heart_end(ef_csi *csi);
 void ef_csi_persons_end(ef_csi *csi);
 float ef_csi_breathing_frequency(const ef_csi *csi, float band);
 float ef_csi_heart_frequency(const ef_csi *csi, float band);
+void ef_csi_band_pass(float low, float high, float *b0, float *a1, float *a2); /* on the grid; b1 is 0, b2 is -b0 */
 void ef_csi_crossing_init(ef_csi_crossing *crossing, float low, float high);
 void ef_csi_crossing_push(ef_csi_crossing *crossing, float x);
 void ef_csi_crossing_tick(ef_csi *csi, const float *groups);

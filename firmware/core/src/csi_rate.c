@@ -3,8 +3,13 @@
 
 #include "csi_internal.h"
 
-#define LEAST_RATIO 15.8f  /* 12 dB */
-#define SURE_RATIO 63.0f   /* 18 dB: believed at once */
+#define LEAST_RATIO 25.0f  /* 14 dB: what noise reaches once in ten thousand windows */
+#define SURE_RATIO 100.0f  /* 20 dB: believed sooner */
+#define LATER_RATIO 2.0f   /* a part with less variance must be that much clearer */
+#define EDGE_LOW 0.008f    /* Hz beyond the band */
+#define LEAST_HALF 0.1f    /* of the power in one half of the window is in the other: a rhythm goes on, a door does not */
+#define EDGE_HIGH 0.05f
+#define VALLEY 4.0f
 #define AGREEMENT_BPM 1.5f
 #define LEAST_HEART_RATIO 20.0f
 #define HEART_AGREEMENT_BPM 4.0f
@@ -59,25 +64,58 @@ static size_t fundamental(const float *power, size_t peak, float first, float st
     return stands && power[best] > SUBHARMONIC * power[peak] ? best : peak;
 }
 
-void ef_csi_breathing_end(ef_csi *csi) {
-    const float *power = csi->breathing_sum.power;
-    const float middle = median_of(power, EF_CSI_BANDS), above = median_of(csi->breathing_sum.floors, EF_CSI_FLOORS);
+/* Drift rises towards zero; a rhythm has a valley below it. */
+static bool has_valley(const float *power, size_t peak) {
+    float least = power[peak];
+    for (size_t i = 0; i < peak; i++) {
+        least = power[i] < least ? power[i] : least;
+    }
+    return power[peak] > VALLEY * least;
+}
+
+static bool goes_on(const ef_csi *csi, float frequency) {
+    const float radians = 4.0f * EF_CSI_PI / EF_CSI_TICK_RATE * frequency;
+    const size_t half = csi->span / 2u;
+    const float early = ef_csi_power_at(csi->scratch, half, radians);
+    const float late = ef_csi_power_at(csi->scratch + csi->span - half, half, radians);
+    return early > LEAST_HALF * late && late > LEAST_HALF * early;
+}
+
+static bool is_within(const ef_csi *csi, float frequency) {
+    return frequency > csi->options.breathing_low_hz - EDGE_LOW && frequency < csi->options.breathing_high_hz + EDGE_HIGH;
+}
+
+void ef_csi_part_end(ef_csi *csi, size_t part) {
+    const float *power = csi->own.power;
+    const float middle = median_of(power, EF_CSI_BANDS), above = median_of(csi->own.floors, EF_CSI_FLOORS);
     const float floor = middle > above ? middle : above;
     const float first = ef_csi_breathing_frequency(csi, 0), step = ef_csi_breathing_frequency(csi, 1) - first;
     size_t at = peak_of(power);
-    const float ratio = floor > 0.0f ? power[at] / floor : 0.0f;
-    if (at == 0 || at + 1 == EF_CSI_BANDS || ratio < LEAST_RATIO) {
-        csi->breathing = (ef_csi_rate){0};
+    csi->found_ratio[part] = csi->found_hz[part] = 0.0f;
+    if (at == 0 || at + 1 == EF_CSI_BANDS || !(floor > 0.0f)) {
         return;
     }
+    const float ratio = power[at] / floor;
     at = fundamental(power, at, first, step);
     const float frequency = first + step * refined(power, at);
-    if (frequency < csi->options.breathing_low_hz - 0.02f || frequency > csi->options.breathing_high_hz + 0.05f) {
+    if (is_within(csi, frequency) && has_valley(power, at) && goes_on(csi, frequency)) {
+        csi->found_hz[part] = frequency;
+        csi->found_ratio[part] = ratio;
+    }
+}
+
+void ef_csi_breathing_end(ef_csi *csi) {
+    csi->best = 0;
+    for (uint8_t part = 1; part < EF_CSI_PARTS; part++) {
+        csi->best = csi->found_ratio[part] > LATER_RATIO * csi->found_ratio[csi->best] ? part : csi->best;
+    }
+    const float ratio = csi->found_ratio[csi->best];
+    if (ratio < (csi->best == 0 ? 1.0f : LATER_RATIO) * LEAST_RATIO) {
         csi->breathing = (ef_csi_rate){0};
         return;
     }
-    const uint8_t needed = ratio > SURE_RATIO ? 1 : 2;
-    settle(&csi->breathing, 60.0f * frequency, ratio, AGREEMENT_BPM, needed, csi->time_us);
+    const uint8_t needed = ratio > SURE_RATIO ? 2 : 4;
+    settle(&csi->breathing, 60.0f * csi->found_hz[csi->best], ratio, AGREEMENT_BPM, needed, csi->time_us);
 }
 
 static bool is_harmonic(const ef_csi *csi, float frequency) {
@@ -92,7 +130,7 @@ static bool is_harmonic(const ef_csi *csi, float frequency) {
 
 /* Only of somebody who is still and whose breath is known; what may be a harmonic of it is no heart. */
 void ef_csi_heart_end(ef_csi *csi) {
-    const float *power = csi->heart_sum.power;
+    const float *power = csi->own.power;
     const size_t at = peak_of(power);
     const float frequency = at == 0 || at + 1 == EF_CSI_BANDS ? 0.0f : ef_csi_heart_frequency(csi, refined(power, at));
     const float middle = median_of(power, EF_CSI_BANDS), ratio = middle > 0.0f ? power[at] / middle : 0.0f;

@@ -1,17 +1,19 @@
 /*
- * Rates from spectra of all groups together: breathing over at most 48 s at 4 Hz, the heart over 24 s at 8 Hz. A cycle computes
- * 32 of them, a few frequencies with each frame, so that no frame costs much more than another.
+ * Spectra of what the groups do together: breathing over at most 46 s at 4 Hz, the heart over 23 s at 8 Hz. A cycle looks at
+ * four parts and then at the heart in the clearest of them, in small steps with each frame, so that no frame costs much more
+ * than another.
  */
 #include <string.h>
 
 #include "csi_internal.h"
 
 #define LEAST_SAMPLES 120u /* 30 s at 4 Hz */
-#define HEART_SAMPLES 192u
-#define GRANTED 24u          /* frequencies per tick, so that a cycle takes 6 s */
-#define SHARED_BANDS 26.0f   /* in a tick: a few more than are granted */
-#define FLOOR_LOW 0.8f /* Hz: above breathing */
+#define FLOOR_LOW 0.8f     /* Hz: above breathing */
 #define FLOOR_STEP 0.14f
+#define TURNS 8u           /* steps of a job: turns of the direction, groups to gather, one to prepare, frequencies */
+#define GATHERED (TURNS + EF_CSI_GROUPS)
+#define PREPARED (GATHERED + 1u)
+#define GRANTED 24u        /* steps per tick, so that a cycle takes 2 s */
 
 static float band_frequency(float low, float high, float band) {
     return low + (high - low) * band / (EF_CSI_BANDS - 1u);
@@ -20,7 +22,7 @@ static float band_frequency(float low, float high, float band) {
 /* Wider than the band that is reported, so that its edge is a place like any other. */
 float ef_csi_breathing_frequency(const ef_csi *csi, float band) {
     const float low = csi->options.breathing_low_hz, high = csi->options.breathing_high_hz;
-    return band_frequency(0.65f * low, 1.4f * high, band);
+    return band_frequency(0.55f * low, 1.4f * high, band);
 }
 
 float ef_csi_heart_frequency(const ef_csi *csi, float band) {
@@ -29,7 +31,7 @@ float ef_csi_heart_frequency(const ef_csi *csi, float band) {
 }
 
 /* Goertzel in the form that keeps its precision at low frequencies. */
-static float power_at(const float *samples, size_t count, float radians) {
+float ef_csi_power_at(const float *samples, size_t count, float radians) {
     const float sine = ef_csi_sin(0.5f * radians), turn = -4.0f * sine * sine;
     float sum = 0.0f, step = 0.0f, before = 0.0f;
     for (size_t i = 0; i < count; i++) {
@@ -58,85 +60,84 @@ static void prepare(float *samples, size_t count) {
     }
 }
 
-/* The newest samples of a group, each of `fold` ticks, oldest first. */
-static void fetch(ef_csi *csi, size_t group, size_t count, size_t fold) {
-    size_t at = (csi->head + EF_CSI_TICKS - count * fold) % EF_CSI_TICKS;
-    for (size_t i = 0; i < count; i++) {
+/* Adds one group's part, each sample of `fold` ticks. */
+static void gather(ef_csi *csi, const float *direction, size_t group, size_t fold) {
+    const float factor = direction[group] * csi->weight[group] / (float)fold;
+    const size_t ticks = csi->span * fold;
+    size_t at = (csi->from + 2u * csi->span - ticks) % EF_CSI_TICKS;
+    for (size_t i = 0; i < csi->span; i++) {
         float sum = 0.0f;
         for (size_t j = 0; j < fold; j++) {
             sum += (float)csi->ring[group][at];
-            at = (at + 1u) % EF_CSI_TICKS;
+            at = at + 1u == EF_CSI_TICKS ? 0 : at + 1u;
         }
-        csi->scratch[i] = sum / (float)fold;
-    }
-    prepare(csi->scratch, count);
-}
-
-static void add(ef_csi_spectrum *sum, const ef_csi_spectrum *own) {
-    for (size_t i = 0; i < EF_CSI_BANDS; i++) {
-        sum->power[i] += own->power[i];
-    }
-    for (size_t i = 0; i < EF_CSI_FLOORS; i++) {
-        sum->floors[i] += own->floors[i];
+        csi->scratch[i] += factor * sum;
     }
 }
 
-static void end_breathing(ef_csi *csi, size_t group) {
-    ef_csi_spectrum *own = &csi->own;
-    add(&csi->breathing_sum, own);
-    uint8_t peak = 0;
-    for (uint8_t i = 1; i < EF_CSI_BANDS; i++) {
-        peak = own->power[i] > own->power[peak] ? i : peak;
-    }
-    const float most = own->power[peak], floor = ef_csi_median(own->floors, EF_CSI_FLOORS);
-    const float middle = ef_csi_median(own->power, EF_CSI_BANDS), least = middle > floor ? middle : floor;
-    csi->peak[group] = peak;
-    csi->clear[group] = least > 0.0f ? most / least : 0.0f;
+static bool is_heart(const ef_csi *csi) {
+    return csi->job == EF_CSI_PARTS;
 }
 
-/* Even jobs are of breathing, odd ones of the heart, which has no floors. */
-static uint8_t bands_of(const ef_csi *csi) {
-    return csi->job % 2u == 0 ? EF_CSI_BANDS + EF_CSI_FLOORS : EF_CSI_BANDS;
-}
-
-static void compute(ef_csi *csi) {
+static void compute(ef_csi *csi, size_t band) {
     const float turn = 2.0f * EF_CSI_PI / EF_CSI_TICK_RATE;
-    const uint8_t band = csi->band;
-    if (csi->job % 2u == 1) {
-        csi->own.power[band] = power_at(csi->scratch, HEART_SAMPLES, turn * ef_csi_heart_frequency(csi, band));
+    if (is_heart(csi)) {
+        csi->own.power[band] = ef_csi_power_at(csi->scratch, csi->span, turn * ef_csi_heart_frequency(csi, (float)band));
     } else if (band < EF_CSI_BANDS) {
-        const float radians = 2.0f * turn * ef_csi_breathing_frequency(csi, band);
-        csi->own.power[band] = power_at(csi->scratch, csi->span, radians);
+        const float radians = 2.0f * turn * ef_csi_breathing_frequency(csi, (float)band);
+        csi->own.power[band] = ef_csi_power_at(csi->scratch, csi->span, radians);
     } else {
         const float radians = 2.0f * turn * (FLOOR_LOW + FLOOR_STEP * (float)(band - EF_CSI_BANDS));
-        csi->own.floors[band - EF_CSI_BANDS] = power_at(csi->scratch, csi->span, radians);
+        csi->own.floors[band - EF_CSI_BANDS] = ef_csi_power_at(csi->scratch, csi->span, radians);
     }
 }
 
 static void begin(ef_csi *csi) {
     const uint16_t quiet = (uint16_t)((csi->still < csi->filled ? csi->still : csi->filled) / 2u);
     csi->span = quiet > EF_CSI_SAMPLES ? EF_CSI_SAMPLES : quiet < LEAST_SAMPLES ? 0 : quiet;
-    csi->breathing_sum = csi->heart_sum = csi->own = (ef_csi_spectrum){0};
+    csi->from = (uint16_t)((csi->head + EF_CSI_TICKS - 2u * csi->span) % EF_CSI_TICKS);
+    ef_csi_parts_begin(csi);
 }
 
 static void forget_rates(ef_csi *csi) {
-    csi->job = csi->band = csi->granted = 0;
+    csi->job = 0;
+    csi->step = csi->granted = 0;
     csi->breathing = csi->heart = (ef_csi_rate){0};
     csi->persons = 0;
 }
 
 static void end_job(ef_csi *csi) {
-    if (csi->job % 2u == 0) {
-        end_breathing(csi, csi->job / 2u);
-    } else {
-        add(&csi->heart_sum, &csi->own);
+    csi->step = 0;
+    if (!is_heart(csi)) {
+        ef_csi_part_end(csi, csi->job++);
+        if (is_heart(csi)) {
+            ef_csi_breathing_end(csi);
+            ef_csi_persons_end(csi);
+        }
+        return;
     }
-    csi->band = 0;
-    if (++csi->job == 2u * EF_CSI_GROUPS) {
-        csi->job = 0;
-        ef_csi_breathing_end(csi);
-        ef_csi_heart_end(csi);
-        ef_csi_persons_end(csi);
+    ef_csi_heart_end(csi);
+    csi->job = 0;
+}
+
+static void do_step(ef_csi *csi) {
+    const size_t step = csi->step++, part = is_heart(csi) ? csi->best : csi->job, fold = is_heart(csi) ? 1 : 2;
+    if (step < TURNS) {
+        if (!is_heart(csi)) {
+            ef_csi_parts_turn(csi, part);
+        }
+    } else if (step < GATHERED) {
+        if (step == TURNS) {
+            memset(csi->scratch, 0, sizeof csi->scratch);
+        }
+        gather(csi, csi->direction[part], step - TURNS, fold);
+    } else if (step < PREPARED) {
+        prepare(csi->scratch, csi->span);
+    } else {
+        compute(csi, step - PREPARED);
+        if (csi->step == PREPARED + EF_CSI_BANDS + (is_heart(csi) ? 0 : EF_CSI_FLOORS)) {
+            end_job(csi);
+        }
     }
 }
 
@@ -149,22 +150,16 @@ void ef_csi_cycle_tick(ef_csi *csi) {
 }
 
 void ef_csi_cycle_frame(ef_csi *csi) {
-    uint16_t share = (uint16_t)(ef_csi_clip(csi->interval / EF_CSI_TICK_S, 0.05f, 1.0f) * SHARED_BANDS) + 1u;
-    while (share-- > 0 && csi->granted > 0) {
-        if (csi->job == 0 && csi->band == 0) {
+    const float part = ef_csi_clip(csi->interval / EF_CSI_TICK_S, 0.05f, 1.0f);
+    for (uint16_t share = (uint16_t)(part * GRANTED) + 1u; share > 0 && csi->granted > 0; share--) {
+        if (csi->job == 0 && csi->step == 0) {
             begin(csi);
         }
         if (csi->span == 0) {
             forget_rates(csi);
             return;
         }
-        if (csi->band == 0) {
-            fetch(csi, csi->job / 2u, csi->job % 2u == 0 ? csi->span : HEART_SAMPLES, csi->job % 2u == 0 ? 2 : 1);
-        }
-        compute(csi);
         csi->granted--;
-        if (++csi->band == bands_of(csi)) {
-            end_job(csi);
-        }
+        do_step(csi);
     }
 }

@@ -7,8 +7,10 @@
 #define EF_CSI_GROUPS 16u      /* neighbouring subcarriers together: less noise, less memory */
 #define EF_CSI_TICK_US 125000u /* the slow grid: 8 Hz, whatever the frame rate */
 #define EF_CSI_TICKS 384u      /* 48 s of it */
-#define EF_CSI_SAMPLES 192u    /* of one spectrum */
-#define EF_CSI_BANDS 32u       /* frequencies of one spectrum */
+#define EF_CSI_SAMPLES 184u    /* of one spectrum; the ring moves on while they are gathered */
+#define EF_CSI_BANDS 48u       /* frequencies of one spectrum */
+#define EF_CSI_PARTS 4u        /* independent movements that are looked at */
+#define EF_CSI_PAIRS 136u      /* of groups, each with itself and the later ones */
 #define EF_CSI_FLOORS 8u       /* frequencies above breathing that give its noise */
 #define EF_CSI_SCORES 64u      /* seconds that the calibration looks back */
 #define EF_CSI_STREAMS 4u
@@ -94,12 +96,20 @@ struct ef_csi {
     int16_t ring[EF_CSI_GROUPS][EF_CSI_TICKS];
     uint16_t head, filled, still; /* still: ticks since the last motion */
 
-    uint8_t job, band, granted; /* of the cycle: which spectrum, where in it, and bands to compute now */
-    uint16_t span;              /* samples of the spectra of this cycle; 0: too few */
-    ef_csi_spectrum own, breathing_sum, heart_sum;
+    /* What the groups do together in the band of breathing: their filters, covariance, and noise. */
+    float filter[4][EF_CSI_GROUPS];
+    float covariance[EF_CSI_PAIRS], tick_noise[EF_CSI_GROUPS];
+    uint16_t covered; /* ticks in it */
+
+    uint8_t job;             /* of the cycle: the part that is looked at; the last is the heart */
+    uint16_t step, granted;  /* within the job, and steps that may be done now */
+    uint16_t span, from;     /* samples of this cycle (0: too few), and the tick that they begin with */
+    float weight[EF_CSI_GROUPS];
+    float direction[EF_CSI_PARTS][EF_CSI_GROUPS];
     float scratch[EF_CSI_SAMPLES];
-    uint8_t peak[EF_CSI_GROUPS]; /* of each group: its strongest breathing frequency, and how clear it is */
-    float clear[EF_CSI_GROUPS];
+    ef_csi_spectrum own;
+    float found_hz[EF_CSI_PARTS], found_ratio[EF_CSI_PARTS]; /* 0: no peak within the band */
+    uint8_t best;            /* the part whose breath was clearest */
     ef_csi_rate breathing, heart;
     uint8_t leader; /* the group whose zero crossings are counted */
     ef_csi_crossing crossing_breathing, crossing_heart;
