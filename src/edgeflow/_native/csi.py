@@ -164,6 +164,12 @@ class CsiProcessor:
             person_bpm=tuple(rate for rate in said.person_bpm if rate > 0),
         )
 
+    def watch(self, time_us: int) -> tuple[bool, bool]:
+        """Return presence and fall alone, for a look at every frame."""
+        said = self._vitals
+        lib.ef_csi_get_vitals(self._csi, time_us, said)
+        return said.presence, said.fall
+
     def calibrate(self) -> None:
         """Start to learn the empty room anew."""
         lib.ef_csi_calibrate(self._csi)

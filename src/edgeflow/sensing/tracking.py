@@ -79,8 +79,7 @@ class Tracker:
             self._back(now)
         if now >= self._watch:
             self._watch = now + self._options.watch_us
-            said = csi.vitals(now)
-            self._look(now, said.presence, said.fall)
+            self._look(now, *csi.watch(now))
 
     def advance(self, now: int) -> None:
         """Tell the updates that are due by now; of a long gap only the first ones."""
