@@ -5,6 +5,7 @@ import typer
 from edgeflow.cli.terminal import new_group
 from edgeflow.cli.verbs.csi_live import listen, record
 from edgeflow.cli.verbs.csi_recordings import calibrate, plot, replay
+from edgeflow.cli.verbs.csi_simulate import simulate
 
 group = new_group()
 verbs = typer.Typer(rich_markup_mode=None)
@@ -26,3 +27,4 @@ verbs.command(epilog="Example: edgeflow csi replay run.csv.xz --calibrate empty.
 verbs.command(epilog="Example: edgeflow csi record --out run.mcap --seconds 60")(record)
 verbs.command(epilog="Example: edgeflow csi plot run.csv.xz --out run.png")(plot)
 verbs.command(epilog="Example: edgeflow csi calibrate empty.csv.xz --out room.json")(calibrate)
+verbs.command(epilog="Example: edgeflow csi simulate walking --nodes 3 --port 5005")(simulate)

@@ -21,7 +21,16 @@ from edgeflow.errors import CommsError, ConfigError
 from edgeflow.protocols.csi_raw import RawFrame, frequency_of
 from edgeflow.protocols.csi_wire import Magic
 
-__all__ = ["GATE_US", "CsiFleet", "FleetStats", "HeardFrame", "Packet", "Tape", "raw_packets"]
+__all__ = [
+    "GATE_US",
+    "CsiFleet",
+    "FleetStats",
+    "HeardFrame",
+    "Packet",
+    "Tape",
+    "numbered",
+    "raw_packets",
+]
 
 _log = structlog.get_logger(__name__)
 
@@ -143,23 +152,38 @@ class FleetStats:
 
 
 class _Node:
-    __slots__ = ("blocked_until", "number", "packets", "raw_sent", "sender")
+    __slots__ = ("blocked_until", "packets", "sender", "written")
 
     def __init__(self, number: int, packets: Iterator[Packet], sender: socket.socket) -> None:
-        self.number, self.packets, self.sender = number, packets, sender
-        self.raw_sent = 0
+        self.packets, self.sender = packets, sender
+        self.written = _Numbering(number)
         self.blocked_until = 0.0
 
-    def datagram(self, data: bytes) -> bytes:
-        """With this node's number and, in raw packets, its sequence."""
-        magic, node = data[:4], bytes((self.number,))
+
+class _Numbering:
+    """Writes a node's number, and in raw packets its sequence, into what it sends."""
+
+    __slots__ = ("_number", "_raw_sent")
+
+    def __init__(self, number: int) -> None:
+        self._number, self._raw_sent = bytes((number,)), 0
+
+    def __call__(self, data: bytes) -> bytes:
+        magic = data[:4]
         if magic not in NUMBERED:
             return data
         if magic != RAW:
-            return data[:NODE_AT] + node + data[NODE_AT + 1 :]
-        sequence = (self.raw_sent & 0xFFFFFFFF).to_bytes(4, "little")
-        self.raw_sent += 1
-        return b"".join((RAW, node, data[5:SEQUENCE_AT], sequence, data[SEQUENCE_AT + 4 :]))
+            return data[:NODE_AT] + self._number + data[NODE_AT + 1 :]
+        sequence = (self._raw_sent & 0xFFFFFFFF).to_bytes(4, "little")
+        self._raw_sent += 1
+        return b"".join((RAW, self._number, data[5:SEQUENCE_AT], sequence, data[SEQUENCE_AT + 4 :]))
+
+
+def numbered(packets: Iterable[Packet], number: int) -> Iterator[Packet]:
+    """The packets as node ``number`` (u8) sends them, its raw packets counted from 0."""
+    write = _Numbering(number)
+    for packet in packets:
+        yield Packet(packet.time_us, write(packet.data))
 
 
 class CsiFleet:
@@ -296,7 +320,7 @@ class CsiFleet:
         heapq.heappush(queue, (due, index, packet.data))
 
     def _send(self, node: _Node, data: bytes) -> None:
-        datagram = node.datagram(data)
+        datagram = node.written(data)
         if self._loss and self._rng.random() < self._loss:
             self.stats.left_out += 1
             return

@@ -20,7 +20,7 @@ from edgeflow.sensing.simulate.scenario import (
     Room,
     Scenario,
 )
-from edgeflow.sensing.simulate.world import Block, Frame, Simulation, Truth
+from edgeflow.sensing.simulate.world import Block, Frame, Simulation, Truth, around
 
 __all__ = [
     "FAST_LINK",
@@ -40,6 +40,7 @@ __all__ = [
     "Scenario",
     "Simulation",
     "Truth",
+    "around",
     "day",
     "preset",
     "scene",

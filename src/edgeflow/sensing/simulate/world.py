@@ -1,7 +1,7 @@
 """The simulation itself: blocks of frames and what is true about them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,10 +16,22 @@ from edgeflow.sensing.simulate.tracks import Floats
 from edgeflow.sensing.simulate.traffic import arrivals, lengths
 from edgeflow.sensing.simulate.vital import Chest
 
-__all__ = ["Block", "Frame", "Simulation", "Truth"]
+__all__ = ["Block", "Frame", "Simulation", "Truth", "around"]
 
 BLOCK_FRAMES = 2000
 OWN, STRANGER = 1, 2
+
+
+def around(scenario: Scenario, count: int) -> list[Scenario]:
+    """The scenario as heard from several places: its own receiver, and others along the walls."""
+    width, depth, _ = scenario.room.size
+    height = scenario.radio.receiver[2]
+    places = [scenario.radio.receiver]
+    for number in range(1, count):
+        turn = 2 * np.pi * number / count
+        x, y = width * (0.5 + 0.45 * np.cos(turn)), depth * (0.5 + 0.45 * np.sin(turn))
+        places.append((float(x), float(y), height))
+    return [replace(scenario, radio=replace(scenario.radio, receiver=place)) for place in places]
 
 
 class _Thing(Protocol):
@@ -106,14 +118,19 @@ class Simulation:
 
     Every iteration starts anew and gives the same frames. Blocks do not depend on each other, so
     days can be simulated without keeping them.
+
+    Args:
+        scenario: what to simulate.
+        node: several nodes hear the same people, each with its own noise, losses and echoes; see
+            ``around`` for where they are.
     """
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
+    def __init__(self, scenario: Scenario, node: int = 0) -> None:
+        self.scenario, self._node = scenario, node
         radio, room, seconds = scenario.radio, scenario.room, scenario.seconds
-        rng = self._stream(0)
-        self._channel = Channel(rng, room, radio, radio.transmitter, seconds)
-        self._receiver = Receiver(rng, radio)
+        self._channel = Channel(self._stream(1), room, radio, radio.transmitter, seconds)
+        self._receiver = Receiver(self._stream(2), radio)
+        rng = np.random.default_rng((scenario.seed, 0))
         self._humans = [
             Human(
                 rng,
@@ -128,11 +145,11 @@ class Simulation:
         self._doors = [Door(scenario.door_moves, room)] if scenario.door_moves else []
         beside = (radio.transmitter[0], radio.transmitter[1] + 0.06, radio.transmitter[2])
         self._second = (
-            Channel(self._stream(1), room, radio, beside, seconds) if radio.lengths[2] else None
+            Channel(self._stream(3), room, radio, beside, seconds) if radio.lengths[2] else None
         )
-        away = tuple(rng.uniform((0.5, 0.5, 1.0), np.array(room.size) - 0.4))
+        away = tuple(self._stream(4).uniform((0.5, 0.5, 1.0), np.array(room.size) - 0.4))
         self._stranger = (
-            Channel(self._stream(2), room, radio, away, seconds) if radio.strangers else None
+            Channel(self._stream(5), room, radio, away, seconds) if radio.strangers else None
         )
 
     @property
@@ -213,7 +230,7 @@ class Simulation:
         )
 
     def _stream(self, number: int) -> np.random.Generator:
-        return np.random.default_rng((self.scenario.seed, number))
+        return np.random.default_rng((self.scenario.seed, number, self._node))
 
     def _block(
         self, rng: np.random.Generator, times: Floats, sequence: NDArray[np.uint32]
