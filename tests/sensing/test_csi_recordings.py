@@ -80,6 +80,15 @@ def test_a_header_says_where_columns_are(tmp_path):
     assert frame == next(iter(Recording(DATA / "example_data.csv")))
 
 
+def test_numbers_may_lie_between_commas_and_many_spaces(tmp_path):
+    file = tmp_path / "run.csv"
+    head, _, numbers = ROW.partition("[")
+    commas = f'{head}"[{numbers.strip(" ]").replace(" ", ",")}]"'
+    file.write_text("\n".join([HEADER.strip(), ROW, commas, ROW.replace(" ", "  ")]))
+    first, *others = (frame.payload for frame in Recording(file))
+    assert others == [first, first]
+
+
 def test_a_header_without_a_column_is_refused(tmp_path):
     file = tmp_path / "short.csv"
     file.write_text(HEADER.replace(",rssi", ""))
@@ -92,6 +101,11 @@ def test_a_header_without_a_column_is_refused(tmp_path):
     [
         (lambda row: row.replace("]", ""), "without a bracket"),
         (lambda row: row.replace("[18", "[200"), "no i8"),
+        (lambda row: row.replace("[18", "[4294967314"), "no i8"),
+        (lambda row: row.replace("[18", "[99999999999999999999"), "no i8"),
+        (lambda row: row.replace("[18", "[1-8"), "no i8"),
+        (lambda row: row.replace("38", "-"), "no i8"),
+        (lambda row: row.replace("38", "3.8"), "no i8"),
         (lambda row: row.replace("[18 ", "["), "127 numbers"),
         (lambda row: row.replace("[18 38 ", "["), "126 numbers where len says 384"),
         (lambda row: row.replace(",-77,", ",-770,"), "rssi"),
