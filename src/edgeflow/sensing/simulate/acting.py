@@ -162,11 +162,12 @@ class _Actor:
         ahead = np.array([np.cos(at[HEADING]), np.sin(at[HEADING])])
         sign = self._rng.choice((-1.0, 1.0))
         if self._rng.random() < 0.5:
-            times, angles = topple(self._person.height, self._rng.uniform(0.1, 0.25))
+            angle, push = self._rng.uniform((0.05, 0.1), (0.3, 1.2))
+            times, angles = topple(self._person.height, angle, push)
             heights = np.maximum(pelvis * np.cos(angles), FLOOR)
             ways = pelvis * np.sin(angles)
         else:
-            times, heights, angles = collapse(pelvis)
+            times, heights, angles = collapse(pelvis, self._rng.uniform(0.3, 0.85))
             ways = 0.15 * np.minimum(times / times[-1], 1)
         path = np.stack((times, heights, angles, ways), axis=1)[1:]
         for time, height, angle, way in path:

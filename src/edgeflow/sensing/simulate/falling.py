@@ -13,13 +13,13 @@ STEP = 0.02
 FLOOR = 0.12
 
 
-def topple(height: float, first_angle: float) -> tuple[Floats, Floats]:
+def topple(height: float, first_angle: float, push: float = 0.3) -> tuple[Floats, Floats]:
     """A stiff body tips over its feet: (times from the start, angle from the vertical).
 
-    The angle of a rod of this height (metres) under gravity, from ``first_angle`` (rad) until it
-    lies; then a small bounce.
+    The angle of a rod of this height (metres) under gravity, from ``first_angle`` (rad) and a first
+    speed (rad/s) until it lies; then a small bounce.
     """
-    angle, speed = first_angle, 0.3
+    angle, speed = first_angle, push
     angles = [0.0]
     while angle < FLAT:
         speed += 1.5 * GRAVITY / height * np.sin(angle) * STEP
@@ -32,14 +32,14 @@ def topple(height: float, first_angle: float) -> tuple[Floats, Floats]:
     return times, np.array(angles)
 
 
-def collapse(pelvis: float) -> tuple[Floats, Floats, Floats]:
+def collapse(pelvis: float, gravity: float = 0.67) -> tuple[Floats, Floats, Floats]:
     """The knees give way, the trunk follows: (times, pelvis height, angle of the trunk).
 
-    Legs hold back a third of the weight, so the pelvis sinks at two thirds of gravity.
+    Legs hold back some of the weight, so the pelvis sinks at a part of gravity.
     """
-    sink = np.sqrt(2 * (pelvis - FLOOR) / (GRAVITY * 2 / 3))
+    sink = np.sqrt(2 * (pelvis - FLOOR) / (GRAVITY * gravity))
     times = np.arange(0.0, sink, STEP)
-    heights = pelvis - GRAVITY / 3 * times**2
+    heights = pelvis - GRAVITY * gravity / 2 * times**2
     tip, trunk = topple(0.9, 0.35)
     begin = 0.6 * sink
     all_times = np.concatenate((times, [sink], np.arange(sink + STEP, begin + tip[-1], STEP)))
