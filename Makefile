@@ -13,7 +13,7 @@ FIRMWARE ?= esp32/model_client
 IDF := ./scripts/idf -C $(FIRMWARE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native demo test lint format frontend bench soak docs clean \
+.PHONY: help setup native demo test lint format frontend bench csi-eval soak docs clean \
 	firmware-test firmware-qemu fw-target fw-build fw-flash fw-monitor fw-reconfigure
 
 help: ## List the targets
@@ -60,6 +60,9 @@ frontend: setup ## Check the dashboard's sources and build them into src/edgeflo
 bench: setup ## Us beside the peers in one run, with ratios
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+csi-eval: setup $(NATIVE) ## Measure sensing on the recordings and in simulated rooms, and write the tables of its page
+	$(BIN)/python -m edgeflow.sensing.evaluation_report tests/data/csi --page docs/explanation/csi-accuracy.md
 
 soak: setup ## 30 minutes of a five-node flow with random kills (SOAK_ARGS="--seconds 60" for less)
 	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py $(SOAK_ARGS)
