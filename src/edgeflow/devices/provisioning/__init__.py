@@ -1,0 +1,1 @@
+"""What a CSI node is told once, over its cable: networks, targets, thresholds, keys."""
