@@ -15,6 +15,7 @@ from edgeflow.config import settings
 from edgeflow.core.no_flow import NoFlow
 from edgeflow.observe.activity import activities
 from edgeflow.sensing.host import SensingHost
+from edgeflow.sensing.keeping import Keeper
 from edgeflow.sensing.receiver import DEFAULT_PORT
 from edgeflow.sensing.tracking import TrackOptions
 from edgeflow.web.server import WebServer
@@ -28,6 +29,7 @@ class CsiServer:
     Args:
         host, port, allow, options, capture: as of ``SensingHost``.
         http_port: of REST, WebSocket and dashboard, 0 for any; None for none of them.
+        store: url of what keeps vitals and events, for example ``sqlite:///vitals.db``.
 
     Attributes:
         sensing: the nodes.
@@ -36,7 +38,7 @@ class CsiServer:
 
     Raises:
         ConfigError: a port is taken.
-        StoreError: the capture cannot be made.
+        StoreError: the capture cannot be made, or the store not be opened.
     """
 
     def __init__(
@@ -48,12 +50,16 @@ class CsiServer:
         options: TrackOptions | None = None,
         capture: Path | None = None,
         http_port: int | None = None,
+        store: str | None = None,
     ) -> None:
         self._web: WebServer | None = None
+        self._keeper: Keeper | None = None
         with ExitStack() as undone:
             self.sensing = undone.enter_context(
                 SensingHost(host, port, allow=allow, options=options, capture=capture)
             )
+            if store is not None:
+                self._keeper = undone.enter_context(Keeper(self.sensing, store))
             if http_port is not None:
                 self._web = self._serve(http_port)
             undone.pop_all()
@@ -79,6 +85,8 @@ class CsiServer:
         if self._web is not None:
             self._web.close()
         self.sensing.close()
+        if self._keeper is not None:
+            self._keeper.close()
 
     def __enter__(self) -> Self:
         return self

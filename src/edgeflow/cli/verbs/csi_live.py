@@ -51,6 +51,9 @@ def listen(
     out: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="A new file for all datagrams.")
     ] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="URL", help="Keep all, such as sqlite:///vitals.db.")
+    ] = None,
     seconds: SecondsOption = None,
     events: EventsOption = False,
     json: JsonOption = False,
@@ -73,7 +76,13 @@ def listen(
     with (
         stopping_on_signals(stop) as caught,
         CsiServer(
-            host, port, allow=allow or (), options=options, capture=out, http_port=http_port
+            host,
+            port,
+            allow=allow or (),
+            options=options,
+            capture=out,
+            http_port=http_port,
+            store=store,
         ) as server,
     ):
         narrate("\n".join(_welcome(server)))

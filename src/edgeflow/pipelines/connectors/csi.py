@@ -1,5 +1,6 @@
 """CSI nodes: vitals and events of rooms."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +34,7 @@ class CsiConnectorOptions(ConnectorOptions):
         calibration: file of ``edgeflow csi calibrate``; without it each node learns its room.
         messages: what is yielded: ``vitals``, ``events``.
         record: a new file for all datagrams.
+        store: url of what keeps all vitals and events, such as ``sqlite:///vitals.db``.
         capacity: messages that may wait; the oldest are dropped.
     """
 
@@ -44,6 +46,7 @@ class CsiConnectorOptions(ConnectorOptions):
     calibration: Path | None = None
     messages: list[Literal["vitals", "events"]] = Field(default=["vitals", "events"], min_length=1)
     record: Path | None = None
+    store: str | None = None
     capacity: int = Field(4096, ge=1, le=100_000)
 
 
@@ -82,15 +85,20 @@ class CsiConnector(ThreadedConnector):
         """Pass news on in the connector's thread."""
         from edgeflow.core.vitals import VitalsUpdate
         from edgeflow.sensing.host import SensingHost
+        from edgeflow.sensing.keeping import Keeper
 
         options, fresh, last = self.options, Event(), 0
-        with SensingHost(
-            options.host,
-            options.port,
-            allow=options.allow,
-            options=self._tracking,
-            capture=options.record,
-        ) as sensing:
+        with ExitStack() as stack:
+            host = SensingHost(
+                options.host,
+                options.port,
+                allow=options.allow,
+                options=self._tracking,
+                capture=options.record,
+            )
+            sensing = stack.enter_context(host)
+            if options.store is not None:
+                stack.enter_context(Keeper(sensing, options.store))
             self.sensing = sensing
             sensing.subscribe(fresh.set)
             self.connected()
