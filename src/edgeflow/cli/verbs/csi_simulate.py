@@ -22,6 +22,8 @@ __all__ = ["simulate"]
 OWN_ROOMS = 8
 """So many nodes hear frames of their own; more of them play those again and again."""
 TAPE_SECONDS = 60.0
+MOST_HZ = 50.0
+"""What is heard more often is thinned as the firmware does it."""
 MAX_FILE = 16 << 20
 YEAR = 366 * 86400.0
 
@@ -116,7 +118,7 @@ def _sources(
     """What each node sends; a few nodes live, many from tapes."""
     from dataclasses import replace
 
-    from edgeflow.devices.virtual.csi_node import Tape
+    from edgeflow.devices.virtual.csi_node import GATE_US, Tape
     from edgeflow.sensing.simulate import Simulation, around
     from edgeflow.sensing.simulate.sending import node_packets
 
@@ -124,7 +126,11 @@ def _sources(
     if nodes > OWN_ROOMS and not whole:
         short = replace(scenario, seconds=min(scenario.seconds, TAPE_SECONDS))
     rooms = around(short, min(nodes, OWN_ROOMS))
-    live = [node_packets(Simulation(room, node), tier=tier) for node, room in enumerate(rooms)]
+    gate_us = GATE_US if scenario.radio.rate_hz + scenario.radio.extra_hz > MOST_HZ else 0
+    live = [
+        node_packets(Simulation(room, node), tier=tier, gate_us=gate_us)
+        for node, room in enumerate(rooms)
+    ]
     if nodes <= OWN_ROOMS:
         return live
     tapes = [Tape(packets) for packets in live]
