@@ -158,6 +158,20 @@ def test_a_packet_is_news_history_and_a_call_at_once():
         assert not told.is_set()
 
 
+def test_a_node_learns_its_room_anew():
+    with SensingHost(port=0) as host, sender(host.port) as send:
+        send(PRESENT)
+        (node,) = until(host.nodes)
+        with pytest.raises(ConfigError, match="senses itself"):
+            host.calibrate(node.name)
+        for packet in packets(5):
+            send(packet)
+        until(lambda: host.nodes()[0].frames == 5)
+        host.calibrate(node.name)
+        with pytest.raises(ConfigError, match="there is no node"):
+            host.calibrate("8")
+
+
 def test_history_and_subscribers_are_bounded():
     with SensingHost(port=0) as host, sender(host.port) as send:
         for _ in range(400):

@@ -47,6 +47,8 @@ class Room:
     def news(self, after: int = 0, limit: int = 500) -> list[VitalsUpdate | SensingEvent]:
         return [said for said in list(self.said) if said.number > after][-limit:]
 
+    def calibrate(self, name: str) -> None: ...
+
     def subscribe(self, told: Callable[[], None]) -> Callable[[], None]:
         self.told.append(told)
         return lambda: self.told.remove(told)

@@ -204,6 +204,28 @@ def test_arbitrary_datagrams_never_crash(data):
     assert len(heard.nodes) <= 2
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 10**7)),
+            st.sampled_from([0, 1, 2, 52, 64, 128, 192, 306, 512]),
+            st.integers(0, 3),
+            st.booleans(),
+        ),
+        max_size=40,
+    )
+)
+def test_no_times_and_lengths_break_a_node_or_flood_its_listeners(steps):
+    heard = Heard()
+    for time_us, pairs, source, to_end in steps:
+        payload = bytes((7 * index + source) % 251 for index in range(2 * pairs))
+        heard.nodes.take(CsiFrame(time_us, payload, -50, -90, 6, source, 7))
+        if to_end:
+            heard.nodes.advance(time_us)
+    heard.nodes.finish()
+    assert len(heard.updates) <= 22 * len(steps) + 1
+
+
 @given(st.integers(0, 147), st.integers(0, 255))
 def test_a_changed_byte_never_crashes(place, value):
     heard = Heard()

@@ -1,7 +1,6 @@
 """Nodes that sense on the dashboard's API, and the live feed."""
 
 import json
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -24,7 +23,8 @@ class Room:
     def __init__(self) -> None:
         self.said: list[VitalsUpdate | SensingEvent] = [update(1), update(2)]
         self.told: list[Callable[[], None]] = []
-        self.lock = threading.Lock()
+        self.learning: list[str] = []
+        self.busy = False
 
     def nodes(self) -> list[SensingNode]:
         vitals = [each for each in self.said if isinstance(each, VitalsUpdate)]
@@ -38,6 +38,12 @@ class Room:
 
     def news(self, after: int = 0, limit: int = 500) -> list[VitalsUpdate | SensingEvent]:
         return [each for each in self.said if each.number > after][-limit:]
+
+    def calibrate(self, name: str) -> None:
+        self.history(name)
+        if self.busy:
+            raise ConfigError("node '7' senses itself")
+        self.learning.append(name)
 
     def subscribe(self, told: Callable[[], None]) -> Callable[[], None]:
         self.told.append(told)
@@ -60,6 +66,18 @@ def test_nodes_vitals_and_history_are_told() -> None:
         assert http.get("/api/csi/news", params={"limit": 1}).json()[0]["number"] == 2
         assert http.get("/api/csi/nodes/8/history").status_code == 404
         assert http.get("/api/csi/nodes/7/history", params={"limit": 0}).status_code == 422
+
+
+def test_a_node_is_told_to_learn_its_room() -> None:
+    room = Room()
+    with serving(sensing=room) as server, client_of(server) as http:
+        assert http.post("/api/csi/nodes/7/calibrate").status_code == 202
+        assert http.post("/api/csi/nodes/8/calibrate").status_code == 404
+        room.busy = True
+        assert http.post("/api/csi/nodes/7/calibrate").status_code == 409
+        foreign = {"origin": "http://elsewhere"}
+        assert http.post("/api/csi/nodes/7/calibrate", headers=foreign).status_code == 403
+    assert room.learning == ["7"]
 
 
 def test_a_system_without_such_nodes_has_none() -> None:

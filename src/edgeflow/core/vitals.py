@@ -122,6 +122,14 @@ class SensingView(Protocol):
         """Return updates and events of all nodes above ``after``, oldest first; the newest."""
         ...
 
+    def calibrate(self, name: str) -> None:
+        """Let a node learn its room anew, which should be empty meanwhile.
+
+        Raises:
+            ConfigError: no such node, or its frames are not seen.
+        """
+        ...
+
     def subscribe(self, told: Callable[[], None]) -> Callable[[], None]:
         """Call ``told``, from another thread, whenever there is news; returns what ends it."""
         ...

@@ -16,7 +16,7 @@ import structlog
 from edgeflow.core.vitals import SensingEvent, SensingNode, VitalsUpdate
 from edgeflow.errors import ConfigError, EdgeFlowError, did_you_mean
 from edgeflow.sensing.captures import Capture, Datagram, open_capture
-from edgeflow.sensing.nodes import MAX_NODES, Nodes
+from edgeflow.sensing.nodes import MAX_NODES, Node, Nodes
 from edgeflow.sensing.receiver import DEFAULT_PORT, Receiver
 from edgeflow.sensing.tracking import TrackOptions
 
@@ -104,14 +104,21 @@ class SensingHost:
             ConfigError: no such node.
         """
         with self._lock:
-            names = {node.tracker.name for node in self._nodes}
-            if name not in names:
-                raise ConfigError(
-                    f"there is no node {name!r}",
-                    hint=did_you_mean(name, sorted(names)[:20]),
-                    code="EF-DEVICE-404",
-                )
+            self._find(name)
             return _newest(self._history.get(name, ()), after, limit)
+
+    def calibrate(self, name: str) -> None:
+        """Let a node learn its room anew.
+
+        Raises:
+            ConfigError: no such node, or its frames are not seen.
+        """
+        with self._lock:
+            if not self._find(name).tracker.calibrate():
+                raise ConfigError(
+                    f"node {name!r} senses itself", hint="only rooms sensed from here are learnt"
+                )
+        log.info("calibration_begun", node=name)
 
     def news(self, after: int = 0, limit: int = 500) -> list[VitalsUpdate | SensingEvent]:
         """Return the newest updates and events above ``after``, oldest first."""
@@ -146,6 +153,16 @@ class SensingHost:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _find(self, name: str) -> Node:
+        known = {node.tracker.name: node for node in self._nodes}
+        if name not in known:
+            raise ConfigError(
+                f"there is no node {name!r}",
+                hint=did_you_mean(name, sorted(known)[:20]),
+                code="EF-DEVICE-404",
+            )
+        return known[name]
 
     def _take(self, datagram: Datagram) -> None:
         before = self._number

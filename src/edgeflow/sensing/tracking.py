@@ -103,6 +103,13 @@ class Tracker:
         if self._frame_us - begun > self._options.interval_us // 2:
             self._update(self._csi.vitals(self._frame_us))
 
+    def calibrate(self) -> bool:
+        """Learn the room anew; False when there are no frames to learn from."""
+        if self._csi is None:
+            return False
+        self._csi.calibrate()
+        return True
+
     def report(self, now: int, said: VitalsUpdate) -> bool:
         """Take what the node says itself; it counts only while its frames are not seen."""
         if self._frame_us is not None and now - self._frame_us < REPORT_WINS_US:

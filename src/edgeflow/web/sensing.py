@@ -53,6 +53,16 @@ def sensing_routes(sensing: SensingView | None, closing: asyncio.Event) -> APIRo
     def history(name: str, after: After = 0, limit: Limit = 300) -> Response:
         return json_response(_asked(lambda: view().history(name, after, limit)))
 
+    @router.post(
+        "/api/csi/nodes/{name}/calibrate", summary="Let a CSI node learn its room", status_code=202
+    )
+    def calibrate(name: str) -> Response:
+        try:
+            view().calibrate(name)
+        except ConfigError as error:
+            raise _refusal(error) from error
+        return json_response({"ok": True}, 202)
+
     @router.get("/api/csi/news", summary="Vitals and events of all CSI nodes above `after`")
     def news(after: After = 0, limit: Limit = 500) -> Response:
         return json_response(sensing.news(after, limit) if sensing is not None else [])
@@ -68,7 +78,12 @@ def _asked(ask: Callable[[], list[VitalsUpdate]]) -> list[VitalsUpdate]:
     try:
         return ask()
     except ConfigError as error:
-        raise Problem(404, error.message, hint=error.hint) from error
+        raise _refusal(error) from error
+
+
+def _refusal(error: ConfigError) -> Problem:
+    status = 404 if error.code == "EF-DEVICE-404" else 409
+    return Problem(status, error.message, hint=error.hint)
 
 
 async def _feed(socket: WebSocket, sensing: SensingView | None, closing: asyncio.Event) -> None:
