@@ -1,5 +1,6 @@
 """A board's flash, read and written by runs of esptool."""
 
+import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ DEFAULT_BAUD = 460800
 _CONNECT_SECONDS = 40.0
 _RESET_SECONDS = 5.0
 _SECONDS_PER_MEGABYTE = 40.0
+_MEMORY = "/dev/shm"  # noqa: S108 - a folder of our own is made in it
 _ROM_READ_BYTES = 64 * 1024
 """Up to here a read by the ROM is quicker than loading the stub that reads faster."""
 
@@ -54,6 +56,8 @@ class Esptool:
         port: a device path, ``rfc2217://...`` or ``socket://...``.
         baud: while flashing; the loader starts at 115200.
         cancel: ends what runs within a second when set.
+        private: what passes is secret: no file of it lies on a disk where there is a folder in
+            memory.
 
     Attributes:
         mac, chip: of the board, known after the first command.
@@ -63,6 +67,7 @@ class Esptool:
     baud: int = DEFAULT_BAUD
     chip_name: str = "auto"
     cancel: threading.Event | None = None
+    private: bool = False
     mac: str = field(default="", init=False)
     chip: str = field(default="", init=False)
     _stack: ExitStack = field(init=False)
@@ -83,7 +88,8 @@ class Esptool:
                 f"there is no port {self.port}", hint="plug the board in, or look at /dev/serial"
             )
         with ExitStack() as stack:
-            folder = tempfile.TemporaryDirectory(prefix="edgeflow-flash-")
+            parent = _MEMORY if self.private and os.access(_MEMORY, os.W_OK) else None
+            folder = tempfile.TemporaryDirectory(prefix="edgeflow-flash-", dir=parent)
             self._folder = stack.enter_context(folder)
             if self.port.startswith("rfc2217://"):
                 self._bridge = stack.enter_context(Bridge(self.port))
@@ -110,6 +116,7 @@ class Esptool:
         """Return ``size`` bytes of flash; the board stays in its loader."""
         file = Path(self._folder, "read.bin")
         file.unlink(missing_ok=True)
+        file.touch(mode=0o600)
         options = ["--no-stub"] if size <= _ROM_READ_BYTES else []
         self._run(
             [*options, "read-flash", hex(offset), hex(size), str(file)],
@@ -118,7 +125,7 @@ class Esptool:
             timeout=self._seconds(size, erase=False),
             on_progress=on_progress,
         )
-        data = file.read_bytes() if file.exists() else b""
+        data = file.read_bytes()
         if len(data) != size:
             raise EngineError(f"{action}: {len(data)} of {size} bytes came")
         return data
@@ -129,14 +136,17 @@ class Esptool:
         action: str,
         on_progress: OnProgress | None = None,
         settings: Mapping[str, str] | None = None,
+        *,
+        restart: bool = True,
     ) -> int:
-        """Write pieces, verify each as a whole by its MD5, restart; return the bytes erased.
+        """Write pieces, verify each as a whole by its MD5; return the bytes erased.
 
         Args:
             pieces: what goes where.
             action: what this is, for messages.
             on_progress: told ``erase``, ``write`` and ``verify``.
             settings: esptool's ``flash-mode``, ``flash-size`` and ``flash-freq``.
+            restart: start the application then, not only when the context is left.
         """
         options = [
             word for name, value in (settings or {}).items() for word in (f"--{name}", value)
@@ -157,9 +167,9 @@ class Esptool:
             reader,
             timeout=self._seconds(total, erase=True),
             on_progress=on_progress,
-            after="hard-reset",
+            after="hard-reset" if restart else "no-reset",
         )
-        self._in_loader = False
+        self._in_loader = not restart
         return reader.erased
 
     def _reset(self) -> None:
@@ -220,6 +230,7 @@ class Esptool:
 
     def _save(self, name: str, data: bytes) -> str:
         file = Path(self._folder, name)
+        file.touch(mode=0o600)
         file.write_bytes(data)
         return str(file)
 
