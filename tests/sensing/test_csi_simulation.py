@@ -5,6 +5,8 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgeflow.errors import ConfigError
 from edgeflow.sensing.simulate import (
@@ -226,6 +228,10 @@ class TestScenarios:
             lambda: Radio(board="esp8266"),
             lambda: Scenario(radio=Radio(receiver=(99.0, 1.0, 1.0))),
             lambda: Breathing(bpm=400),
+            lambda: Breathing(apneas=((-3.0, 5.0),)),
+            lambda: Scenario(radio=Radio(receiver=Radio().transmitter)),
+            lambda: Scenario(persons=(Person((Activity("sit", 9, (99.0, 1.0)),)),)),
+            lambda: Room(size=(5.0, float("nan"), 2.5)),
             lambda: Person(activities=()),
             lambda: preset("wlking"),
         ],
@@ -234,3 +240,68 @@ class TestScenarios:
         with pytest.raises(ConfigError) as caught:
             make()
         assert caught.value.hint
+
+
+def numbers(low, high):
+    return st.floats(low, high, allow_nan=False)
+
+
+places = st.none() | st.tuples(numbers(0, 4), numbers(0, 4))
+activities = st.builds(
+    Activity,
+    kind=st.sampled_from(["walk", "stand", "sit", "lie", "fall", "enter", "leave", "away"]),
+    seconds=numbers(0, 12),
+    place=places,
+    speed=numbers(0.2, 3),
+    hasty=numbers(1, 3),
+)
+people = st.builds(
+    Person,
+    activities=st.lists(activities, min_size=1, max_size=5).map(tuple),
+    breathing=st.builds(
+        Breathing,
+        bpm=numbers(4, 40),
+        apneas=st.lists(st.tuples(numbers(0, 20), numbers(0, 20)), max_size=3).map(tuple),
+    ),
+    height=numbers(0.8, 2.2),
+    size=numbers(0.1, 3),
+    fidgets_per_min=numbers(0, 60),
+)
+radios = st.builds(
+    Radio,
+    board=st.sampled_from(["esp32", "esp32s3"]),
+    rate_hz=numbers(1, 200),
+    extra_hz=numbers(0, 50),
+    jitter_ms=numbers(0, 200),
+    stalls_hz=numbers(0, 10),
+    loss=numbers(0, 0.95),
+    lengths=st.sampled_from([(1.0, 0.0, 0.0), (0.2, 0.3, 0.5), (0.0, 0.0, 1.0)]),
+    noise_floor_dbm=numbers(-120, 0),
+    strangers=numbers(0, 0.9),
+)
+scenarios = st.builds(
+    Scenario,
+    seconds=numbers(0.1, 8),
+    seed=st.integers(0, 2**63),
+    radio=radios,
+    persons=st.lists(people, max_size=2).map(tuple),
+    door_moves=st.lists(
+        st.builds(DoorMove, at=numbers(0, 20), angle=numbers(0, 120)), max_size=3
+    ).map(tuple),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(scenarios)
+def test_any_scenario_gives_frames_and_truth_that_are_sound(scenario):
+    simulation = Simulation(scenario)
+    last = -1
+    for frame in simulation:
+        assert last < frame.time_us <= scenario.seconds * 1e6 + 1
+        assert len(frame.pairs) == 2 * frame.subcarriers
+        last = frame.time_us
+    truth = simulation.truth(np.linspace(0, scenario.seconds, 20))
+    assert truth.persons.max() <= len(scenario.persons)
+    rates = truth.breathing_bpm[~np.isnan(truth.breathing_bpm)]
+    assert ((rates >= -1e-9) & (rates < 80)).all()
+    assert not truth.motion[~truth.presence].any()

@@ -23,6 +23,7 @@ __all__ = [
 
 MAX_SECONDS = 8 * 86400.0
 MAX_ACTIVITIES = 20_000
+NEAREST = 0.2
 
 Point = tuple[float, float, float]
 """x, y, z in metres; the room's corner on the floor is the origin."""
@@ -62,8 +63,8 @@ class Room:
     drift: float = 0.02
 
     def __post_init__(self) -> None:
-        _check("room.size", min(self.size), 2, 30)
-        _check("room.size", max(self.size), 2, 30)
+        for side in self.size:
+            _check("room.size", side, 2, 30)
         _check("room.reflection", self.reflection, 0, 0.9)
         _check("room.clutter", self.clutter, 0, 64)
         _check("room.echo", self.echo, 0, 10)
@@ -128,6 +129,8 @@ class Radio:
         for name in ("loss", "interference", "gain_steps", "strangers"):
             _check(f"radio.{name}", getattr(self, name), 0, 0.95)
         _check("radio.slope_jitter", self.slope_jitter, 0, 1)
+        _check("radio.noise_floor_dbm", self.noise_floor_dbm, -200, 0)
+        _check("radio.distortion_db", self.distortion_db, -200, 0)
         _check("radio.power_dbm", self.power_dbm, -40, 30)
         _check("radio.through_wall_db", self.through_wall_db, 0, 100)
         if self.board not in ("esp32", "esp32s3"):
@@ -158,6 +161,10 @@ class Breathing:
         _check("breathing.bpm", self.bpm, 4, 40)
         _check("breathing.amplitude_mm", self.amplitude_mm, 0, 20)
         _check("breathing.variability", self.variability, 0, 0.3)
+        _check("breathing.apneas", len(self.apneas), 0, MAX_ACTIVITIES)
+        for start, seconds in self.apneas:
+            _check("breathing.apneas start", start, 0, MAX_SECONDS)
+            _check("breathing.apneas seconds", seconds, 0, 600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,4 +279,11 @@ class Scenario:
         _check("seed", self.seed, 0, 2**63)
         for end in (self.radio.transmitter, self.radio.receiver):
             for axis in range(3):
-                _check("radio antenna position", end[axis], 0, self.room.size[axis])
+                _check("position of an antenna", end[axis], 0, self.room.size[axis])
+        if math.dist(self.radio.transmitter, self.radio.receiver) < NEAREST:
+            raise ConfigError(
+                "simulation: the antennas touch", hint=f"place them {NEAREST} m apart or more"
+            )
+        for place in (each.place for one in self.persons for each in one.activities):
+            for axis, value in enumerate(place or ()):
+                _check("place of an activity", value, 0, self.room.size[axis])

@@ -67,7 +67,7 @@ def _slopes(t: Floats, v: Floats) -> Floats:
     weight_a = 2 * width[1:] + width[:-1]
     weight_b = width[1:] + 2 * width[:-1]
     same = before * after > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = (weight_a + weight_b) / (weight_a / before + weight_b / after)
     slopes[1:-1] = np.where(same, mean, 0.0)
     return slopes
