@@ -14,10 +14,12 @@ import httpx
 import pytest
 
 from edgeflow.cli import main
+from edgeflow.errors import StoreError
 from edgeflow.protocols.csi_raw import RawFrame
 from edgeflow.sensing.captures import Datagram, open_capture
 from edgeflow.sensing.frames import CsiFrame
 from edgeflow.sensing.recordings import Recording
+from flows import wait_until
 from servers import free_port
 
 DATA = Path(__file__).parents[1] / "data" / "csi"
@@ -77,7 +79,7 @@ def test_a_calibration_is_kept_and_used(capsys, tmp_path):
     assert known["1"] == known["*"]
     run(capsys, "replay", SAMPLE, "--calibrate", kept)
     _, out, _ = run(capsys, "replay", SAMPLE, "--calibrate", kept, "--json")
-    assert rows(out)[-1]["threshold"] == pytest.approx(known["1"]["threshold"], abs=1e-5)
+    assert rows(out)[0]["threshold"] == pytest.approx(known["1"]["threshold"], abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +214,25 @@ def test_what_nodes_send_is_recorded(tmp_path):
         assert process.returncode == 0
     assert json.loads(out)["datagrams"] == 50
     assert [item.data for item in Recording(file)] == packets()[:50]
+
+
+@pytest.mark.parametrize("name", ["run.csi", "run.mcap"])
+def test_a_recording_outlives_a_kill(tmp_path, name):
+    port, file = free_port(), tmp_path / name
+    with started("record", "--out", file, "--port", port) as process:
+        wait_for(process, "Recording")
+        send_all(port, packets()[:50])
+        wait_until(lambda: held_by(file) == 50, 30)
+        process.kill()
+        process.wait(20)
+    assert held_by(file) == 50
+
+
+def held_by(file: Path) -> int:
+    try:
+        return len(list(Recording(file)))
+    except StoreError:
+        return 0
 
 
 def test_recording_nothing_is_a_failure(tmp_path):

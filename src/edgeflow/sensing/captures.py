@@ -7,7 +7,6 @@ IPv6 or IPv4 in IPv6), all little-endian but the address, then the datagram.
 
 import ipaddress
 import struct
-import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +21,6 @@ MAGIC = b"EFCSICAP"
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 MAX_DATAGRAM = 65507
 MAX_SENDERS = 60_000
-FLUSH_SECONDS = 1.0
 TOPIC = "csi/"
 ENCODING = "csi-datagram"
 
@@ -53,6 +51,14 @@ class Capture(Protocol):
 
         Raises:
             StoreError: the disk is full or broken, or there are too many senders.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Hand everything to the system, so that it outlives this process.
+
+        Raises:
+            StoreError: the disk is full or broken.
         """
         ...
 
@@ -143,7 +149,6 @@ class _PlainCapture:
         self.count = 0
         self._path = path
         self._file = _made(path)
-        self._flushed = time.monotonic()
         self._file.write(MAGIC)
 
     def write(self, datagram: Datagram) -> None:
@@ -152,12 +157,16 @@ class _PlainCapture:
         head = _HEADER.pack(len(datagram.data), datagram.time_us, datagram.port, address)
         try:
             self._file.write(head + datagram.data)
-            if time.monotonic() - self._flushed > FLUSH_SECONDS:
-                self._file.flush()
-                self._flushed = time.monotonic()
         except OSError as error:
             raise StoreError(f"{self._path}: {error.strerror}") from error
         self.count += 1
+
+    def flush(self) -> None:
+        """Hand everything to the system."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise StoreError(f"{self._path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Finish the file."""
@@ -196,6 +205,14 @@ class _McapCapture:
         except OSError as error:
             raise StoreError(f"{self._path}: {error.strerror}") from error
         self.count += 1
+
+    def flush(self) -> None:
+        """Hand everything to the system."""
+        try:
+            self._writer.flush()
+            self._file.flush()
+        except OSError as error:
+            raise StoreError(f"{self._path}: {error.strerror}") from error
 
     def _new_channel(self, sender: tuple[str, int]) -> int:
         if len(self._channels) >= MAX_SENDERS:

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from edgeflow.core.vitals import SensingEvent, SensingNode, VitalsUpdate
-from edgeflow.errors import ConfigError, EdgeFlowError, did_you_mean
+from edgeflow.errors import ConfigError, EdgeFlowError, StoreError, did_you_mean
 from edgeflow.sensing.captures import Capture, Datagram, open_capture
 from edgeflow.sensing.nodes import MAX_NODES, Node, Nodes
 from edgeflow.sensing.receiver import DEFAULT_PORT, Receiver
@@ -27,6 +27,8 @@ HISTORY = 300
 NEWS = 8192
 """Updates and events kept of all nodes together."""
 MAX_SUBSCRIBERS = 256
+FLUSH_US = 1_000_000
+"""What a capture may lose when the process is killed."""
 
 News = TypeVar("News", VitalsUpdate, VitalsUpdate | SensingEvent)
 
@@ -67,6 +69,7 @@ class SensingHost:
         self._told: tuple[Callable[[], None], ...] = ()
         self._nodes = Nodes(chosen, self._tell, max_nodes)
         self._capture: Capture | None = open_capture(capture) if capture is not None else None
+        self._captured = self._flushed_us = 0
         self._unix_us = (time.time_ns() - time.monotonic_ns()) // 1000
         try:
             self._receiver = Receiver(host, port, take=self._take, tick=self._tick, allow=allow)
@@ -84,7 +87,7 @@ class SensingHost:
     @property
     def captured(self) -> int:
         """Datagrams written to the capture."""
-        return self._capture.count if self._capture is not None else 0
+        return self._capture.count if self._capture is not None else self._captured
 
     @property
     def damaged(self) -> int:
@@ -143,10 +146,17 @@ class SensingHost:
         return end
 
     def close(self) -> None:
-        """Stop within a second, and finish the capture. Idempotent."""
+        """Stop within a second, and finish the capture. Idempotent.
+
+        Raises:
+            StoreError: the end of the capture cannot be written.
+        """
         self._receiver.close()
         if self._capture is not None:
-            self._capture.close()
+            try:
+                self._capture.close()
+            except OSError as error:
+                raise StoreError(f"the capture cannot be finished: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -177,13 +187,26 @@ class SensingHost:
         try:
             capture.write(datagram._replace(time_us=datagram.time_us + self._unix_us))
         except EdgeFlowError as error:
-            log.error("capture_failed", error=error.message)
-            with suppress(OSError):
-                capture.close()
-            self._capture = None
+            self._give_up(capture, error)
+
+    def _flush(self, capture: Capture) -> None:
+        try:
+            capture.flush()
+        except EdgeFlowError as error:
+            self._give_up(capture, error)
+
+    def _give_up(self, capture: Capture, error: EdgeFlowError) -> None:
+        """Go on without the capture; what it holds can be read."""
+        log.error("capture_failed", error=error.message, datagrams=capture.count)
+        self._captured, self._capture = capture.count, None
+        with suppress(OSError):
+            capture.close()
 
     def _tick(self, now: int) -> None:
         before = self._number
+        if self._capture is not None and now - self._flushed_us > FLUSH_US:
+            self._flushed_us = now
+            self._flush(self._capture)
         with self._lock:
             self._nodes.advance(now)
             if len(self._history) > len(self._nodes):

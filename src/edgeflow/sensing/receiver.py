@@ -36,7 +36,7 @@ OLDEST_US = 5_000_000
 _RXQ_OVFL = getattr(socket, "SO_RXQ_OVFL", 40)
 _TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)
 _BUFFER_FORCE = 33
-_STAMP = struct.Struct("@qq")
+_STAMP = struct.Struct("@ll")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(16) + socket.CMSG_SPACE(4)
 
 log = structlog.get_logger(__name__)
