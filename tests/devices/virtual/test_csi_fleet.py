@@ -147,6 +147,18 @@ class TestFleet:
         assert not fleet.done
         fleet.close()
 
+    def test_a_node_that_fails_is_told_to_who_waits(self, listener):
+        def broken():
+            yield from islice(raw_packets(simulated()), 2)
+            raise ValueError("broken room")
+
+        with (
+            CsiFleet(listener.getsockname(), [broken()], speed=20) as fleet,
+            pytest.raises(ValueError, match="broken room"),
+        ):
+            fleet.wait(20)
+        assert not fleet.done
+
     def test_an_unused_fleet_closes(self):
         CsiFleet(("127.0.0.1", 9), [iter([])]).close()
 

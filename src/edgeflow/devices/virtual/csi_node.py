@@ -232,6 +232,7 @@ class CsiFleet:
         self._rng = np.random.default_rng(seed)
         self._starts = self._rng.uniform(0, spread, len(nodes)).tolist()
         self._stop = threading.Event()
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="csi-fleet", daemon=True)
         self._stack = ExitStack()
         try:
@@ -259,8 +260,14 @@ class CsiFleet:
         return self.stats.ended == len(self._nodes)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until all is sent, at most so long; whether it is."""
+        """Wait until all is sent, at most so long; whether it is.
+
+        Raises:
+            Exception: what the packets of a node raised; the fleet has stopped then.
+        """
         self._thread.join(seconds)
+        if self._failure is not None:
+            raise self._failure
         return self.done
 
     def close(self) -> None:
@@ -288,6 +295,13 @@ class CsiFleet:
         return sender
 
     def _run(self) -> None:
+        try:
+            self._drive()
+        except Exception as error:  # noqa: BLE001 - told to who waits
+            self._failure = error
+            _log.error("csi_fleet_failed", error=str(error))
+
+    def _drive(self) -> None:
         begin = self._clock()
         queue: list[tuple[float, int, bytes]] = []
         for index in range(len(self._nodes)):
