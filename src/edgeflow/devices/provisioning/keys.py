@@ -111,7 +111,7 @@ SETTINGS: tuple[Setting, ...] = (
             10, 100, "the node ignores less than 10 percent", "100"),
     Setting("wasm-max", "wasm_max", _U8, "number", "Modules at once.",
             1, 8, "the node has 8 slots at most", "4"),
-    Setting("wasm-verify", "wasm_verify", _U8, "switch", "Take signed modules only: yes or no.",
+    Setting("wasm-verify", "wasm_verify", _U8, "switch", "Take signed modules only.",
             0, 1, "it is yes or no", "yes"),
     Setting("wasm-pubkey", "wasm_pubkey", _BLOB, "key",
             "Ed25519 key that signs modules: 64 hexadecimal digits, or file:KEY.pem.",

@@ -10,7 +10,7 @@ from edgeflow.devices.boards.base import OnProgress
 from edgeflow.devices.flashing.tool import DEFAULT_BAUD, Esptool, Piece, check_lines, relabel
 from edgeflow.devices.provisioning.image import build_image
 from edgeflow.devices.provisioning.merging import Change, current_values, list_changes, merge
-from edgeflow.devices.provisioning.values import Value, check_together
+from edgeflow.devices.provisioning.values import Value, check_together, texts
 from edgeflow.errors import ConfigError, EngineError
 from edgeflow.protocols.nvs import MAX_BYTES, NvsContent, decode_nvs
 from edgeflow.protocols.partitions import TABLE_BYTES, TABLE_OFFSET, Partition, decode_table
@@ -30,6 +30,7 @@ class Provisioned:
         mac, chip: of the board.
         partition: where it lies.
         changes: settings that differ from before.
+        settings: all that the node has now, as texts; of secrets only that they are set.
         kept: entries that stay as they were, those of other programs included.
         damaged: entries that could not be read, and are gone.
         written: False if there was nothing to change, or it was only tried.
@@ -39,6 +40,7 @@ class Provisioned:
     chip: str
     partition: Partition
     changes: tuple[Change, ...]
+    settings: Mapping[str, str]
     kept: int
     damaged: int
     written: bool
@@ -108,8 +110,15 @@ def provision(
             _write(tool, partition, before, image, on_progress)
     same = sum(entry in content.entries for entry in merged)
     done = Provisioned(
-        tool.mac, tool.chip, partition, changes, same, content.damaged, written
-    )  # fmt: skip
+        tool.mac,
+        tool.chip,
+        partition,
+        changes,
+        texts(current_values(merged)),
+        same,
+        content.damaged,
+        written,
+    )
     log.info(
         "node_provisioned",
         port=port,

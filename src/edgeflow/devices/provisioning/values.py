@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from edgeflow.devices.provisioning.keys import SETTINGS, Form, Setting, find_setting
 from edgeflow.errors import ConfigError, did_you_mean
 
-__all__ = ["Value", "check_together", "parse_values", "shown"]
+__all__ = ["Value", "check_together", "parse_values", "shown", "texts"]
 
 Value = int | str | bytes
 _MAX_TEXT = 4096
@@ -73,6 +73,11 @@ def shown(setting: Setting, value: Value) -> str:
     if setting.form == "switch":
         return "yes" if value else "no"
     return str(value)
+
+
+def texts(values: Mapping[str, Value]) -> dict[str, str]:
+    """Return settings for people, in the order of the table; of secrets only that they are set."""
+    return {each.name: shown(each, values[each.name]) for each in SETTINGS if each.name in values}
 
 
 def _meant(name: str) -> str:
