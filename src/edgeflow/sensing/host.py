@@ -4,7 +4,7 @@ import dataclasses
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -108,7 +108,7 @@ class SensingHost:
         """
         with self._lock:
             self._find(name)
-            return _newest(self._history.get(name, ()), after, limit)
+            return _newest(self._history.get(name, deque()), after, limit)
 
     def calibrate(self, name: str) -> None:
         """Let a node learn its room anew.
@@ -235,9 +235,9 @@ def _now() -> int:
     return time.monotonic_ns() // 1000
 
 
-def _newest(kept: Iterable[News], after: int, limit: int) -> list[News]:
+def _newest(kept: deque[News], after: int, limit: int) -> list[News]:
     fresh: list[News] = []
-    for said in islice(reversed(tuple(kept)), limit):
+    for said in islice(reversed(kept), limit):
         if said.number <= after:
             break
         fresh.append(said)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeflow.cli.terminal import JsonOption, narrate, write, write_json, write_json_line
+from edgeflow.cli.terminal import JsonOption, narrate, write, write_json
 from edgeflow.cli.verbs.csi_options import (
     AllowOption,
     CalibrateOption,
@@ -34,6 +34,9 @@ SecondsOption = Annotated[
     float | None, typer.Option(metavar="N", min=0.01, help="End after N seconds.")
 ]
 WAIT_SECONDS = 0.5
+PAUSE_SECONDS = 0.02
+"""Between two batches of lines, so that printing does not take the time of listening."""
+MOST_NEWS = 8192
 
 
 def listen(
@@ -140,19 +143,24 @@ def _follow(
         while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
             fresh.wait(min(WAIT_SECONDS, left))
             fresh.clear()
-            for said in sensing.news(last, limit=8192):
-                last = said.number
-                if events or isinstance(said, VitalsUpdate):
-                    _print(said, json=json)
+            news = sensing.news(last, limit=MOST_NEWS)
+            last = news[-1].number if news else last
+            shown = [said for said in news if events or isinstance(said, VitalsUpdate)]
+            if shown:
+                _print(shown, json=json)
+                stop.wait(PAUSE_SECONDS)
     finally:
         unsubscribe()
 
 
-def _print(said: "VitalsUpdate | SensingEvent", *, json: bool) -> None:
+def _print(news: "list[VitalsUpdate | SensingEvent]", *, json: bool) -> None:
+    import msgspec
+
     if json:
-        write_json_line(values_of(said))
+        lines = [msgspec.json.encode(values_of(said)).decode() for said in news]
     else:
-        write(line_of(said), flush=True)
+        lines = [line_of(said) for said in news]
+    write("\n".join(lines), flush=True)
 
 
 def _welcome(server: "CsiServer") -> list[str]:
