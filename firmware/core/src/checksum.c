@@ -21,11 +21,10 @@ uint16_t ef_crc16(const void *bytes, size_t count) {
     const uint8_t *at = bytes;
     uint16_t crc = 0xFFFFu;
     for (size_t i = 0; i < count; i++) {
-        crc = (uint16_t)(crc ^ ((uint16_t)at[i] << 8));
-        for (int bit = 0; bit < 8; bit++) {
-            uint16_t carry = (crc & 0x8000u) ? 0x1021u : 0u;
-            crc = (uint16_t)((uint32_t)crc << 1) ^ carry;
-        }
+        /* The eight steps of a byte at once. */
+        uint32_t mixed = (uint32_t)(crc >> 8) ^ at[i];
+        mixed ^= mixed >> 4;
+        crc = (uint16_t)((uint32_t)crc << 8 ^ mixed << 12 ^ mixed << 5 ^ mixed);
     }
     return crc;
 }

@@ -11,16 +11,25 @@ typedef struct predictor {
 } predictor;
 
 typedef struct bits {
-    uint8_t *at; /* not written when reading */
+    uint8_t *at;
+    size_t count, most;        /* bytes */
+    uint32_t pending, waiting; /* bits that make no byte yet, and how many */
+    uint32_t state, k;
+} bits;
+
+typedef struct code {
     const uint8_t *from;
     size_t count, most; /* bits */
-    uint32_t state;
-} bits;
+    uint32_t state, k;
+} code;
+
+static int half_of(int step) {
+    return (step + 512) / 2 - 256; /* rounded down */
+}
 
 static int guess(const predictor *it, unsigned part) {
     int step = it->last[part] - it->before[part];
-    int half = (step + 512) / 2 - 256; /* rounded down */
-    return it->last[part] + (it->kind == 0 ? 0 : it->kind == 1 ? half : step);
+    return it->last[part] + (it->kind == 0 ? 0 : it->kind == 1 ? half_of(step) : step);
 }
 
 static void advance(predictor *it, unsigned part, int value) {
@@ -29,13 +38,21 @@ static void advance(predictor *it, unsigned part, int value) {
 }
 
 static int wrapped(int value) {
-    return (int)((unsigned)(value + 128) & 255u) - 128;
+    return (int8_t)(uint8_t)value;
 }
 
-static unsigned parameter(uint32_t state) {
-    unsigned k = 0;
+static uint32_t size_of(int rest) {
+    int found = wrapped(rest);
+    return (uint32_t)(found < 0 ? -found : found);
+}
+
+/* The smallest k for which 2^k is at least 0.69 times the mean that the state keeps; the last one is near it. */
+static unsigned parameter(uint32_t state, unsigned k) {
     while ((128u << k) < 11u * state) {
         k++;
+    }
+    while (k > 0 && (64u << k) >= 11u * state) {
+        k--;
     }
     return k;
 }
@@ -50,27 +67,28 @@ static bool left_out(const uint8_t *null, unsigned flags, unsigned place) {
 }
 
 static bool write_bits(bits *to, uint32_t value, unsigned width) {
-    if (to->count + width > to->most) {
-        return false;
-    }
-    while (width-- > 0) {
-        uint8_t bit = (uint8_t)(0x80u >> (to->count & 7u));
-        uint8_t *byte = &to->at[to->count++ >> 3];
-        *byte = (uint8_t)((*byte & ~bit) | ((value >> width & 1u) ? bit : 0u));
+    to->pending = to->pending << width | value;
+    to->waiting += width;
+    while (to->waiting >= 8u) {
+        if (to->count >= to->most) {
+            return false;
+        }
+        to->waiting -= 8u;
+        to->at[to->count++] = (uint8_t)(to->pending >> to->waiting);
     }
     return true;
 }
 
 static bool write_number(bits *to, uint32_t number) {
-    unsigned k = parameter(to->state), ones = number >> k;
+    unsigned k = to->k = parameter(to->state, to->k), ones = number >> k;
     to->state += number - (to->state >> 3);
     if (ones >= ESCAPE) {
-        return write_bits(to, 0xFFFFu, ESCAPE) && write_bits(to, number, 8);
+        return write_bits(to, 0xFFFFu << 8 | number, ESCAPE + 8);
     }
-    return write_bits(to, (2u << ones) - 2u, ones + 1u) && write_bits(to, number & ((1u << k) - 1u), k);
+    return write_bits(to, ((2u << ones) - 2u) << k | (number & ((1u << k) - 1u)), ones + 1u + k);
 }
 
-static bool read_bits(bits *from, unsigned width, uint32_t *value) {
+static bool read_bits(code *from, unsigned width, uint32_t *value) {
     if (from->count + width > from->most) {
         return false;
     }
@@ -83,8 +101,8 @@ static bool read_bits(bits *from, unsigned width, uint32_t *value) {
 }
 
 /* One number has one code: the escape is refused where it was not needed. */
-static bool read_number(bits *from, uint32_t *number) {
-    unsigned k = parameter(from->state), ones = 0;
+static bool read_number(code *from, uint32_t *number) {
+    unsigned k = from->k = parameter(from->state, from->k), ones = 0;
     uint32_t bit = 0, low = 0;
     while (ones < ESCAPE) {
         if (!read_bits(from, 1, &bit)) {
@@ -108,12 +126,13 @@ static unsigned best_predictor(const int8_t *pairs, unsigned count, const uint8_
     uint32_t sums[PREDICTORS] = {0};
     for (unsigned i = 0; i < 2u * count; i++) {
         if (left_out(null, flags, i / 2u)) {
+            i++;
             continue;
         }
-        for (it.kind = 0; it.kind < PREDICTORS; it.kind++) {
-            int rest = wrapped(pairs[i] - guess(&it, i & 1u));
-            sums[it.kind] += (uint32_t)(rest < 0 ? -rest : rest);
-        }
+        int off = pairs[i] - it.last[i & 1u], step = it.last[i & 1u] - it.before[i & 1u];
+        sums[0] += size_of(off);
+        sums[1] += size_of(off - half_of(step));
+        sums[2] += size_of(off - step);
         advance(&it, i & 1u, pairs[i]);
     }
     unsigned best = sums[1] < sums[0] ? 1u : 0u;
@@ -123,9 +142,10 @@ static unsigned best_predictor(const int8_t *pairs, unsigned count, const uint8_
 /* Bytes written; `most` + 1 when they would be more than `most`. Flags get the predictor. */
 static size_t write_pairs(const int8_t *pairs, unsigned count, const uint8_t *null, unsigned *flags, uint8_t *to, size_t most) {
     predictor it = {.kind = best_predictor(pairs, count, null, *flags)};
-    bits out = {.at = to, .most = 8u * most, .state = START};
+    bits out = {.at = to, .most = most, .state = START};
     for (unsigned i = 0; i < 2u * count; i++) {
         if (left_out(null, *flags, i / 2u)) {
+            i++;
             continue;
         }
         int rest = wrapped(pairs[i] - guess(&it, i & 1u));
@@ -135,15 +155,12 @@ static size_t write_pairs(const int8_t *pairs, unsigned count, const uint8_t *nu
         advance(&it, i & 1u, pairs[i]);
     }
     *flags |= it.kind << 2;
-    if (!write_bits(&out, 0, (unsigned)(-out.count & 7u))) {
-        return most + 1u;
-    }
-    return out.count / 8u;
+    return write_bits(&out, 0, -out.waiting & 7u) ? out.count : most + 1u;
 }
 
 static bool read_pairs(const uint8_t *data, size_t length, const uint8_t *null, unsigned flags, int8_t *pairs, unsigned count) {
     predictor it = {.kind = flags >> 2 & 3u};
-    bits in = {.from = data, .most = 8u * length, .state = START};
+    code in = {.from = data, .most = 8u * length, .state = START};
     uint32_t number = 0;
     for (unsigned i = 0; i < 2u * count; i++) {
         if (left_out(null, flags, i / 2u)) {
