@@ -140,6 +140,7 @@ class Nodes:
         self._options, self._tell, self._max_nodes = options, tell, max_nodes
         self._start = options.start_us
         self._nodes: dict[Key, Node] = {}
+        self._full_until = 0
 
     def __iter__(self) -> Iterator[Node]:
         return iter(list(self._nodes.values()))
@@ -209,9 +210,12 @@ class Nodes:
         return node
 
     def _make_room(self, now: int) -> bool:
-        oldest = min(self._nodes, key=lambda key: self._nodes[key].seen_us, default=None)
-        if oldest is None or now - self._nodes[oldest].seen_us < FORGOTTEN_US:
+        if now < self._full_until:
             return False
+        oldest = min(self._nodes, key=lambda key: self._nodes[key].seen_us)
+        self._full_until = self._nodes[oldest].seen_us + FORGOTTEN_US
+        if now < self._full_until:
+            return False  # and no search for every packet until then
         del self._nodes[oldest]
         return True
 
