@@ -1,6 +1,7 @@
 """Shared by all tests: private run and cache folders, and skips that are failures in CI."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,14 @@ import pytest
 
 # Tests start processes; gRPC's handlers of fork would close its descriptors under them.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+# Whoever starts the tests with nohup or in the background has these ignored, also by what they start.
+for _number, _usual in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 
 @pytest.fixture(autouse=True)
