@@ -20,6 +20,8 @@ __all__ = ["Provisioned", "find_nvs", "provision", "read_settings"]
 log = structlog.get_logger(__name__)
 
 _DATA, _NVS, _ENCRYPTED = 1, 2, 1
+_FIRST_BYTES = 0x7000
+"""From the table on: NVS mostly follows it, and a run of esptool costs more than some bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +165,11 @@ def _read(
 ) -> tuple[Partition, bytes, NvsContent]:
     action = "reading the settings"
     told = relabel(on_progress, action)
-    partition = find_nvs(decode_table(tool.read(TABLE_OFFSET, TABLE_BYTES, action)))
-    image = tool.read(partition.offset, partition.size, action, told)
+    start = tool.read(TABLE_OFFSET, _FIRST_BYTES, action, told)
+    partition = find_nvs(decode_table(start[:TABLE_BYTES]))
+    image = start[partition.offset - TABLE_OFFSET :][: partition.size]
+    if partition.offset < TABLE_OFFSET or len(image) != partition.size:
+        image = tool.read(partition.offset, partition.size, action, told)
     content = decode_nvs(image)
     if content.damaged and not content.entries and not reset:
         raise ConfigError(
