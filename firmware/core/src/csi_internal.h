@@ -51,6 +51,8 @@ void ef_csi_parts_tick(ef_csi *csi, const float *groups);
 void ef_csi_parts_begin(ef_csi *csi);
 void ef_csi_parts_turn(ef_csi *csi, size_t part); /* one step towards its direction */
 void ef_csi_part_end(ef_csi *csi, size_t part);   /* the peak of its spectrum */
+float ef_csi_refined(const float *power, size_t at);  /* the place of a peak between the bands */
+void ef_csi_peaks_add(ef_csi *csi, float floor);     /* what could be breaths in it */
 void ef_csi_breathing_end(ef_csi *csi);
 void ef_csi_heart_end(ef_csi *csi);
 void ef_csi_persons_end(ef_csi *csi);

@@ -17,7 +17,7 @@
 #define SUBHARMONIC 0.1f   /* of the peak's power at half its frequency: that is the breath, the peak its harmonic */
 
 /* The place of the top of a parabola through a peak and its neighbours; roots make the peak of a window one. */
-static float refined(const float *power, size_t at) {
+float ef_csi_refined(const float *power, size_t at) {
     float root[3];
     for (size_t i = 0; i < 3; i++) {
         root[i] = ef_csi_sqrt(ef_csi_sqrt(power[at - 1 + i]));
@@ -95,9 +95,10 @@ void ef_csi_part_end(ef_csi *csi, size_t part) {
     if (at == 0 || at + 1 == EF_CSI_BANDS || !(floor > 0.0f)) {
         return;
     }
+    ef_csi_peaks_add(csi, floor);
     const float ratio = power[at] / floor;
     at = fundamental(power, at, first, step);
-    const float frequency = first + step * refined(power, at);
+    const float frequency = first + step * ef_csi_refined(power, at);
     if (is_within(csi, frequency) && has_valley(power, at) && goes_on(csi, frequency)) {
         csi->found_hz[part] = frequency;
         csi->found_ratio[part] = ratio;
@@ -132,7 +133,7 @@ static bool is_harmonic(const ef_csi *csi, float frequency) {
 void ef_csi_heart_end(ef_csi *csi) {
     const float *power = csi->own.power;
     const size_t at = peak_of(power);
-    const float frequency = at == 0 || at + 1 == EF_CSI_BANDS ? 0.0f : ef_csi_heart_frequency(csi, refined(power, at));
+    const float frequency = at == 0 || at + 1 == EF_CSI_BANDS ? 0.0f : ef_csi_heart_frequency(csi, ef_csi_refined(power, at));
     const float middle = median_of(power, EF_CSI_BANDS), ratio = middle > 0.0f ? power[at] / middle : 0.0f;
     const bool inside = frequency >= csi->options.heart_low_hz && frequency <= csi->options.heart_high_hz;
     if (!inside || ratio < LEAST_HEART_RATIO || !(csi->breathing.bpm > 0.0f) || is_harmonic(csi, frequency)) {

@@ -65,13 +65,15 @@ static void gather(ef_csi *csi, const float *direction, size_t group, size_t fol
     const float factor = direction[group] * csi->weight[group] / (float)fold;
     const size_t ticks = csi->span * fold;
     size_t at = (csi->from + 2u * csi->span - ticks) % EF_CSI_TICKS;
+    const int16_t *ring = csi->ring[group];
     for (size_t i = 0; i < csi->span; i++) {
-        float sum = 0.0f;
-        for (size_t j = 0; j < fold; j++) {
-            sum += (float)csi->ring[group][at];
+        int32_t sum = ring[at];
+        at = at + 1u == EF_CSI_TICKS ? 0 : at + 1u;
+        if (fold == 2) {
+            sum += ring[at];
             at = at + 1u == EF_CSI_TICKS ? 0 : at + 1u;
         }
-        csi->scratch[i] += factor * sum;
+        csi->scratch[i] += factor * (float)sum;
     }
 }
 
@@ -100,7 +102,7 @@ static void begin(ef_csi *csi) {
 }
 
 static void forget_rates(ef_csi *csi) {
-    csi->job = 0;
+    csi->job = csi->peak_count = 0;
     csi->step = csi->granted = 0;
     csi->breathing = csi->heart = (ef_csi_rate){0};
     csi->persons = 0;

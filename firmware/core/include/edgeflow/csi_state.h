@@ -10,6 +10,8 @@
 #define EF_CSI_SAMPLES 184u    /* of one spectrum; the ring moves on while they are gathered */
 #define EF_CSI_BANDS 48u       /* frequencies of one spectrum */
 #define EF_CSI_PARTS 4u        /* independent movements that are looked at */
+#define EF_CSI_PEAKS 8u
+#define EF_CSI_COUNTS 2u
 #define EF_CSI_PAIRS 136u      /* of groups, each with itself and the later ones */
 #define EF_CSI_FLOORS 8u       /* frequencies above breathing that give its noise */
 #define EF_CSI_SCORES 64u      /* seconds that the calibration looks back */
@@ -40,6 +42,11 @@ typedef struct ef_csi_spectrum {
     float power[EF_CSI_BANDS];
     float floors[EF_CSI_FLOORS];
 } ef_csi_spectrum;
+
+/* A peak that could be somebody's breath. */
+typedef struct ef_csi_peak {
+    float hz, ratio;
+} ef_csi_peak;
 
 /* A band-pass of second order with its crossings of zero. */
 typedef struct ef_csi_crossing {
@@ -110,11 +117,13 @@ struct ef_csi {
     ef_csi_spectrum own;
     float found_hz[EF_CSI_PARTS], found_ratio[EF_CSI_PARTS]; /* 0: no peak within the band */
     uint8_t best;            /* the part whose breath was clearest */
+    ef_csi_peak peaks[EF_CSI_PEAKS]; /* of all parts of this cycle, clearest first */
+    uint8_t peak_count;
     ef_csi_rate breathing, heart;
     uint8_t leader; /* the group whose zero crossings are counted */
     ef_csi_crossing crossing_breathing, crossing_heart;
     float person_bpm[EF_CSI_MAX_PERSONS];
-    uint8_t persons;
+    uint8_t persons, counted[EF_CSI_COUNTS]; /* the counts of the cycles before */
 };
 
 #endif
