@@ -11,7 +11,7 @@ import pytest
 # Tests start processes; gRPC's handlers of fork would close its descriptors under them.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-# Whoever starts the tests with nohup or in the background has these ignored, also by what they start.
+# Tests started with nohup or in the background inherit these ignored, and so does what they start.
 for _number, _usual in (
     (signal.SIGHUP, signal.SIG_DFL),
     (signal.SIGINT, signal.default_int_handler),
