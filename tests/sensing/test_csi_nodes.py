@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edgeflow.core.vitals import SensingEvent, VitalsUpdate
 from edgeflow.protocols.csi_compressed import Compressor
+from edgeflow.protocols.csi_events import Event, NarrowEvents, WideEvents
 from edgeflow.protocols.csi_raw import RawFrame
 from edgeflow.protocols.csi_vitals import Vitals, VitalsFlags
 from edgeflow.sensing.captures import Datagram
@@ -132,6 +133,16 @@ def test_what_a_node_says_counts_while_it_sends_no_frames():
     heard.nodes.receive(Datagram(2_000_000, raw(next(frames()), 1), FAR, 4000))
     heard.nodes.receive(Datagram(2_100_000, said_by_node(presence=False), FAR, 4000))
     assert len(heard.updates) == 1
+
+
+def test_what_modules_of_a_node_say_are_events():
+    heard = Heard()
+    narrow = NarrowEvents(7, 2, (Event(100, 1.5), Event(111, 0.0))).encode()
+    wide = WideEvents(7, 1, 5, 0, (Event(300, 2.0),)).encode()
+    for data in (narrow, wide):
+        heard.nodes.receive(Datagram(1_000_000, data, FAR, 4000))
+    said = [(e.kind, e.slot, e.code, e.value) for e in heard.said if isinstance(e, SensingEvent)]
+    assert said == [("module", 2, 100, 1.5), ("module", 2, 111, 0.0), ("module", 1, 300, 2.0)]
 
 
 def test_a_silent_node_is_empty_then_silent_then_back():

@@ -52,8 +52,10 @@ class SensingEvent(msgspec.Struct, kw_only=True, frozen=True):
     """Something happened.
 
     Attributes:
-        kind: ``presence`` (it changed), ``fall``, ``silent`` or ``back`` (a node, after silence).
+        kind: ``presence`` (it changed), ``fall``, ``silent`` or ``back`` (a node, after silence),
+            ``module`` (a WASM module of the node said something).
         presence: as it is now.
+        code, value, slot: of a module: what it said, by the catalogue's number, and which it is.
     """
 
     kind: str
@@ -61,6 +63,9 @@ class SensingEvent(msgspec.Struct, kw_only=True, frozen=True):
     node: int
     name: str = ""
     presence: bool = False
+    code: int = 0
+    value: float = 0.0
+    slot: int = 0
     time: float = 0.0
     number: int = 0
 

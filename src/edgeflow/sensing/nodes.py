@@ -11,6 +11,7 @@ from edgeflow.core.vitals import SensingEvent, SensingNode, VitalsUpdate
 from edgeflow.errors import ProtocolError
 from edgeflow.protocols.csi import Magic, decode
 from edgeflow.protocols.csi_compressed import CompressedFrame, Decoder, Decompressed
+from edgeflow.protocols.csi_events import NarrowEvents, WideEvents
 from edgeflow.protocols.csi_raw import RawFrame
 from edgeflow.protocols.csi_vitals import FusedVitals, Vitals, VitalsFlags
 from edgeflow.sensing.captures import Datagram
@@ -182,6 +183,9 @@ class Nodes:
             node.expand(packet, now)
         elif isinstance(packet, Vitals | FusedVitals):
             node.tracker.report(now, _said(packet, node.tracker, now))
+        elif isinstance(packet, NarrowEvents | WideEvents):
+            for event in packet.events:
+                node.tracker.module_said(now, event.id, event.value, packet.slot)
 
     def advance(self, now: int) -> None:
         """Let time go on for nodes that are not heard; often enough is five times a second."""

@@ -118,6 +118,10 @@ class Tracker:
         self._send(said)
         return True
 
+    def module_said(self, now: int, code: int, value: float, slot: int) -> None:
+        """Tell what a WASM module of the node said."""
+        self._event("module", now, code=code, value=value, slot=slot)
+
     def seconds(self, now: int) -> float:
         """Return a time as t."""
         return round((now - self._start) / 1e6, 6)
@@ -179,10 +183,20 @@ class Tracker:
         self._due = now + self._options.interval_us
         self._event("back", now)
 
-    def _event(self, kind: str, now: int) -> None:
-        t = self.seconds(now)
+    def _event(
+        self, kind: str, now: int, *, code: int = 0, value: float = 0.0, slot: int = 0
+    ) -> None:
         self._tell(
-            SensingEvent(kind=kind, t=t, node=self.node, name=self.name, presence=self._present)
+            SensingEvent(
+                kind=kind,
+                t=self.seconds(now),
+                node=self.node,
+                name=self.name,
+                presence=self._present,
+                code=code,
+                value=value,
+                slot=slot,
+            )
         )
 
 

@@ -108,8 +108,11 @@ def line_of(said: "VitalsUpdate | SensingEvent") -> str:
     from edgeflow.core.vitals import SensingEvent
 
     if isinstance(said, SensingEvent):
-        what = f"presence {_yes(said.presence)}" if said.kind == "presence" else said.kind
-        return f"{said.t:9.1f}  {said.name:>22}  {what}"
+        what = {
+            "presence": f"presence {_yes(said.presence)}",
+            "module": f"module {said.slot}: {said.code} {said.value:g}",
+        }
+        return f"{said.t:9.1f}  {said.name:>22}  {what.get(said.kind, said.kind)}"
     cells = (
         f"{said.t:.1f}",
         said.name,

@@ -54,7 +54,7 @@ class CsiConnector(ThreadedConnector):
     """Listens for nodes, and senses where they do not; each message is a dict.
 
     ``event`` says what it is: ``vitals`` (with the keys of ``VitalsUpdate``), ``presence`` when it
-    changed, ``fall``, ``silent``, ``back``.
+    changed, ``fall``, ``silent``, ``back``, ``module``.
 
     Attributes:
         sensing: the nodes, while it runs.
