@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from edgeflow.devices.provisioning.image import build_image
 from edgeflow.devices.provisioning.node import find_nvs, provision, read_settings
 from edgeflow.devices.provisioning.values import parse_values
 from edgeflow.devices.virtual.board import VirtualBoard
-from edgeflow.errors import ConfigError, UnreachableError
+from edgeflow.errors import CancelledError, ConfigError, UnreachableError
 from edgeflow.protocols.nvs import NvsEntry, NvsType, decode_nvs
 from edgeflow.protocols.partitions import TABLE_OFFSET, Partition, encode_table
 
@@ -105,6 +106,27 @@ def test_half_a_partition_is_refused_unless_it_is_dropped(virtual: VirtualBoard)
     done = provision(virtual.port, {"node-id": 7}, reset=True, dry_run=True)
     assert not done.written and done.kept == 0 and done.settings == {"node-id": "7"}
     assert virtual.flash.read(OFFSET, SIZE) == bytes(image)
+
+
+def test_a_partition_elsewhere_is_found_where_the_table_says(virtual: VirtualBoard) -> None:
+    offset, size = 0x300000, 0x4000
+    table = encode_table([Partition("settings", 1, 2, offset, size)])
+    put(virtual, TABLE_OFFSET, table.ljust(4096, b"\xff"))
+    put(virtual, offset, build_image(OTHERS, size))
+    done = provision(virtual.port, {"node-id": 7}, dry_run=True)
+    assert (done.partition.label, done.kept) == ("settings", len(OTHERS))
+    values, content = read_settings(virtual.port)
+    assert values == {"ssid": "home", "tdm-total": 3, "edge-tier": 1}
+    assert len(content.entries) == len(OTHERS)
+
+
+def test_a_cancelled_one_leaves_the_node_running(virtual: VirtualBoard) -> None:
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(CancelledError):
+        provision(virtual.port, {"node-id": 7}, cancel=cancel)
+    assert virtual.state != "loader"
+    assert virtual.flash.read(OFFSET, SIZE) == b"\xff" * SIZE
 
 
 def test_a_board_without_the_partition_is_refused(virtual: VirtualBoard) -> None:
