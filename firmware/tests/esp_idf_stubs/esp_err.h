@@ -7,6 +7,7 @@
 typedef int esp_err_t;
 #define ESP_OK 0
 #define ESP_FAIL -1
+const char *esp_err_to_name(esp_err_t code);
 #define ESP_ERROR_CHECK(x)                                                                                            \
     do {                                                                                                               \
         esp_err_t checked_ = (x);                                                                                      \

@@ -1,4 +1,4 @@
-/* The defaults of main/Kconfig.projbuild; the wire is chosen on the command line. */
+/* The defaults of main/Kconfig.projbuild of the projects; switches are chosen on the command line. */
 #ifndef SDKCONFIG_H
 #define SDKCONFIG_H
 #define CONFIG_IDF_TARGET_ESP32S3 1
@@ -12,4 +12,17 @@
 #define CONFIG_EDGEFLOW_MODEL_IDS 4
 #define CONFIG_EDGEFLOW_ARENA_BYTES 65536
 #define CONFIG_EDGEFLOW_WINDOW_BYTES 32768
+#define CONFIG_EDGEFLOW_WIFI_SSID ""
+#define CONFIG_EDGEFLOW_WIFI_PASSWORD ""
+#define CONFIG_EDGEFLOW_PROBE_MS 50
+#define CONFIG_EDGEFLOW_DUTY_PERIOD_MS 10000
+#define CONFIG_EDGEFLOW_BOOT_PATIENCE_S 180
+#define CONFIG_EDGEFLOW_OTA_PORT 8032
+#ifdef STUB_BARE
+#define CONFIG_PM_ENABLE 0
+#else
+#define CONFIG_PM_ENABLE 1
+#define CONFIG_EDGEFLOW_SEND_RAW 1
+#define CONFIG_EDGEFLOW_VITALS_TIER_1 1
+#endif
 #endif

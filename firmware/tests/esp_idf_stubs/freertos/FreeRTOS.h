@@ -9,6 +9,7 @@ typedef unsigned int UBaseType_t;
 typedef uint32_t TickType_t;
 #define pdPASS 1
 #define pdTRUE 1
+#define portMAX_DELAY 0xffffffffu
 #define pdMS_TO_TICKS(ms) ((TickType_t)(((uint64_t)(ms) * CONFIG_FREERTOS_HZ) / 1000u))
 /* newlib has these in string.h */
 size_t strlcpy(char *to, const char *from, size_t size);

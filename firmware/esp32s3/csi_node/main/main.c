@@ -1,0 +1,68 @@
+/* A node that senses from WiFi. What it computes and decides is in the core; here is only the hardware. */
+#include "edgeflow/csi_ring.h"
+#include "edgeflow/node_settings.h"
+#include "esp_log.h"
+#include "esp_ota_ops.h"
+#include "esp_timer.h"
+#include "freertos/FreeRTOS.h"
+#include "freertos/task.h"
+#include "ota_server.h"
+#include "probe.h"
+#include "radio.h"
+#include "sdkconfig.h"
+#include "sender.h"
+#include "sensing.h"
+#include "settings_store.h"
+#include "station.h"
+
+#define LOOK_MS 500
+
+static const char *TAG = "csi_node";
+static ef_node_settings settings;
+static ef_csi_ring ring;
+
+static bool is_pending(void) {
+    esp_ota_img_states_t state;
+    const esp_partition_t *running = esp_ota_get_running_partition();
+    return running != NULL && esp_ota_get_state_partition(running, &state) == ESP_OK &&
+           state == ESP_OTA_IMG_PENDING_VERIFY;
+}
+
+static ef_boot_verdict look(const ef_node_test *test) {
+    uint32_t uptime_ms = (uint32_t)(esp_timer_get_time() / 1000);
+    return ef_boot_decide(test, is_pending(), esp_ota_check_rollback_is_possible(), uptime_ms,
+                          CONFIG_EDGEFLOW_BOOT_PATIENCE_S * 1000u);
+}
+
+/* Until new firmware has shown that it works, or has not. A crash before that is a verdict of the boot loader's. */
+static void settle(ef_node_test *test, bool sends) {
+    ef_boot_verdict verdict = look(test);
+    while (verdict == EF_BOOT_WAIT) {
+        vTaskDelay(pdMS_TO_TICKS(LOOK_MS));
+        test->network = sends && station_is_online();
+        verdict = look(test);
+    }
+    ESP_LOGI(TAG, "boot_settled verdict=%d sensing=%d storage=%d network=%d service=%d", verdict, test->sensing,
+             test->storage, test->network, test->service);
+    if (verdict == EF_BOOT_KEEP) {
+        ESP_ERROR_CHECK(esp_ota_mark_app_valid_cancel_rollback());
+    } else if (verdict == EF_BOOT_ROLL_BACK) {
+        esp_err_t failed = esp_ota_mark_app_invalid_rollback_and_reboot(); /* returns only then */
+        ESP_LOGE(TAG, "rollback_failed error=%s", esp_err_to_name(failed));
+    }
+}
+
+void app_main(void) {
+    ef_node_test test = {.sensing = sensing_test(&ring)};
+    test.storage = settings_store_load(&settings);
+    probe_init();
+    bool tunes = station_start(&settings);
+    bool sends = sender_open(settings.target_ip, settings.target_port);
+    TaskHandle_t task = sensing_start(&settings, &ring);
+    test.sensing = test.sensing && task != NULL;
+    if (tunes && task != NULL) {
+        radio_start(&settings, &ring, task);
+    }
+    test.service = ota_server_start(settings.ota_key);
+    settle(&test, sends);
+}

@@ -1,0 +1,176 @@
+#include "sensing.h"
+
+#include "edgeflow/csi_packet.h"
+#include "edgeflow/csi_state.h"
+#include "edgeflow/node_test.h"
+#include "esp_log.h"
+#include "esp_task_wdt.h"
+#include "esp_timer.h"
+#include "radio.h"
+#include "sdkconfig.h"
+#include "sender.h"
+
+#define STACK_BYTES 8192
+#define PRIORITY 5
+#define CORE 1
+#define BATCH 4u /* frames between two pauses, in which the idle task feeds its watchdog */
+#define IDLE_MS 20
+
+static const char *TAG = "sensing";
+static const ef_node_settings *node;
+static ef_csi_ring *frames;
+static ef_csi csi;
+static bool measures; /* tier 1 and 2 */
+static uint32_t sequence;
+static uint16_t feature_sequence;
+static uint64_t vitals_us;
+
+static uint32_t frequency_of(uint8_t channel) {
+    if (channel == 14) {
+        return 2484;
+    }
+    return channel >= 1 && channel <= 13 ? 2407u + 5u * channel : channel >= 36 ? 5000u + 5u * channel : 0;
+}
+
+static void send_raw(const ef_csi_frame *frame, uint64_t now_us) {
+    static uint8_t packet[EF_CSI_PACKET_MAX_BYTES];
+    const ef_csi_raw_packet raw = {
+        .node = node->node_id,
+        .antennas = 1,
+        .subcarriers = frame->subcarriers,
+        .frequency_mhz = frequency_of(frame->channel),
+        .sequence = sequence++,
+        .rssi = frame->rssi,
+        .noise_floor = frame->noise_floor,
+        .pairs = frame->pairs,
+    };
+    if (sender_frame_due(now_us)) {
+        sender_send(packet, ef_csi_encode_raw(&raw, packet, sizeof packet), true, now_us);
+    }
+}
+
+static void send_vitals(const ef_csi_vitals *vitals, uint64_t now_us) {
+    uint8_t packet[32];
+    const ef_csi_vitals_packet values = {
+        .node = node->node_id,
+        .flags = (uint8_t)((vitals->presence ? 1 : 0) | (vitals->fall ? 2 : 0) | (vitals->motion ? 4 : 0)),
+        .breathing = (uint16_t)ef_csi_fixed(vitals->breathing_bpm, 100, UINT16_MAX),
+        .heart = ef_csi_fixed(vitals->heart_bpm, 10000, UINT32_MAX),
+        .rssi = vitals->rssi,
+        .persons = vitals->persons,
+        .motion_energy = vitals->motion_score,
+        .presence_score = vitals->presence_confidence,
+        .uptime_ms = (uint32_t)(now_us / 1000u),
+    };
+    sender_send(packet, ef_csi_encode_vitals(&values, packet, sizeof packet), false, now_us);
+}
+
+static float held(float value) {
+    return value > 0.0f ? (value < 1.0f ? value : 1.0f) : 0.0f;
+}
+
+static float mean_variance(void) {
+    static float variances[EF_CSI_MAX_SUBCARRIERS];
+    uint16_t top[EF_CSI_MAX_TOP];
+    size_t known = ef_csi_variances(&csi, variances, EF_CSI_MAX_SUBCARRIERS);
+    size_t chosen = ef_csi_top(&csi, top, EF_CSI_MAX_TOP);
+    float sum = 0.0f;
+    for (size_t i = 0; i < chosen; i++) {
+        sum += top[i] < known ? variances[top[i]] : 0.0f;
+    }
+    return chosen > 0 ? sum / (float)chosen : 0.0f;
+}
+
+static void send_features(const ef_csi_vitals *vitals, uint64_t now_us) {
+    uint8_t packet[48];
+    const ef_csi_features_packet features = {
+        .node = node->node_id,
+        .sequence = feature_sequence++,
+        .time_us = (int64_t)now_us,
+        .values = {held(vitals->presence_confidence), held(vitals->motion_score / 10.0f),
+                   held(vitals->breathing_bpm / 30.0f), held(vitals->heart_bpm / 120.0f), held(mean_variance()),
+                   held((float)vitals->persons / 4.0f), vitals->fall ? 1.0f : 0.0f,
+                   held(((float)vitals->rssi + 100.0f) / 100.0f)},
+    };
+    sender_send(packet, ef_csi_encode_features(&features, packet, sizeof packet), false, now_us);
+}
+
+static bool tells_vitals(void) {
+#if CONFIG_EDGEFLOW_VITALS_TIER_1
+    return node->edge_tier >= 1;
+#else
+    return node->edge_tier >= 2;
+#endif
+}
+
+static void tell(uint64_t now_us) {
+    if (!measures || !tells_vitals() || now_us - vitals_us < node->vital_interval_ms * 1000ull) {
+        return;
+    }
+    ef_csi_vitals vitals;
+    vitals_us = now_us;
+    ef_csi_get_vitals(&csi, now_us, &vitals);
+    send_vitals(&vitals, now_us);
+    send_features(&vitals, now_us);
+}
+
+static void handle(const ef_csi_frame *frame, uint64_t now_us) {
+    if (measures) {
+        (void)!ef_csi_push(&csi, frame); /* what it refuses it counts */
+    }
+#if CONFIG_EDGEFLOW_SEND_RAW
+    send_raw(frame, now_us);
+#else
+    (void)send_raw;
+    (void)now_us;
+#endif
+}
+
+/* Frames taken, at most a batch. Those that come while away wait, so that they can be sent. */
+static unsigned drain(void) {
+    unsigned taken = 0;
+    ef_csi_frame frame;
+    while (taken < BATCH && radio_is_home() && ef_csi_ring_peek(frames, &frame)) {
+        handle(&frame, (uint64_t)esp_timer_get_time());
+        ef_csi_ring_pop(frames);
+        taken++;
+    }
+    return taken;
+}
+
+static void run(void *unused) {
+    (void)unused;
+    ESP_ERROR_CHECK(esp_task_wdt_add(NULL));
+    while (true) {
+        unsigned taken = drain();
+        if (radio_is_home()) {
+            tell((uint64_t)esp_timer_get_time());
+        }
+        esp_task_wdt_reset();
+        if (taken == BATCH) {
+            vTaskDelay(1);
+        } else {
+            ulTaskNotifyTake(pdTRUE, pdMS_TO_TICKS(IDLE_MS));
+        }
+    }
+}
+
+bool sensing_test(ef_csi_ring *ring) {
+    return ef_node_test_sensing(&csi, ring);
+}
+
+TaskHandle_t sensing_start(const ef_node_settings *settings, ef_csi_ring *ring) {
+    const ef_csi_options options = ef_settings_options(settings);
+    TaskHandle_t task = NULL;
+    node = settings;
+    frames = ring;
+    ef_csi_ring_init(ring);
+    measures = settings->edge_tier > 0 && ef_csi_init(&csi, &options) == EF_OK;
+    if (settings->edge_tier > 0 && !measures) {
+        ESP_LOGE(TAG, "options_refused hint=frames_only");
+    }
+    if (xTaskCreatePinnedToCore(run, "sensing", STACK_BYTES, NULL, PRIORITY, &task, CORE) != pdPASS) {
+        return NULL;
+    }
+    return task;
+}

@@ -1,0 +1,8 @@
+#ifndef FREERTOS_SEMPHR_H
+#define FREERTOS_SEMPHR_H
+#include "freertos/FreeRTOS.h"
+typedef struct stub_semaphore *SemaphoreHandle_t;
+SemaphoreHandle_t xSemaphoreCreateMutex(void);
+BaseType_t xSemaphoreTake(SemaphoreHandle_t semaphore, TickType_t ticks);
+BaseType_t xSemaphoreGive(SemaphoreHandle_t semaphore);
+#endif
