@@ -11,6 +11,7 @@ typedef struct room {
     double seconds;
     uint32_t random;
     double breath_hz, depth; /* of the amplitudes */
+    double second_hz;        /* of somebody else, as deep, seen by other subcarriers */
     double sway;             /* of somebody who moves about */
     uint32_t interval_us;
     int8_t pairs[2 * EF_CSI_MAX_SUBCARRIERS];
@@ -36,6 +37,7 @@ static double gain_of(uint64_t time_us) {
 
 static void make(room *it, size_t bins) {
     const double breath = it->depth * wave(it->breath_hz * it->seconds);
+    const double second = it->second_hz > 0 ? it->depth * wave(it->second_hz * it->seconds) : 0;
     memset(it->pairs, 0, sizeof it->pairs);
     for (size_t i = 6; i < bins; i++) {
         if (i % BINS < 6 || i % BINS > 58 || i % BINS == 32) {
@@ -43,7 +45,7 @@ static void make(room *it, size_t bins) {
         }
         const double place = (double)(i % BINS) / BINS;
         const double moving = it->sway * wave(place + it->seconds * 1.7 + 0.3 * wave(it->seconds * 0.9));
-        const double level = 20 * (1 + 0.4 * wave(place)) * (1 + breath * wave(0.2 + 2 * place) + moving);
+        const double level = 20 * (1 + 0.4 * wave(place)) * (1 + breath * wave(0.2 + 2 * place) + second * wave(0.6 + 3 * place) + moving);
         it->pairs[2 * i] = (int8_t)(level * gain_of(it->time_us) * wave(place * 3) + noise(it));
         it->pairs[2 * i + 1] = (int8_t)(level * gain_of(it->time_us) * wave(place * 3 + 0.25) + noise(it));
     }
@@ -119,6 +121,54 @@ static void test_breathing_at_rates(void) {
             CHECK(vitals.presence && !vitals.motion && vitals.persons == 1);
         }
     }
+}
+
+static void test_zero_crossings_and_tiers(void) {
+    ef_csi_options options = ef_csi_default_options();
+    for (int tier = 1; tier <= 2; tier++) {
+        room it = start(50000);
+        options.tier = (uint8_t)tier;
+        options.zero_crossing = true;
+        CHECK_EQUAL(ef_csi_init(&csi, &options), EF_OK);
+        it.breath_hz = 0.25;
+        it.depth = 0.08;
+        live(&it, 60);
+        const float bpm = told(it.time_us).breathing_bpm;
+        CHECK(tier == 1 ? !(bpm > 0) : bpm > 14.5f && bpm < 15.5f);
+        CHECK(tier == 1 || told(it.time_us).presence);
+    }
+}
+
+static void test_two_who_breathe_apart(void) {
+    room it = start(20000);
+    it.breath_hz = 0.2;
+    it.depth = 0.08;
+    it.second_hz = 0.34;
+    live(&it, 80);
+    const ef_csi_vitals vitals = told(it.time_us);
+    CHECK_EQUAL(vitals.persons, 2);
+    CHECK(vitals.person_bpm[0] + vitals.person_bpm[1] > 31.4f && vitals.person_bpm[0] + vitals.person_bpm[1] < 33.4f);
+}
+
+/* Half the frames without anything in them, some twice, some too late: the rest is enough. */
+static void test_a_bad_link(void) {
+    room it = start(20000), null = {0};
+    it.breath_hz = 0.3;
+    it.depth = 0.08;
+    for (int i = 0; i < 60 * 50; i++) {
+        make(&it, BINS);
+        CHECK_EQUAL(push(&it, BINS, 1), EF_OK);
+        null.time_us = it.time_us + 9000;
+        CHECK_EQUAL(push(&null, BINS, 1), EF_ERROR_CRC);
+        if (i > 0 && i % 5 == 0) {
+            CHECK_EQUAL(push(&it, BINS, 1), EF_ERROR_STATE);
+        }
+        const uint32_t gap = i % 50 == 49 ? 600000 : it.interval_us;
+        it.time_us += gap;
+        it.seconds += gap * 1e-6;
+    }
+    const float bpm = told(it.time_us).breathing_bpm;
+    CHECK(bpm > 17.5f && bpm < 18.5f);
 }
 
 static void test_values_expire(void) {
@@ -253,6 +303,9 @@ int main(int count, char **arguments) {
     test_options_out_of_range();
     test_empty_then_walking_then_empty();
     test_breathing_at_rates();
+    test_zero_crossings_and_tiers();
+    test_two_who_breathe_apart();
+    test_a_bad_link();
     test_values_expire();
     test_somebody_is_there_at_the_start();
     test_a_calibration_is_kept();

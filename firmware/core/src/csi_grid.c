@@ -4,7 +4,7 @@
 #include "csi_internal.h"
 
 #define SCALE 8192.0f
-#define LONGEST_BRIDGE 16u /* ticks without a frame */
+#define LONGEST_BRIDGE 20u /* ticks without a frame: more than the gap behind which all starts anew */
 
 void ef_csi_grid_reset(ef_csi *csi) {
     memset(csi->sums, 0, sizeof csi->sums);

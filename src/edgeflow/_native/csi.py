@@ -25,7 +25,7 @@ class CsiOptions:
         tier: 1 motion and presence, 2 rates too. top_subcarriers: K, 1 to 32.
         calibration_frames: frames of the room that a threshold is learnt from.
         presence_threshold: a score; 0 takes the calibration's: mean + presence_sigma deviations.
-        fall_threshold: rad/s^2.
+        fall_threshold: rad/s^2; kept for a detector to come.
         breathing_low_hz to heart_high_hz: the bands.
         zero_crossing: rates from zero crossings, where the spectrum sees one at all.
     """
@@ -58,6 +58,7 @@ class CsiVitals:
     """What is known at a time. Rates are per minute; None means: no reading.
 
     Attributes:
+        fall: always False as yet; docs/explanation/csi-accuracy.md says why.
         calibrated: a threshold of this room is known. degraded: too few frames to say anything.
         motion_score: continuous; motion_threshold is what presence compares it with.
         persons: 0 to 4; person_bpm: the rates of those whose breath is known.

@@ -3,7 +3,7 @@
  * no globals; every value forgets, and expires when the signal is gone: no reading is better than a wrong one.
  *
  *      frame -> checks -> amplitudes, normalised per frame -> quality, top-K subcarriers -> motion, presence
- *                      \-> phase without common offset and slope -> falls            \-> breathing, heart, persons
+ *                      \-> phase without common offset and slope, when asked         \-> breathing, heart, persons
  */
 #ifndef EDGEFLOW_CSI_H
 #define EDGEFLOW_CSI_H
@@ -35,7 +35,7 @@ typedef struct ef_csi_options {
     uint16_t calibration_frames; /* 1200 */
     float presence_threshold;  /* 0: from the calibration */
     float presence_sigma;      /* 3: threshold = mean + sigma * deviation of the empty room */
-    float fall_threshold;      /* rad/s^2 */
+    float fall_threshold;      /* rad/s^2; no detector uses it yet */
     float breathing_low_hz, breathing_high_hz; /* 0.1, 0.5 */
     float heart_low_hz, heart_high_hz;         /* 0.8, 2.0 */
     bool zero_crossing;        /* rates from zero crossings instead of the spectrum */
@@ -44,7 +44,8 @@ typedef struct ef_csi_options {
 /* Confidences are 0 to 1; a rate without confidence is 0 and means: no reading. */
 typedef struct ef_csi_vitals {
     uint64_t time_us;
-    bool presence, motion, fall;
+    bool presence, motion;
+    bool fall;                /* always false as yet: nothing was found that tells a fall from somebody who stops */
     bool calibrated;          /* a threshold of this room is known */
     bool degraded;            /* too few frames, or of too mixed a kind, to say anything */
     float motion_score;       /* continuous; what the threshold is compared with */
