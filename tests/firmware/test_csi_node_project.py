@@ -53,6 +53,17 @@ def test_sources_on_an_sdk_that_answers(tmp_path: Path, name: str) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def test_the_ring_between_the_cores_has_no_race(tmp_path: Path) -> None:
+    program = tmp_path / "ring"
+    sources = [STUBS.parent / "test_csi_ring.c", ROOT / "firmware/core/src/csi_ring.c"]
+    made = [*COMMAND, "-g", "-O1", "-fsanitize=thread", "-o", program, *sources]
+    subprocess.run(made, check=True)
+    ran = subprocess.run([program], capture_output=True, text=True, check=False, timeout=60)
+    if "unexpected memory mapping" in ran.stderr:
+        pytest.skip("ThreadSanitizer does not run on this kernel")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def settings(name: str) -> dict[str, str]:
     lines = (PROJECT / name).read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line.startswith("CONFIG_"))
