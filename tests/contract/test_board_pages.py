@@ -22,6 +22,11 @@ def test_building_firmware(reader):
         environment = os.environ | {"HOME": str(reader.folder)}
         subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment, check=True)
     calls = (reader.folder / "calls").read_text().splitlines()
-    assert len(commands) == 3
+    assert len(commands) == 5
     assert calls[0] == calls[2] == "-C esp32/model_client -p /dev/ttyACM0 -b 460800 build flash"
     assert calls[1] == "-C esp32/model_client set-target esp32s3"
+    node = "-C firmware/esp32s3/csi_node"
+    assert calls[3:] == [
+        f"{node} set-target esp32s3",
+        f"{node} -p /dev/ttyACM0 -b 460800 build flash",
+    ]

@@ -16,7 +16,7 @@ static const ef_setting table[] = {
     NUMBER("node_id", EF_SETTING_U8, node_id, 0, UINT8_MAX),
     NUMBER("hop_count", EF_SETTING_U8, hop_count, 1, EF_HOP_CHANNELS),
     BLOB("chan_list", hop_channels, hop_listed, 1, EF_HOP_CHANNELS),
-    NUMBER("dwell_ms", EF_SETTING_U32, dwell_ms, EF_HOP_LEAST_MS, 3600000u),
+    NUMBER("dwell_ms", EF_SETTING_U32, dwell_ms, EF_HOP_LEAST_MS, 60000u),
     NUMBER("tdm_slot", EF_SETTING_U8, tdm_slot, 0, UINT8_MAX - 1u),
     NUMBER("tdm_nodes", EF_SETTING_U8, tdm_nodes, 1, UINT8_MAX),
     NUMBER("edge_tier", EF_SETTING_U8, edge_tier, 0, 2),
