@@ -12,6 +12,7 @@ typedef struct room {
     uint32_t random;
     double breath_hz, depth; /* of the amplitudes */
     double second_hz;        /* of somebody else, as deep, seen by other subcarriers */
+    double heart_hz;         /* of the first, a quarter as deep: a heart that is easy to see */
     double sway;             /* of somebody who moves about */
     uint32_t interval_us;
     int8_t pairs[2 * EF_CSI_MAX_SUBCARRIERS];
@@ -36,7 +37,8 @@ static double gain_of(uint64_t time_us) {
 }
 
 static void make(room *it, size_t bins) {
-    const double breath = it->depth * wave(it->breath_hz * it->seconds);
+    const double beat = it->heart_hz > 0 ? 0.25 * wave(it->heart_hz * it->seconds) : 0;
+    const double breath = it->depth * (wave(it->breath_hz * it->seconds) + beat);
     const double second = it->second_hz > 0 ? it->depth * wave(it->second_hz * it->seconds) : 0;
     memset(it->pairs, 0, sizeof it->pairs);
     for (size_t i = 6; i < bins; i++) {
@@ -148,6 +150,18 @@ static void test_two_who_breathe_apart(void) {
     const ef_csi_vitals vitals = told(it.time_us);
     CHECK_EQUAL(vitals.persons, 2);
     CHECK(vitals.person_bpm[0] + vitals.person_bpm[1] > 31.4f && vitals.person_bpm[0] + vitals.person_bpm[1] < 33.4f);
+}
+
+static void test_a_heart_that_can_be_seen(void) {
+    room it = start(20000);
+    it.breath_hz = 0.21;
+    it.depth = 0.1;
+    live(&it, 60);
+    CHECK(!(told(it.time_us).heart_bpm > 0));
+    it.heart_hz = 1.15;
+    live(&it, 40);
+    const float bpm = told(it.time_us).heart_bpm;
+    CHECK(bpm > 64 && bpm < 74);
 }
 
 /* Half the frames without anything in them, some twice, some too late: the rest is enough. */
@@ -305,6 +319,7 @@ int main(int count, char **arguments) {
     test_breathing_at_rates();
     test_zero_crossings_and_tiers();
     test_two_who_breathe_apart();
+    test_a_heart_that_can_be_seen();
     test_a_bad_link();
     test_values_expire();
     test_somebody_is_there_at_the_start();

@@ -13,7 +13,8 @@
 #define AGREEMENT_BPM 1.5f
 #define LEAST_HEART_RATIO 20.0f
 #define HEART_AGREEMENT_BPM 4.0f
-#define HARMONIC_HZ 0.06f
+#define HEART_CYCLES 4
+#define HARMONIC_HZ 0.05f
 #define SUBHARMONIC 0.1f   /* of the peak's power at half its frequency: that is the breath, the peak its harmonic */
 
 /* The place of the top of a parabola through a peak and its neighbours; roots make the peak of a window one. */
@@ -129,16 +130,29 @@ static bool is_harmonic(const ef_csi *csi, float frequency) {
     return nearest <= 8.0f && away < HARMONIC_HZ && away > -HARMONIC_HZ;
 }
 
-/* Only of somebody who is still and whose breath is known; what may be a harmonic of it is no heart. */
+/* The strongest peak that may be no harmonic of the breath; 0: none. */
+static size_t beat_of(const ef_csi *csi) {
+    const float *power = csi->own.power;
+    size_t best = 0;
+    for (size_t i = 1; i + 1 < EF_CSI_BANDS; i++) {
+        const bool top = power[i] > power[i - 1] && power[i] >= power[i + 1];
+        if (top && !is_harmonic(csi, ef_csi_heart_frequency(csi, (float)i)) && (best == 0 || power[i] > power[best])) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* Only of somebody who is still and whose breath is known. */
 void ef_csi_heart_end(ef_csi *csi) {
     const float *power = csi->own.power;
-    const size_t at = peak_of(power);
-    const float frequency = at == 0 || at + 1 == EF_CSI_BANDS ? 0.0f : ef_csi_heart_frequency(csi, ef_csi_refined(power, at));
+    const size_t at = beat_of(csi);
+    const float frequency = at == 0 ? 0.0f : ef_csi_heart_frequency(csi, ef_csi_refined(power, at));
     const float middle = median_of(power, EF_CSI_BANDS), ratio = middle > 0.0f ? power[at] / middle : 0.0f;
     const bool inside = frequency >= csi->options.heart_low_hz && frequency <= csi->options.heart_high_hz;
-    if (!inside || ratio < LEAST_HEART_RATIO || !(csi->breathing.bpm > 0.0f) || is_harmonic(csi, frequency)) {
+    if (!inside || ratio < LEAST_HEART_RATIO || !(csi->breathing.bpm > 0.0f)) {
         csi->heart = (ef_csi_rate){0};
         return;
     }
-    settle(&csi->heart, 60.0f * frequency, ratio, HEART_AGREEMENT_BPM, 3, csi->time_us);
+    settle(&csi->heart, 60.0f * frequency, ratio, HEART_AGREEMENT_BPM, HEART_CYCLES, csi->time_us);
 }
