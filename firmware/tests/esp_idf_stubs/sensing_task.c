@@ -1,0 +1,133 @@
+/* The scheduler, for the task of sensing.c: frames come while it pauses, and what it sends is looked at. */
+#include <setjmp.h>
+
+#include "check.h"
+#include "edgeflow/csi_packet.h"
+#include "esp_task_wdt.h"
+#include "esp_timer.h"
+#include "radio.h"
+#include "sender.h"
+#include "sensing.h"
+
+#define RUN_US 20000000u
+#define FRAME_US 50000u
+
+static TaskFunction_t code;
+static jmp_buf done;
+static ef_csi_ring ring;
+static uint64_t clock_us = 1000000, end_us, frame_us;
+static unsigned made, raw, vitals, features, since_pause, most_since_pause, fed;
+static bool home = true;
+static uint32_t last_sequence;
+static uint32_t noise = 1;
+
+void stub_log(const char *tag, const char *format, ...) {
+    (void)tag;
+    (void)format;
+}
+int64_t esp_timer_get_time(void) {
+    return (int64_t)clock_us;
+}
+bool radio_is_home(void) {
+    return home;
+}
+esp_err_t esp_task_wdt_add(TaskHandle_t task) {
+    return task == NULL ? ESP_OK : ESP_FAIL;
+}
+esp_err_t esp_task_wdt_reset(void) {
+    fed++;
+    return ESP_OK;
+}
+BaseType_t xTaskCreatePinnedToCore(TaskFunction_t task, const char *name, uint32_t stack, void *parameters, UBaseType_t priority,
+                                   TaskHandle_t *handle, BaseType_t core) {
+    CHECK(core == 1 && stack >= 8192 && parameters == NULL && priority > 0 && name != NULL);
+    code = task;
+    *handle = (TaskHandle_t)(void *)&ring;
+    return pdPASS;
+}
+bool sender_frame_due(uint64_t now_us) {
+    (void)now_us;
+    return true;
+}
+bool sender_send(const void *bytes, size_t count, bool frame, uint64_t now_us) {
+    ef_csi_raw_packet packet;
+    ef_csi_kind kind = ef_csi_packet_kind(bytes, count);
+    CHECK(home && now_us == clock_us && frame == (kind == EF_CSI_KIND_RAW));
+    vitals += kind == EF_CSI_KIND_VITALS;
+    features += kind == EF_CSI_KIND_FEATURES;
+    if (kind == EF_CSI_KIND_RAW && CHECK(ef_csi_decode_raw(bytes, count, &packet) == EF_OK)) {
+        CHECK(packet.node == 9 && packet.subcarriers == 64 && packet.frequency_mhz == 2437 && packet.rssi == -50);
+        CHECK(raw == 0 || packet.sequence == last_sequence + 1u);
+        last_sequence = packet.sequence;
+        raw++;
+        since_pause++;
+    }
+    return true;
+}
+
+/* Time passes only in pauses. */
+static void pass(uint64_t us) {
+    int8_t pairs[128];
+    clock_us += us;
+    most_since_pause = since_pause > most_since_pause ? since_pause : most_since_pause;
+    since_pause = 0;
+    for (; frame_us <= clock_us; frame_us += FRAME_US) {
+        for (unsigned i = 0; i < sizeof pairs; i++) {
+            pairs[i] = (int8_t)(20 + next_random(&noise) % 4u);
+        }
+        const ef_csi_frame frame = {.time_us = frame_us, .pairs = pairs, .subcarriers = 64, .rssi = -50, .channel = 6};
+        made += ef_csi_ring_push(&ring, &frame);
+    }
+    if (clock_us >= end_us) {
+        longjmp(done, 1);
+    }
+}
+void vTaskDelay(TickType_t ticks) {
+    CHECK(ticks > 0);
+    pass(ticks * 1000u);
+}
+uint32_t ulTaskNotifyTake(BaseType_t clear, TickType_t ticks) {
+    CHECK(clear == pdTRUE && ticks > 0 && ticks < 1000);
+    pass(ticks * 1000u);
+    return 0;
+}
+
+static void run_for(uint64_t us) {
+    end_us = clock_us + us;
+    if (setjmp(done) == 0) {
+        code(NULL);
+    }
+}
+
+static void test_every_frame_and_a_vitals_packet_each_second(void) {
+    frame_us = clock_us;
+    run_for(RUN_US);
+    CHECK(made >= RUN_US / FRAME_US && made - raw <= 2);
+    CHECK(vitals >= 19 && vitals <= 21);
+    CHECK_EQUAL(features, vitals);
+    CHECK(fed > 500);
+}
+
+static void test_frames_wait_while_away_and_leave_in_batches(void) {
+    home = false;
+    unsigned before = raw, told = vitals;
+    run_for(2000000);
+    CHECK(raw == before && vitals == told);
+    CHECK(ef_csi_ring_dropped(&ring) > 0); /* two seconds are more than the ring holds */
+    home = true;
+    most_since_pause = 0;
+    run_for(100000);
+    CHECK(raw >= before + EF_CSI_RING_SLOTS);
+    CHECK(most_since_pause <= 4);
+}
+
+int main(void) {
+    static ef_node_settings settings;
+    ef_settings_default(&settings);
+    settings.node_id = 9;
+    CHECK(sensing_test(&ring));
+    CHECK(sensing_start(&settings, &ring) != NULL);
+    test_every_frame_and_a_vitals_packet_each_second();
+    test_frames_wait_while_away_and_leave_in_batches();
+    return finish("sensing task");
+}
