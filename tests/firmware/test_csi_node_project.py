@@ -45,6 +45,7 @@ STANDINS = {
     "ota_requests": (["ota_server.c"], ["node_policy.c"]),
     "lost_network": (["station.c", "radio.c"], ["node_policy.c", "csi_ring.c"]),
     "sensing_task": (["sensing.c"], ["node_*.c", "csi*.c", "checksum.c"]),
+    "stored_settings": (["settings_store.c"], ["node_*.c", "csi*.c", "checksum.c"]),
 }
 
 
