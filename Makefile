@@ -40,7 +40,7 @@ demo: setup ## People in a street, zones, actions: the dashboard on http://local
 	$(BIN)/edgeflow demo $(DEMO_ARGS)
 
 test: setup lint ## Lint, types, layers and all tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy --strict, import layers
 	$(BIN)/ruff check .

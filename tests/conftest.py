@@ -11,6 +11,10 @@ import pytest
 # Tests start processes; gRPC's handlers of fork would close its descriptors under them.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
+# A worker of xdist says how wide the terminal of its master is; programs under test have none.
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)
+
 # Tests started with nohup or in the background inherit these ignored, and so does what they start.
 for _number, _usual in (
     (signal.SIGHUP, signal.SIG_DFL),

@@ -50,7 +50,10 @@ class Watcher:
     def __call__(self, step: SwapProgress) -> None:
         for child in psutil.Process().children(recursive=True):
             try:
-                self.commands.append(" ".join(child.cmdline()))
+                command = " ".join(child.cmdline())
+                if "esptool" not in command:
+                    continue  # of a test before
+                self.commands.append(command)
                 folder = Path(child.cwd())
                 for file in folder.iterdir():
                     self.files[file] = stat.S_IMODE(file.stat().st_mode)

@@ -78,7 +78,7 @@ def test_the_pace_is_the_files_own_also_across_rounds(clip: Path) -> None:
         took.append(time.monotonic() - called)
     elapsed = time.monotonic() - started
     node.teardown()
-    assert 0.195 <= elapsed < 1.0, "ten pictures, 20 ms apart"
+    assert 0.17 <= elapsed < 1.0, "ten pictures, 20 ms apart, the first perhaps late"
     assert sorted(took)[5] < 0.015, "the call that returns a picture has not waited"
 
 
