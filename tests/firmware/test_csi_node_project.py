@@ -66,9 +66,9 @@ def test_the_ring_between_the_cores_has_no_race(tmp_path: Path) -> None:
     sources = [STUBS.parent / "test_csi_ring.c", ROOT / "firmware/core/src/csi_ring.c"]
     made = [*COMMAND, "-g", "-O1", "-fsanitize=thread", "-o", program, *sources]
     subprocess.run(made, check=True)
-    ran = subprocess.run([program], capture_output=True, text=True, check=False, timeout=60)
-    if "unexpected memory mapping" in ran.stderr:
-        pytest.skip("ThreadSanitizer does not run on this kernel")
+    # ThreadSanitizer has fixed places in the address space, which newer kernels randomise.
+    command = ["setarch", "-R", program]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
@@ -143,7 +143,7 @@ def test_partitions(table: str, flash: int, slots: dict[str, tuple[int, int]]) -
 def test_an_image_above_the_gate_fails_the_build(tmp_path: Path, over: int, accepted: bool) -> None:
     cmake = shutil.which("cmake")
     if cmake is None:
-        pytest.skip("cmake is missing")
+        pytest.skip("cmake is missing: apt-get install cmake")
     most = re.search(r"-DMOST=(\d+)", (PROJECT / "CMakeLists.txt").read_text())
     assert most is not None
     assert int(most[1]) == 950 * 1024
