@@ -18,7 +18,9 @@ def build(root: Path) -> Path:
     from cffi import FFI
 
     binding = FFI()
-    for declarations in sorted((root / PACKAGE / "cdef").glob("*.h")):
+    # What all functions return comes first; the rest only names types of its own file.
+    found = (root / PACKAGE / "cdef").glob("*.h")
+    for declarations in sorted(found, key=lambda file: (file.name != "status.h", file.name)):
         binding.cdef(declarations.read_text())
     core, host = root / "firmware/core", root / "firmware/host"
     headers = sorted([*(core / "include").rglob("*.h"), *(host / "include").rglob("*.h")])

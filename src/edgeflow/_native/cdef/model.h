@@ -1,21 +1,3 @@
-typedef enum ef_status {
-    EF_OK,
-    EF_ERROR_CRC,
-    EF_ERROR_TYPE,
-    EF_ERROR_LENGTH,
-    EF_ERROR_SHAPE,
-    EF_ERROR_NO_MODEL,
-    EF_ERROR_MODEL,
-    EF_ERROR_BUSY,
-    EF_ERROR_FLASH,
-    EF_ERROR_MEMORY,
-    EF_ERROR_STATE,
-    EF_ERROR_SELF_TEST,
-    EF_ERROR_NOT_FINITE,
-    EF_ERROR_UNSUPPORTED,
-    EF_ERROR_SPACE,
-    ...
-} ef_status;
 typedef struct ef_model_info {
     uint8_t kind;
     uint8_t dtype;
