@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import select
 import signal
 import socket
@@ -19,11 +20,19 @@ __all__ = ["Valkey", "free_port", "tls_front", "valkey"]
 _PR_SET_PDEATHSIG = 1
 
 
+_OWN_PORTS = 2500
+"""Of each worker of xdist, below the ports that the kernel gives to whoever asks for any."""
+
+
 def free_port() -> int:
-    """Return a loopback port that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that nothing listens on, and that nobody else will be given soon."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
+    first = 20_000 + worker * _OWN_PORTS
+    while True:
+        port = first + random.randrange(_OWN_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _binary() -> Path:

@@ -1,7 +1,6 @@
 """The boards demo: it tells where to look, its boards forecast, and it ends in time."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -13,15 +12,10 @@ import pytest
 
 from edgeflow.protocols.model_file import parse_model
 from edgeflow.systems.sea import STEPS, Sea, read_sea
+from servers import free_port
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "import sys; from edgeflow.cli import main; sys.exit(main())"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 
+from servers import free_port
 from small_models import save_scale
 from tensor_peers import PublicClient
 
@@ -73,11 +74,6 @@ def wait_for(true):
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def tensor(package):

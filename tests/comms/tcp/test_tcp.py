@@ -15,11 +15,7 @@ from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError, FrameTooLargeError, PayloadError
 from flows import wait_until
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+from servers import free_port
 
 
 @pytest.fixture
