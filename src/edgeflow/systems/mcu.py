@@ -169,7 +169,7 @@ def serve(options: McuOptions, ready: Callable[[McuServer], None]) -> int:
     stop = Event()
     with stopping_on_signals(stop) as caught, McuServer(options) as server:
         ready(server)
-        # A full collection held every answer up for 50 ms; what lives as long as the server is spared.
+        # A full collection held answers up for 50 ms: what lives as long as the server is spared.
         gc.collect()
         gc.freeze()
         while not stop.wait(1.0):
