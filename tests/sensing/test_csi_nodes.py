@@ -17,7 +17,6 @@ from edgeflow.sensing.captures import Datagram
 from edgeflow.sensing.frames import CsiFrame
 from edgeflow.sensing.nodes import Nodes
 from edgeflow.sensing.recordings import Recording
-from edgeflow.sensing.sequence import SequenceCounter
 from edgeflow.sensing.tracking import TrackOptions
 
 DATA = Path(__file__).parents[1] / "data" / "csi"
@@ -101,25 +100,6 @@ def test_loss_is_what_is_missing_in_the_sequence():
             heard.nodes.receive(Datagram(frame.time_us, raw(frame, number), FAR, 4000))
     (status,) = heard.status()
     assert (status.frames, status.lost, status.loss) == (150, 49, pytest.approx(0.25, abs=0.01))
-
-
-@given(st.lists(st.integers(0, 2**32 - 1), max_size=50))
-def test_no_sequence_breaks_the_counter(numbers):
-    counter = SequenceCounter()
-    for number in numbers:
-        counter.see(number)
-    assert counter.received == len(numbers)
-    assert 0 <= counter.loss < 1
-    assert counter.lost <= 10_000 * len(numbers)
-
-
-def test_a_sequence_that_wraps_loses_nothing_and_late_ones_are_no_loss():
-    counter = SequenceCounter()
-    for number in (2**32 - 2, 2**32 - 1, 1, 0, 2, 2):
-        counter.see(number)
-    assert (counter.lost, counter.late, counter.restarts) == (0, 2, 0)
-    counter.see(2_000_000)
-    assert counter.restarts == 1
 
 
 def test_what_a_node_says_counts_while_it_sends_no_frames():

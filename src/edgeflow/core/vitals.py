@@ -78,6 +78,8 @@ class SensingNode(msgspec.Struct, kw_only=True):
         state: ``live`` or ``silent``.
         last_seen: Unix seconds, or those of the recording.
         rate: frames/s; ``lost``: numbers missing in its sequence; ``loss``: their part, 0 to 1.
+        late: that came after their turn; ``restarts``: how often the numbers began anew.
+        silences: times in which nothing was sent; ``outages``: in which what was sent was lost.
         refused: frames that could not be used; ``damaged``: datagrams that were no packets;
             ``keyless``: compressed frames whose keyframe did not come.
         packets: how many of each kind came.
@@ -97,6 +99,8 @@ class SensingNode(msgspec.Struct, kw_only=True):
     loss: float = 0.0
     late: int = 0
     restarts: int = 0
+    silences: int = 0
+    outages: int = 0
     refused: int = 0
     damaged: int = 0
     keyless: int = 0

@@ -12,11 +12,11 @@ from edgeflow.errors import ProtocolError
 from edgeflow.protocols.csi import Magic, decode
 from edgeflow.protocols.csi_compressed import CompressedFrame, Decoder, Decompressed
 from edgeflow.protocols.csi_events import NarrowEvents, WideEvents
+from edgeflow.protocols.csi_loss import LossTracker
 from edgeflow.protocols.csi_raw import RawFrame
 from edgeflow.protocols.csi_vitals import FusedVitals, Vitals, VitalsFlags
 from edgeflow.sensing.captures import Datagram
 from edgeflow.sensing.frames import CsiFrame
-from edgeflow.sensing.sequence import SequenceCounter
 from edgeflow.sensing.tracking import Tracker, TrackOptions
 
 __all__ = ["Node", "Nodes"]
@@ -39,7 +39,7 @@ class Node:
     def __init__(self, key: Key, tracker: Tracker, now: int) -> None:
         self.number, self.address, self.port = key
         self.tracker = tracker
-        self.sequence = SequenceCounter()
+        self.sequence = LossTracker()
         self.packets: dict[str, int] = {}
         self.seen_us = now
         self.frames = self.damaged = self.keyless = self.rate_frames = 0
@@ -105,6 +105,8 @@ class Node:
             loss=round(self.sequence.loss, 6),
             late=self.sequence.late,
             restarts=self.sequence.restarts,
+            silences=self.sequence.silences,
+            outages=self.sequence.outages,
             refused=self.tracker.refused,
             damaged=self.damaged,
             keyless=self.keyless,
@@ -176,10 +178,10 @@ class Nodes:
         node.packets[kind] = node.packets.get(kind, 0) + 1
         node.seen_us = max(node.seen_us, now)
         if isinstance(packet, RawFrame):
-            node.sequence.see(packet.sequence)
+            node.sequence.see(packet.sequence, now / 1e6)
             node.take(_frame(packet, now))
         elif isinstance(packet, CompressedFrame):
-            node.sequence.see(packet.sequence)
+            node.sequence.see(packet.sequence, now / 1e6)
             node.expand(packet, now)
         elif isinstance(packet, Vitals | FusedVitals):
             node.tracker.report(now, _said(packet, node.tracker, now))
