@@ -26,7 +26,7 @@ static void store(ef_csi *csi, const float *groups) {
     }
     for (size_t g = 0; g < EF_CSI_GROUPS; g++) {
         const float scaled = ef_csi_clip(groups[g] * SCALE, -32767.0f, 32767.0f);
-        csi->ring[g][csi->head] = (int16_t)(scaled < 0.0f ? scaled - 0.5f : scaled + 0.5f);
+        csi->ring[csi->head][g] = (int16_t)(scaled < 0.0f ? scaled - 0.5f : scaled + 0.5f);
     }
     csi->head = (uint16_t)((csi->head + 1u) % EF_CSI_TICKS);
     csi->filled = (uint16_t)(csi->filled < EF_CSI_TICKS ? csi->filled + 1u : csi->filled);

@@ -2,6 +2,8 @@
 #ifndef EDGEFLOW_CSI_INTERNAL_H
 #define EDGEFLOW_CSI_INTERNAL_H
 
+#include <string.h>
+
 #include "edgeflow/csi_state.h"
 
 #define EF_CSI_TICK_S 0.125f
@@ -11,12 +13,27 @@
 #define EF_CSI_SETTLE 10u /* frames that decide which subcarriers carry anything */
 
 /* Mathematics without libm: the same bits everywhere. Errors below 2e-5, relative for the root. */
-float ef_csi_sqrt(float x);
 float ef_csi_sin(float x);             /* 0 <= x <= pi/2 */
 float ef_csi_atan2(float y, float x);  /* error below 2e-5 rad */
 float ef_csi_wrap(float phase);        /* into -pi..pi, from anywhere within 3 pi */
 float ef_csi_median(float *values, size_t count); /* reorders them */
 void ef_csi_sort(float *values, size_t count);
+
+/* Here, so that a frame calls nothing for each of its subcarriers. */
+static inline float ef_csi_sqrt(float x) {
+    uint32_t bits;
+    if (!(x > 1e-30f)) {
+        return 0.0f;
+    }
+    memcpy(&bits, &x, sizeof bits);
+    bits = 0x5f375a86u - (bits >> 1);
+    float inverse;
+    memcpy(&inverse, &bits, sizeof inverse);
+    const float half = 0.5f * x;
+    inverse *= 1.5f - half * inverse * inverse;
+    inverse *= 1.5f - half * inverse * inverse;
+    return x * inverse;
+}
 
 static inline float ef_csi_clip(float x, float low, float high) {
     return x < low ? low : x > high ? high : x;

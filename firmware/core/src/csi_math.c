@@ -1,22 +1,5 @@
 /* The little mathematics that the channel state processor needs, without libm. */
-#include <string.h>
-
 #include "csi_internal.h"
-
-float ef_csi_sqrt(float x) {
-    uint32_t bits;
-    if (!(x > 1e-30f)) {
-        return 0.0f;
-    }
-    memcpy(&bits, &x, sizeof bits);
-    bits = 0x5f375a86u - (bits >> 1);
-    float inverse;
-    memcpy(&inverse, &bits, sizeof inverse);
-    const float half = 0.5f * x;
-    inverse *= 1.5f - half * inverse * inverse;
-    inverse *= 1.5f - half * inverse * inverse;
-    return x * inverse;
-}
 
 float ef_csi_sin(float x) {
     const float s = x * x;

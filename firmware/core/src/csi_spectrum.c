@@ -10,8 +10,9 @@
 #define LEAST_SAMPLES 120u /* 30 s at 4 Hz */
 #define FLOOR_LOW 0.8f     /* Hz: above breathing */
 #define FLOOR_STEP 0.14f
-#define TURNS 8u           /* steps of a job: turns of the direction, groups to gather, one to prepare, frequencies */
-#define GATHERED (TURNS + EF_CSI_GROUPS)
+#define TURNS 8u           /* steps of a job: turns of the direction, slices to gather, one to prepare, frequencies */
+#define SLICES 16u
+#define GATHERED (TURNS + SLICES)
 #define PREPARED (GATHERED + 1u)
 #define GRANTED 24u        /* steps per tick, so that a cycle takes 2 s */
 
@@ -60,20 +61,30 @@ static void prepare(float *samples, size_t count) {
     }
 }
 
-/* Adds one group's part, each sample of `fold` ticks. */
-static void gather(ef_csi *csi, const float *direction, size_t group, size_t fold) {
-    const float factor = direction[group] * csi->weight[group] / (float)fold;
-    const size_t ticks = csi->span * fold;
-    size_t at = (csi->from + 2u * csi->span - ticks) % EF_CSI_TICKS;
-    const int16_t *ring = csi->ring[group];
-    for (size_t i = 0; i < csi->span; i++) {
-        int32_t sum = ring[at];
+/* What the groups do together at some of the samples, each of `fold` ticks. */
+static void gather(ef_csi *csi, const float *direction, size_t slice, size_t fold) {
+    float factor[EF_CSI_GROUPS];
+    for (size_t g = 0; g < EF_CSI_GROUPS; g++) {
+        factor[g] = direction[g] * csi->weight[g] / (float)fold;
+    }
+    const size_t ticks = csi->span * fold, first = slice * csi->span / SLICES, end = (slice + 1u) * csi->span / SLICES;
+    size_t at = (csi->from + 2u * csi->span - ticks + first * fold) % EF_CSI_TICKS;
+    for (size_t i = first; i < end; i++) {
+        const int16_t *tick = csi->ring[at];
         at = at + 1u == EF_CSI_TICKS ? 0 : at + 1u;
+        const int16_t *next = csi->ring[at];
+        float sum = 0.0f;
         if (fold == 2) {
-            sum += ring[at];
             at = at + 1u == EF_CSI_TICKS ? 0 : at + 1u;
+            for (size_t g = 0; g < EF_CSI_GROUPS; g++) {
+                sum += factor[g] * (float)(tick[g] + next[g]);
+            }
+        } else {
+            for (size_t g = 0; g < EF_CSI_GROUPS; g++) {
+                sum += factor[g] * (float)tick[g];
+            }
         }
-        csi->scratch[i] += factor * (float)sum;
+        csi->scratch[i] = sum;
     }
 }
 
@@ -129,9 +140,6 @@ static void do_step(ef_csi *csi) {
             ef_csi_parts_turn(csi, part);
         }
     } else if (step < GATHERED) {
-        if (step == TURNS) {
-            memset(csi->scratch, 0, sizeof csi->scratch);
-        }
         gather(csi, csi->direction[part], step - TURNS, fold);
     } else if (step < PREPARED) {
         prepare(csi->scratch, csi->span);

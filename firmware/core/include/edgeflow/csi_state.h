@@ -100,7 +100,7 @@ struct ef_csi {
     uint64_t tick, stored; /* the one that fills now, and the last in the ring */
     float sums[EF_CSI_GROUPS], last[EF_CSI_GROUPS], slow[EF_CSI_GROUPS];
     uint16_t in_tick;
-    int16_t ring[EF_CSI_GROUPS][EF_CSI_TICKS];
+    int16_t ring[EF_CSI_TICKS][EF_CSI_GROUPS];
     uint16_t head, filled, still; /* still: ticks since the last motion */
 
     /* What the groups do together in the band of breathing: their filters, covariance, and noise. */
