@@ -1,0 +1,1 @@
+"""Sensing modules: small WebAssembly programs that see each frame and tell events."""
