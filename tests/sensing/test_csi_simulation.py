@@ -17,6 +17,7 @@ from edgeflow.sensing.simulate import (
     Breathing,
     DoorMove,
     Person,
+    Pet,
     Radio,
     Room,
     Scenario,
@@ -26,6 +27,7 @@ from edgeflow.sensing.simulate import (
     scene,
 )
 from edgeflow.sensing.simulate.acting import perform
+from edgeflow.sensing.simulate.falling import descend
 from edgeflow.sensing.simulate.receiver import layout_of
 from edgeflow.sensing.simulate.tracks import Track
 
@@ -150,6 +152,39 @@ class TestTruth:
             drop = -np.diff(script.track(times)[:, 2], 2) / 0.1**2
             assert drop.max() < 9.81 * 1.3
 
+    def test_falls_hit_the_floor_as_fast_as_those_on_video(self):
+        rng = np.random.default_rng(1)
+        pelvis, head, seconds = [], [], []
+        for number in range(300):
+            fall = descend(rng, 1.72, 0.91, number % 2 * 1.0)
+            for found, reach in ((pelvis, 0.0), (head, 0.43 * 1.72)):
+                height = fall.heights + reach * np.cos(fall.angles)
+                found.append(-np.diff(height).min() / (fall.times[1] - fall.times[0]))
+            seconds.append(fall.times[-1])
+        assert np.mean(pelvis) == pytest.approx(2.14, abs=0.35)
+        assert np.mean(head) == pytest.approx(2.91, abs=0.35)
+        assert np.mean(seconds) == pytest.approx(1.27, abs=0.2)
+
+    @pytest.mark.parametrize("before", ["walk", "stand", "sit", "lie"])
+    def test_a_fall_comes_out_of_whatever_was_done(self, before):
+        for seed in range(6):
+            person = Person((Activity(before, 8), Activity("fall", 30)), fidgets_per_min=2)
+            simulation = Simulation(Scenario(30.0, seed, persons=(person,)))
+            ((_, fall),) = simulation.falls
+            rest = simulation.truth(np.arange(fall.end + 1, 30, 0.1)).motion
+            assert rest.mean() < 0.4
+
+    def test_a_cat_that_jumps_moves_more_than_one_that_does_not(self):
+        times = np.arange(0, 600, 0.1)
+        shares = [
+            Simulation(Scenario(600.0, pets=(Pet(restless=0.1, jumps=jumps),)))
+            .truth(times)
+            .disturbed.mean()
+            for jumps in (0.0, 1.0)
+        ]
+        assert shares[1] > 0
+        assert shares[0] != shares[1]
+
     def test_pets_and_doors_disturb_without_being_persons(self):
         door = Simulation(Scenario(20.0, door_moves=(DoorMove(5.0, 80.0),)))
         truth = door.truth(np.array([3.0, 5.6, 15.0]))
@@ -249,7 +284,9 @@ def numbers(low, high):
 places = st.none() | st.tuples(numbers(0, 4), numbers(0, 4))
 activities = st.builds(
     Activity,
-    kind=st.sampled_from(["walk", "stand", "sit", "lie", "fall", "enter", "leave", "away"]),
+    kind=st.sampled_from(
+        ["walk", "stand", "sit", "lie", "squat", "bend", "fall", "enter", "leave", "away"]
+    ),
     seconds=numbers(0, 12),
     place=places,
     speed=numbers(0.2, 3),

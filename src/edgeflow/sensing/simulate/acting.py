@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgeflow.sensing.simulate.falling import FLOOR, collapse, topple
+from edgeflow.sensing.simulate.falling import descend
 from edgeflow.sensing.simulate.scenario import Activity, Person, Room
 from edgeflow.sensing.simulate.tracks import Floats, Track
 
@@ -16,8 +16,16 @@ heading, and 1 in the room or 0 outside."""
 
 MARGIN = 0.45
 STRIDE = 0.6
-POSTURES = {"stand": (0.53, 0.03), "sit": (0.28, 0.2), "lie": (0.26, -1.5)}
-CHANGE_SECONDS = {"stand": 0.8, "sit": 1.6, "lie": 3.5}
+POSTURES = {
+    "stand": (0.53, 0.03),
+    "sit": (0.28, 0.2),
+    "lie": (0.26, -1.5),
+    "squat": (0.2, 0.35),
+    "bend": (0.51, 1.2),
+}
+CHANGE_SECONDS = {"stand": 0.8, "sit": 1.6, "lie": 3.5, "squat": 1.3, "bend": 1.2}
+RISING = 0.6
+STIRS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class _Actor:
         heading = rng.uniform(0, 2 * np.pi)
         self._at = np.array([*place, pelvis * person.height, angle, heading, float(not outside)])
         self._posture: str = posture
+        self._walking = False
         self.now = 0.0
         self._mark(0.0)
 
@@ -70,7 +79,7 @@ class _Actor:
         if activity.kind == "walk":
             self._walk(until, activity.speed)
         elif activity.kind == "fall":
-            self._fall()
+            self._fall(activity, until)
         elif activity.kind == "away":
             if self._at[WEIGHT]:
                 self._leave(activity)
@@ -80,6 +89,7 @@ class _Actor:
             self._leave(activity)
         else:
             self._settle(activity, until)
+        self._walking = activity.kind == "walk"
         if self.now < until:
             self._mark(until)
 
@@ -144,8 +154,12 @@ class _Actor:
             self._go(place, activity.speed)
         self._take_posture(activity.kind, activity.hasty)
         self._mark(self.now)
+        if activity.kind != "lie":
+            self._fidget(until)
+
+    def _fidget(self, until: float) -> None:
         rate = self._person.fidgets_per_min / 60
-        while rate and activity.kind != "lie":
+        while rate:
             pause = self._rng.exponential(1 / rate)
             if self.now + pause > until - 2:
                 return
@@ -154,28 +168,65 @@ class _Actor:
             self._at[ANGLE] += self._rng.normal(0, 0.04)
             self._mark(self.now + self._rng.uniform(0.5, 1.5))
 
-    def _fall(self) -> None:
-        self._take_posture("stand", 1.0)
-        self._mark(self.now + 0.3)
+    def _fall(self, activity: Activity, until: float) -> None:
+        """Lose balance: in the middle of a walk, while getting up, or standing."""
+        speed = self._stride_out(activity.speed) if self._walking else 0.0
+        if self._posture in ("sit", "lie"):
+            self._rise_half()
         start, at = self.now, self._at.copy()
-        pelvis = at[PELVIS]
+        side = float(self._rng.choice((0.0, 0.0, -1.0, 1.0)))
+        sign = 1.0 if side else self._rng.choice((-1.0, 1.0))
+        turned = at[HEADING] + side * np.pi / 2
         ahead = np.array([np.cos(at[HEADING]), np.sin(at[HEADING])])
-        sign = self._rng.choice((-1.0, 1.0))
-        if self._rng.random() < 0.5:
-            angle, push = self._rng.uniform((0.05, 0.1), (0.3, 1.2))
-            times, angles = topple(self._person.height, angle, push)
-            heights = np.maximum(pelvis * np.cos(angles), FLOOR)
-            ways = pelvis * np.sin(angles)
-        else:
-            times, heights, angles = collapse(pelvis, self._rng.uniform(0.3, 0.85))
-            ways = 0.15 * np.minimum(times / times[-1], 1)
-        path = np.stack((times, heights, angles, ways), axis=1)[1:]
-        for time, height, angle, way in path:
-            self._at[:2] = self._inside(at[:2] + ahead * sign * way)
-            self._at[PELVIS], self._at[ANGLE] = height, sign * angle
-            self._mark(start + float(time))
+        aside = sign * np.array([np.cos(turned), np.sin(turned)])
+        went = descend(self._rng, self._person.height, at[PELVIS], speed if sign > 0 else 0.0)
+        lean = np.minimum(went.angles / went.angles[-1], 1.0)
+        first = at[ANGLE] - sign * went.angles[0]
+        for i in range(1, len(went.times)):
+            drift = max(went.drifts[i], 0.0)
+            self._at[:2] = self._inside(
+                at[:2] + aside * (went.ways[i] - went.ways[0]) + ahead * drift
+            )
+            self._at[PELVIS] = went.heights[i]
+            self._at[ANGLE] = sign * went.angles[i] + first * (1 - lean[i])
+            self._at[HEADING] = at[HEADING] + side * np.pi / 2 * lean[i]
+            self._mark(start + float(went.times[i]))
         self._posture = "lie"
         self.falls.append(Fall(start, self.now))
+        self._stir(until)
+
+    def _stride_out(self, speed: float) -> float:
+        """Walk on, and do not arrive: the speed at which the next step fails."""
+        for _ in range(20):
+            way = np.array(self._anywhere()) - self._at[:2]
+            length = float(np.hypot(*way))
+            if length > 2 * STRIDE:
+                break
+        else:
+            return 0.0
+        self._turn(float(np.arctan2(way[1], way[0])))
+        steps = int(self._rng.integers(2, max(3, int(length / STRIDE))))
+        for step in range(steps):
+            self._at[:2] = self._inside(self._at[:2] + way / length * STRIDE)
+            self._mark(self.now + STRIDE / speed * (1.4 if step == 0 else 1.0))
+        return speed
+
+    def _rise_half(self) -> None:
+        """Get up most of the way."""
+        goal_pelvis = POSTURES["stand"][0] * self._person.height
+        self._mark(self.now)
+        self._at[PELVIS] += self._rng.uniform(RISING, 1.0) * (goal_pelvis - self._at[PELVIS])
+        self._at[ANGLE] = self._rng.uniform(0.1, 0.6)
+        self._mark(self.now + self._rng.uniform(0.8, 1.4))
+
+    def _stir(self, until: float) -> None:
+        """Somebody who lies there moves a little in the first seconds, and now and then later."""
+        for _ in range(self._rng.poisson(STIRS)):
+            self._mark(self.now + self._rng.uniform(0.1, 1.5))
+            self._at[:2] += self._rng.normal(0, 0.03, 2)
+            self._at[ANGLE] += self._rng.normal(0, 0.06)
+            self._mark(self.now + self._rng.uniform(0.4, 1.0))
+        self._fidget(until)
 
     def _inside(self, place: Floats) -> Floats:
         return np.clip(place, 0.2, np.array(self._room.size[:2]) - 0.2)

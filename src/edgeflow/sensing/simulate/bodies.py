@@ -21,6 +21,12 @@ CHEST, BELLY, HEAD, ARM, LEG = 0.9, 0.6, 0.15, 0.1, 0.2
 BELLY_WAY = 1.0
 SIDEWAYS = 0.5
 
+JUMP, SEAT = 0.35, 0.45
+"""A cat needs this long to be on a seat of this height, seconds and metres."""
+
+LATCHED, LATCH = 0.9, 0.14
+"""A door that shuts meets its frame at speed: what is left of its way after a part of the time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Points:
@@ -136,34 +142,44 @@ class Animal:
 
     def __init__(self, rng: np.random.Generator, pet: Pet, room: Room, seconds: float) -> None:
         self._pet = pet
-        times, places = [0.0], [_somewhere(rng, room)]
+        times, places, level = [0.0], [np.append(_somewhere(rng, room), 0.0)], 0.0
         while times[-1] < seconds:
             goal = _somewhere(rng, room)
-            way = float(np.hypot(*(goal - places[-1])))
+            way = float(np.hypot(*(goal - places[-1][:2])))
             run = way / rng.uniform(0.4, 1.5)
             rest = run * (1 / max(pet.restless, 0.01) - 1) * rng.exponential(1.0)
-            times += [times[-1] + rest, times[-1] + rest + run]
-            places += [places[-1], goal]
+            times.append(times[-1] + rest)
+            places.append(places[-1])
+            if level:
+                times.append(times[-1] + JUMP)
+                places.append(np.append(places[-1][:2], 0.0))
+            times.append(times[-1] + run)
+            places.append(np.append(goal, 0.0))
+            level = SEAT if pet.jumps and rng.random() < pet.jumps else 0.0
+            if level:
+                times.append(times[-1] + JUMP)
+                places.append(np.append(goal, level))
         self._track = Track(np.array(times), np.array(places))
         self._breath = rng.uniform(0.4, 0.6)
 
     def points(self, times: Floats) -> Points:
         """See ``Human.points``."""
-        flat = self._track(times)
+        place = self._track(times)
+        flat, above = place[:, :2], place[:, 2]
         step = self._track(times + 0.1) - self._track(times - 0.1)
         running = np.clip(np.hypot(step[:, 0], step[:, 1]) / 0.2, 0, 1)
         gait = np.sin(2 * np.pi * 2.5 * times) * running
         breath = 0.002 * np.sin(2 * np.pi * self._breath * times)
         tall = self._pet.height
-        trunk = np.column_stack((flat, tall * 0.7 + breath + 0.02 * gait))
-        legs = np.column_stack((flat + 0.05 * gait[:, None], np.full(len(times), tall * 0.3)))
+        trunk = np.column_stack((flat, above + tall * 0.7 + breath + 0.02 * gait))
+        legs = np.column_stack((flat + 0.05 * gait[:, None], above + tall * 0.3))
         areas = self._pet.size * np.array([0.4, 0.15])
         return Points(np.stack((trunk, legs), axis=1), areas, 1)
 
     def moving(self, times: Floats) -> NDArrayBool:
         """Whether it runs."""
         step = self._track(times + 0.1) - self._track(times - 0.1)
-        fast: NDArrayBool = np.hypot(step[:, 0], step[:, 1]) / 0.2 > MOVING
+        fast: NDArrayBool = np.linalg.norm(step, axis=1) / 0.2 > MOVING
         return fast
 
 
@@ -173,8 +189,12 @@ class Door:
     def __init__(self, moves: tuple[DoorMove, ...], room: Room) -> None:
         times, angles = [-1.0], [0.0]
         for move in sorted(moves, key=lambda move: move.at):
-            times += [max(move.at, times[-1]), max(move.at, times[-1]) + move.seconds]
-            angles += [angles[-1], np.radians(move.angle)]
+            begin, goal = max(move.at, times[-1]), float(np.radians(move.angle))
+            times += [begin, begin + move.seconds]
+            angles += [angles[-1], goal]
+            if goal < angles[-2]:
+                times.insert(-1, begin + LATCHED * move.seconds)
+                angles.insert(-1, goal + LATCH * (angles[-2] - goal))
         self._track = Track(np.array(times), np.array(angles)[:, None])
         self._hinge = np.array([*room.door, 1.0])
 

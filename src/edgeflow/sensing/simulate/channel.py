@@ -25,6 +25,9 @@ FORWARD, FORWARD_WIDTH = 12.0, 0.08
 SHADOW_DEPTH = 0.45
 WALL_SEEN = 0.8
 ECHOES, LATE_MIRRORS, LATE_SEEN = 24, 5, 4.5
+STEEPEST = 0.7
+"""Of late echoes, as a sine: their rise then has the mean square 0.16 of all images of a box of
+5 x 4.4 x 2.6 m with walls that give back 0.4, 5 to 20 m away."""
 DRIFT_TAPS = 6
 DRIFT_SHORTEST = 40.0
 EDGE = 28
@@ -147,16 +150,21 @@ class Channel:
         return np.concatenate(gains, axis=1).astype(np.complex64), np.concatenate(delays, axis=1)
 
     def _mirrored_receivers(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
-        """The receiver as a body sees it in the walls, once, and many times over (late echoes)."""
-        width, depth, _ = self._room.size
+        """The receiver as a body sees it in all six walls, once, and many times over (echoes)."""
+        width, depth, height = self._room.size
         x, y, z = self._rx
-        mirrored = ((-x, y, z), (2 * width - x, y, z), (x, -y, z), (x, 2 * depth - y, z))
+        mirrored = (
+            *((-x, y, z), (2 * width - x, y, z), (x, -y, z), (x, 2 * depth - y, z)),
+            *((x, y, -z), (x, y, 2 * height - z)),
+        )
         places = [np.array(place) for place in mirrored]
         factors = [self._room.reflection * WALL_SEEN] * len(places)
         for _ in range(LATE_MIRRORS):
             way = LIGHT * 1e-9 * (10 + rng.exponential(self._room.echo_ns))
-            turn = rng.uniform(0, 2 * np.pi)
-            places.append(self._rx + way * np.array((np.cos(turn), np.sin(turn), 0.0)))
+            turn, rise = rng.uniform(0, 2 * np.pi), rng.uniform(-STEEPEST, STEEPEST)
+            flat = np.sqrt(1 - rise * rise)
+            direction = np.array((flat * np.cos(turn), flat * np.sin(turn), rise))
+            places.append(self._rx + way * direction)
             factors.append(LATE_SEEN * np.sqrt(self._room.echo))
         return np.array(places), np.array(factors)
 

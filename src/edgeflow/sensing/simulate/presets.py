@@ -28,6 +28,8 @@ MIXED_LINK = Radio(
 """A node that takes what comes, as in the recording of the reference system."""
 
 DAY = 86400.0
+SHUTTING = (0.4, 2.0)
+"""How long a door takes to shut, seconds; the shortest slam."""
 
 
 def preset(
@@ -61,7 +63,7 @@ def scene(persons: int, *, seed: int = 1, seconds: float = 120.0) -> Scenario:
 def day(
     *, seed: int = 1, seconds: float = DAY, falls: int = 0, radio: Radio | None = None
 ) -> Scenario:
-    """Somebody who lives alone with a cat: walks, sits, sleeps, goes out, uses the door.
+    """Somebody who lives alone with a cat: walks, sits, bends down, sleeps, goes out; a door slams.
 
     Falls as often as told, spread over the time, and stays on the floor for a minute each.
     """
@@ -75,7 +77,8 @@ def day(
         fallen += bool(due)
         for activity in chosen:
             if activity.kind in ("enter", "leave"):
-                moves += [DoorMove(passed, 80.0), DoorMove(passed + 4.0, 0.0)]
+                shutting = float(rng.uniform(*SHUTTING))
+                moves += [DoorMove(passed, 80.0), DoorMove(passed + 4.0, 0.0, shutting)]
             activities.append(activity)
             passed += activity.seconds
     person = Person(tuple(activities), Breathing(rng.uniform(12, 18)), fidgets_per_min=1.0)
@@ -83,7 +86,7 @@ def day(
         seconds=seconds,
         seed=seed,
         persons=(person,),
-        pets=(Pet(),),
+        pets=(Pet(jumps=0.5),),
         door_moves=tuple(moves),
         radio=radio or Radio(rate_hz=20.0),
     )
@@ -94,9 +97,12 @@ def _next(rng: np.random.Generator) -> list[Activity]:
     speed = rng.uniform(0.5, 1.3)
     if draw < 0.35:
         return [Activity("walk", rng.uniform(10, 120), speed=speed)]
-    if draw < 0.65:
+    if draw < 0.45:
+        down: Kind = "bend" if rng.random() < 0.6 else "squat"
+        return [Activity(down, rng.uniform(4, 30), hasty=rng.uniform(1, 2), speed=speed)]
+    if draw < 0.7:
         return [Activity("sit", rng.uniform(60, 1800), hasty=rng.uniform(1, 1.8), speed=speed)]
-    if draw < 0.8:
+    if draw < 0.82:
         return [Activity("stand", rng.uniform(10, 300), speed=speed)]
     if draw < 0.9:
         return [Activity("lie", rng.uniform(600, 3600), hasty=rng.uniform(1, 1.4), speed=speed)]
@@ -105,7 +111,11 @@ def _next(rng: np.random.Generator) -> list[Activity]:
 
 
 def _fall(rng: np.random.Generator) -> list[Activity]:
-    return [Activity("walk", rng.uniform(5, 20)), Activity("fall", 60.0), Activity("stand", 20.0)]
+    kinds: tuple[Kind, ...] = ("walk", "stand", "sit")
+    before = kinds[int(rng.integers(3))]
+    speed = float(rng.uniform(0.5, 1.2))
+    fall = Activity("fall", 60.0, speed=speed)
+    return [Activity(before, rng.uniform(15, 40), speed=speed), fall, Activity("stand", 20.0)]
 
 
 def _still(

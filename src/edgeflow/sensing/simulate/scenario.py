@@ -28,9 +28,10 @@ NEAREST = 0.2
 Point = tuple[float, float, float]
 """x, y, z in metres; the room's corner on the floor is the origin."""
 
-Kind = Literal["walk", "stand", "sit", "lie", "fall", "enter", "leave", "away"]
-"""What somebody does: ``walk`` about, ``stand``, ``sit`` and ``lie`` still (getting there first),
-``fall`` and stay down, ``enter`` through the door, ``leave`` through it, be ``away``."""
+Kind = Literal["walk", "stand", "sit", "lie", "squat", "bend", "fall", "enter", "leave", "away"]
+"""What somebody does: ``walk`` about; ``stand``, ``sit``, ``lie``, ``squat`` and ``bend`` down
+still (getting there first); ``fall`` and stay down (out of the walk, the chair or the stand
+before); ``enter`` through the door, ``leave`` through it, be ``away``."""
 
 Board = Literal["esp32", "esp32s3"]
 
@@ -233,16 +234,23 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Pet:
-    """An animal that runs about: its size relative to an adult, and the part of time it moves."""
+    """An animal that runs about.
+
+    Attributes:
+        size: relative to an adult. height: in metres. restless: part of the time that it moves.
+        jumps: part of its runs that end on furniture, or on the floor again.
+    """
 
     size: float = 0.12
     height: float = 0.3
     restless: float = 0.3
+    jumps: float = 0.0
 
     def __post_init__(self) -> None:
         _check("pet.size", self.size, 0.01, 1)
         _check("pet.height", self.height, 0.05, 1)
         _check("pet.restless", self.restless, 0, 1)
+        _check("pet.jumps", self.jumps, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
