@@ -17,7 +17,7 @@ from edgeflow.protocols.csi_raw import RawFrame
 from edgeflow.protocols.csi_vitals import FusedVitals, Vitals, VitalsFlags
 from edgeflow.sensing.captures import Datagram
 from edgeflow.sensing.frames import CsiFrame
-from edgeflow.sensing.tracking import Tracker, TrackOptions
+from edgeflow.sensing.tracking import SILENT_US, Tracker, TrackOptions
 
 __all__ = ["Node", "Nodes"]
 
@@ -30,13 +30,15 @@ RATE_US = 1_000_000
 """How often the rate is looked at."""
 
 Tell = Callable[[VitalsUpdate | SensingEvent], None]
+Heard = Callable[[str, CsiFrame], None]
 Key = tuple[int, str, int]
 
 
 class Node:
     """One node: counters beside its ``tracker``."""
 
-    def __init__(self, key: Key, tracker: Tracker, now: int) -> None:
+    def __init__(self, key: Key, tracker: Tracker, now: int, heard: Heard | None = None) -> None:
+        self._heard = heard
         self.number, self.address, self.port = key
         self.tracker = tracker
         self.sequence = LossTracker()
@@ -64,6 +66,8 @@ class Node:
         self.rate_frames += 1
         self.newest = frame
         self.seen_us = max(self.seen_us, frame.time_us)
+        if self._heard is not None:
+            self._heard(self.tracker.name, frame)
         self.tracker.push(frame)
 
     def expand(self, packet: CompressedFrame, now: int) -> None:
@@ -87,6 +91,10 @@ class Node:
             self.rate = fresh if self.rate == 0 else self.rate + 0.3 * (fresh - self.rate)
             self.rate_us, self.rate_frames = now, 0
 
+    def is_silent(self, now: int) -> bool:
+        """Tell whether nothing was heard for five seconds."""
+        return now - self.seen_us > SILENT_US
+
     def status(self, now: int, unix_offset: float) -> SensingNode:
         """Return the node as it is."""
         newest = self.newest
@@ -97,7 +105,7 @@ class Node:
             node=self.number,
             address=f"{self.address}:{self.port}" if self.port else self.address,
             firmware=self.firmware,
-            state="silent" if now - self.seen_us > 5_000_000 else "live",
+            state="silent" if self.is_silent(now) else "live",
             last_seen=self.seen_us / 1e6 + unix_offset,
             frames=self.frames,
             rate=round(self.rate, 2),
@@ -130,6 +138,7 @@ class Nodes:
         options: how they are followed.
         tell: given each update and event, at once.
         max_nodes: more are refused, until others were silent for ten minutes.
+        heard: given each frame with the name of its node, before it is sensed from.
 
     Attributes:
         refused: datagrams of nodes for which there was no room.
@@ -137,7 +146,14 @@ class Nodes:
         last: whose frame or packet came last.
     """
 
-    def __init__(self, options: TrackOptions, tell: Tell, max_nodes: int = MAX_NODES) -> None:
+    def __init__(
+        self,
+        options: TrackOptions,
+        tell: Tell,
+        max_nodes: int = MAX_NODES,
+        heard: Heard | None = None,
+    ) -> None:
+        self._heard = heard
         self.refused = self.damaged = 0
         self.last: Node | None = None
         self._options, self._tell, self._max_nodes = options, tell, max_nodes
@@ -211,7 +227,7 @@ class Nodes:
                 self._start = now
             name = _name(*key)
             tracker = Tracker(key[0], name, self._options, self._start, self._tell)
-            node = self._nodes[key] = Node(key, tracker, now)
+            node = self._nodes[key] = Node(key, tracker, now, self._heard)
         self.last = node
         return node
 

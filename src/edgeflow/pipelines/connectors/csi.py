@@ -1,5 +1,7 @@
 """CSI nodes: vitals and events of rooms."""
 
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
@@ -13,6 +15,7 @@ from edgeflow.pipelines.message import EdgeMessage
 
 if TYPE_CHECKING:
     from edgeflow.core.vitals import SensingEvent, VitalsUpdate
+    from edgeflow.sensing.frames import CsiFrame
     from edgeflow.sensing.host import SensingHost
     from edgeflow.sensing.tracking import TrackOptions
 
@@ -32,7 +35,7 @@ class CsiConnectorOptions(ConnectorOptions):
         interval: seconds between two messages of vitals of a node.
         tier: 1 for motion and presence, 2 for rates, too.
         calibration: file of ``edgeflow csi calibrate``; without it each node learns its room.
-        messages: what is yielded: ``vitals``, ``events``.
+        messages: what is yielded: ``vitals``, ``events``, ``frames``.
         record: a new file for all datagrams.
         store: url of what keeps all vitals and events, such as ``sqlite:///vitals.db``.
         capacity: messages that may wait; the oldest are dropped.
@@ -44,14 +47,19 @@ class CsiConnectorOptions(ConnectorOptions):
     interval: float = Field(1.0, ge=0.05, le=3600)
     tier: Literal[1, 2] = 2
     calibration: Path | None = None
-    messages: list[Literal["vitals", "events"]] = Field(default=["vitals", "events"], min_length=1)
+    messages: list[Literal["vitals", "events", "frames"]] = Field(
+        default=["vitals", "events"], min_length=1
+    )
     record: Path | None = None
     store: str | None = None
     capacity: int = Field(4096, ge=1, le=100_000)
 
 
 class CsiConnector(ThreadedConnector):
-    """Listens for nodes, and senses where they do not; each message is a dict.
+    """Listens for nodes, and senses where they do not; each message is a dict, or a frame.
+
+    Frames are int8 arrays (subcarriers, 2), imaginary part first, with ``node``, ``rssi``,
+    ``noise_floor``, ``channel``, ``source`` and ``time_us`` (monotonic) in the metadata.
 
     ``event`` says what it is: ``vitals`` (with the keys of ``VitalsUpdate``), ``presence`` when it
     changed, ``fall``, ``silent``, ``back``, ``module``.
@@ -95,6 +103,7 @@ class CsiConnector(ThreadedConnector):
                 allow=options.allow,
                 options=self._tracking,
                 capture=options.record,
+                heard=self._heard(outlet) if "frames" in options.messages else None,
             )
             sensing = stack.enter_context(host)
             if options.store is not None:
@@ -124,6 +133,28 @@ class CsiConnector(ThreadedConnector):
             interval_us=round(options.interval * 1e6),
             calibration=known,
         )
+
+    def _heard(self, outlet: Outlet) -> "Callable[[str, CsiFrame], None]":
+        ahead = time.time() - time.monotonic()
+
+        def take(name: str, frame: "CsiFrame") -> None:
+            outlet.put(
+                EdgeMessage(
+                    sensor_id=self.options.sensor_id or f"csi:{name}",
+                    payload=frame.pairs,
+                    timestamp=frame.time_us / 1e6 + ahead,
+                    metadata={
+                        "node": frame.node,
+                        "rssi": frame.rssi,
+                        "noise_floor": frame.noise_floor,
+                        "channel": frame.channel,
+                        "source": frame.source,
+                        "time_us": frame.time_us,
+                    },
+                )
+            )
+
+        return take
 
     def _message(self, said: "VitalsUpdate | SensingEvent") -> EdgeMessage:
         import msgspec
