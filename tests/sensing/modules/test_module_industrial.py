@@ -1,0 +1,29 @@
+"""Modules of industry, over simulated rooms."""
+
+import pytest
+
+from sensed_rooms import COMES, LEFT, empty, lying, told, visit
+
+APNEA = 150.0
+
+
+def test_an_empty_tank_is_silent() -> None:
+    assert told("industrial/confined_space", empty()) == {}
+
+
+def test_who_goes_in_and_comes_out_breathing_needs_no_help() -> None:
+    events = told("industrial/confined_space", visit())
+    (entry,), (left,) = events[510], events[511]
+    assert COMES < entry.seconds < COMES + 15
+    assert left.value == pytest.approx(LEFT - COMES, abs=80.0)
+    assert all(event.value == pytest.approx(14.0, abs=1.5) for event in events[512])
+    assert len(events[512]) > 60
+    assert 513 not in events
+    assert 514 not in events
+
+
+def test_a_breath_that_stops_calls_for_extraction() -> None:
+    events = told("industrial/confined_space", lying(apneas=((APNEA, 60.0),)))
+    extract = events[513][0]
+    assert APNEA + 15 < extract.seconds < APNEA + 60
+    assert 514 in events
