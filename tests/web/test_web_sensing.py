@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from web_doors import client_of, serving, until
 from websockets.sync.client import connect
 
+from edgeflow.core.sensing import SensingSummary
 from edgeflow.core.vitals import SensingEvent, SensingNode, VitalsUpdate
 from edgeflow.errors import ConfigError
 
@@ -18,7 +19,7 @@ def update(number: int, **values: object) -> VitalsUpdate:
 
 
 class Room:
-    """A ``SensingView`` of one node, fed by the test."""
+    """The ``SensingView`` of one node, fed by the test."""
 
     def __init__(self) -> None:
         self.said: list[VitalsUpdate | SensingEvent] = [update(1), update(2)]
@@ -38,6 +39,9 @@ class Room:
 
     def news(self, after: int = 0, limit: int = 500) -> list[VitalsUpdate | SensingEvent]:
         return [each for each in self.said if each.number > after][-limit:]
+
+    def summary(self) -> SensingSummary:
+        return SensingSummary(nodes=1, live=1, present=1, rate=50.0, loss=0.0)
 
     def calibrate(self, name: str) -> None:
         self.history(name)

@@ -36,7 +36,8 @@ def test_a_message_holds_what_the_routes_tell():
         until(lambda: len(client.get("/api/trace").json()["paths"]) == 2)
         with feed(web) as socket:
             found = message(socket)
-        assert set(found) == {"status", "paths", "logs", "streams", "models", "activity", "devices"}
+        keys = {"status", "paths", "logs", "streams", "models", "activity", "devices", "sensing"}
+        assert set(found) == keys
         flow = client.get("/api/flow").json()
         assert set(found["status"]) == set(flow)
         assert [n["name"] for n in found["status"]["nodes"]] == [n["name"] for n in flow["nodes"]]

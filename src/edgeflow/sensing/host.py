@@ -4,8 +4,8 @@ import dataclasses
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Self, TypeVar
@@ -19,6 +19,7 @@ from edgeflow.sensing.captures import Capture, Datagram, open_capture
 from edgeflow.sensing.nodes import MAX_NODES, Heard, Node, Nodes
 from edgeflow.sensing.receiver import DEFAULT_PORT, Receiver
 from edgeflow.sensing.tracking import TrackOptions
+from edgeflow.sensing.watching import Lenses
 
 __all__ = ["SensingHost"]
 
@@ -69,12 +70,13 @@ class SensingHost:
         self._news: deque[VitalsUpdate | SensingEvent] = deque(maxlen=NEWS)
         self._history: dict[str, deque[VitalsUpdate]] = {}
         self._told: tuple[Callable[[], None], ...] = ()
+        self.lenses = Lenses()
         self._nodes = Nodes(chosen, self._tell, max_nodes, heard)
         self._capture: Capture | None = open_capture(capture) if capture is not None else None
         self._captured = self._flushed_us = 0
         self._unix_us = (time.time_ns() - time.monotonic_ns()) // 1000
         try:
-            self._receiver = Receiver(host, port, take=self._take, tick=self._tick, allow=allow)
+            self._receiver = Receiver(host, port, take=self.take, tick=self._tick, allow=allow)
         except EdgeFlowError:
             if self._capture is not None:
                 self._capture.close()
@@ -109,7 +111,7 @@ class SensingHost:
             ConfigError: no such node.
         """
         with self._lock:
-            self._find(name)
+            self.find(name)
             return _newest(self._history.get(name, deque()), after, limit)
 
     def calibrate(self, name: str) -> None:
@@ -119,7 +121,7 @@ class SensingHost:
             ConfigError: no such node, or its frames are not seen.
         """
         with self._lock:
-            if not self._find(name).tracker.calibrate():
+            if not self.find(name).tracker.calibrate():
                 raise ConfigError(
                     f"node {name!r} senses itself", hint="only rooms sensed from here are learnt"
                 )
@@ -166,7 +168,30 @@ class SensingHost:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _find(self, name: str) -> Node:
+    def take(self, datagram: Datagram) -> None:
+        """Take a datagram that came to the socket, or another way; calls must not overlap."""
+        before = self._number
+        if self._capture is not None:
+            self._keep(self._capture, datagram)
+        with self._lock:
+            self._nodes.receive(datagram)
+            if self.lenses:
+                self._look(self._nodes.last)
+        if self._number != before:
+            self._wake()
+
+    @contextmanager
+    def held(self) -> Iterator[tuple[Nodes, int]]:
+        """Hold the nodes still for a moment, at a time; nothing is received meanwhile."""
+        with self._lock:
+            yield self._nodes, _now()
+
+    def find(self, name: str) -> Node:
+        """Return a node, while they are held.
+
+        Raises:
+            ConfigError: no such node.
+        """
         known = {node.tracker.name: node for node in self._nodes}
         if name not in known:
             raise ConfigError(
@@ -176,14 +201,14 @@ class SensingHost:
             )
         return known[name]
 
-    def _take(self, datagram: Datagram) -> None:
-        before = self._number
-        if self._capture is not None:
-            self._keep(self._capture, datagram)
-        with self._lock:
-            self._nodes.receive(datagram)
-        if self._number != before:
-            self._wake()
+    def _look(self, node: Node | None) -> None:
+        """Show the frame that came to whoever watches its node."""
+        lens = self.lenses.find(node.tracker.name) if node is not None else None
+        if node is None or lens is None or node.tracker.processor is None:
+            return
+        if (used := node.frames - node.tracker.refused) != lens.used and node.newest is not None:
+            lens.used = used
+            lens.take(node.newest.time_us, node.tracker.processor)
 
     def _keep(self, capture: Capture, datagram: Datagram) -> None:
         try:

@@ -1,7 +1,7 @@
 """Vitals and events into a store, in batches, from a thread of its own."""
 
 import threading
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import structlog
@@ -47,6 +47,15 @@ class Keeper:
         self._unsubscribe = view.subscribe(self._fresh.set)
         self._thread = threading.Thread(target=self._run, name="edgeflow-csi-store", daemon=True)
         self._thread.start()
+
+    def query(self, name: str, since: float, until: float, limit: int) -> list[dict[str, Any]]:
+        """Return the newest updates of a node with ``since <= time < until``, oldest first.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        found = self._store.query(VITALS_TOPIC, source=name, since=since, until=until, limit=limit)
+        return [event.value for event in found if isinstance(event.value, dict)]
 
     def close(self) -> None:
         """Write what is pending and close. Idempotent."""

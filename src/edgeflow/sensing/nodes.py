@@ -17,7 +17,7 @@ from edgeflow.protocols.csi_raw import RawFrame
 from edgeflow.protocols.csi_vitals import FusedVitals, Vitals, VitalsFlags
 from edgeflow.sensing.captures import Datagram
 from edgeflow.sensing.frames import CsiFrame
-from edgeflow.sensing.tracking import Tracker, TrackOptions
+from edgeflow.sensing.tracking import SILENT_US, Tracker, TrackOptions
 
 __all__ = ["Node", "Nodes"]
 
@@ -91,6 +91,10 @@ class Node:
             self.rate = fresh if self.rate == 0 else self.rate + 0.3 * (fresh - self.rate)
             self.rate_us, self.rate_frames = now, 0
 
+    def is_silent(self, now: int) -> bool:
+        """Tell whether nothing was heard for five seconds."""
+        return now - self.seen_us > SILENT_US
+
     def status(self, now: int, unix_offset: float) -> SensingNode:
         """Return the node as it is."""
         newest = self.newest
@@ -101,7 +105,7 @@ class Node:
             node=self.number,
             address=f"{self.address}:{self.port}" if self.port else self.address,
             firmware=self.firmware,
-            state="silent" if now - self.seen_us > 5_000_000 else "live",
+            state="silent" if self.is_silent(now) else "live",
             last_seen=self.seen_us / 1e6 + unix_offset,
             frames=self.frames,
             rate=round(self.rate, 2),

@@ -7,7 +7,7 @@ from edgeflow._native.csi import Calibration, CsiOptions, CsiProcessor, CsiVital
 from edgeflow.core.vitals import SensingEvent, VitalsUpdate
 from edgeflow.sensing.frames import CsiFrame
 
-__all__ = ["TrackOptions", "Tracker"]
+__all__ = ["Own", "TrackOptions", "Tracker"]
 
 MOST_CATCH_UP = 10
 """Updates that a gap may bring at once; longer ones are passed over."""
@@ -28,6 +28,8 @@ class TrackOptions:
         interval_us: between two updates; ``watch_us``: between two looks for events.
         start_us: the time that is t = 0; None for that of the first frame.
         calibration: of an empty room, per number of the node; under None, of all others.
+        own: asked for each new node by number and name; what it returns wins over ``csi`` and
+            ``calibration``, where it is not None.
     """
 
     csi: CsiOptions = field(default_factory=CsiOptions)
@@ -35,6 +37,15 @@ class TrackOptions:
     watch_us: int = 20_000
     start_us: int | None = None
     calibration: dict[int | None, Calibration] = field(default_factory=dict)
+    own: Callable[[int, str], "Own"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What was set for one node: options, and the calibration of its empty room."""
+
+    csi: CsiOptions | None = None
+    calibration: Calibration | None = None
 
 
 class Tracker:
@@ -54,6 +65,8 @@ class Tracker:
         self.refused = 0
         self.silent = False
         self._options, self._start, self._tell = options, start_us, tell
+        own = options.own(node, name) if options.own is not None else Own()
+        self._csi_options, self._own_calibration = own.csi or options.csi, own.calibration
         self._csi: CsiProcessor | None = None
         self._frame_us: int | None = None
         self._due = self._watch = 0
@@ -63,6 +76,11 @@ class Tracker:
     def processor(self) -> CsiProcessor | None:
         """The core's state, once there was a frame."""
         return self._csi
+
+    @property
+    def options(self) -> CsiOptions:
+        """How its frames are sensed."""
+        return self._csi_options
 
     def push(self, frame: CsiFrame) -> None:
         """Take a frame in; tells what is due before it, and what it brings."""
@@ -110,6 +128,30 @@ class Tracker:
         self._csi.calibrate()
         return True
 
+    def configure(self, options: CsiOptions) -> None:
+        """Sense by other options from now on; what is known of the empty room stays.
+
+        Raises:
+            ConfigError: the core refuses them.
+        """
+        fresh = CsiProcessor(options)
+        if self._csi is not None:
+            learnt, known = self._csi.calibration, self._csi.vitals(self._frame_us or 0).calibrated
+            if learnt is not None and known:
+                fresh.calibration = learnt
+            self._csi = fresh
+        self._csi_options = options
+
+    def glance(self, now: int) -> tuple[VitalsUpdate, tuple[float, ...]] | None:
+        """Return what is known at a time, which nobody is told, and the breaths of each person.
+
+        None before the first frame and before the node said anything itself.
+        """
+        if self._csi is None or self.silent:
+            return (self.latest, ()) if self.latest is not None else None
+        said = self._csi.vitals(now)
+        return self._translated(said), said.person_bpm
+
     def report(self, now: int, said: VitalsUpdate) -> bool:
         """Take what the node says itself; it counts only while its frames are not seen."""
         if self._frame_us is not None and now - self._frame_us < REPORT_WINS_US:
@@ -128,8 +170,8 @@ class Tracker:
 
     def _begin(self, now: int) -> CsiProcessor:
         known = self._options.calibration
-        csi = CsiProcessor(self._options.csi)
-        learnt = known.get(self.node, known.get(None))
+        csi = CsiProcessor(self._csi_options)
+        learnt = self._own_calibration or known.get(self.node, known.get(None))
         if learnt is not None:
             csi.calibration = learnt
         self._csi = csi
@@ -148,7 +190,12 @@ class Tracker:
 
     def _update(self, said: CsiVitals) -> None:
         self._look(said.time_us, said.presence, said.fall)
-        update = VitalsUpdate(
+        update = self._translated(said)
+        self._fell = False
+        self._send(update)
+
+    def _translated(self, said: CsiVitals) -> VitalsUpdate:
+        return VitalsUpdate(
             t=self.seconds(said.time_us),
             node=self.node,
             name=self.name,
@@ -167,8 +214,6 @@ class Tracker:
             frame_rate=round(said.frame_rate, 3),
             rssi=said.rssi,
         )
-        self._fell = False
-        self._send(update)
 
     def _send(self, update: VitalsUpdate) -> None:
         self.latest = update

@@ -14,9 +14,11 @@ from typing import Self
 from edgeflow.config import settings
 from edgeflow.core.no_flow import NoFlow
 from edgeflow.observe.activity import activities
+from edgeflow.sensing.desk import Desk, with_rooms
 from edgeflow.sensing.host import SensingHost
 from edgeflow.sensing.keeping import Keeper
 from edgeflow.sensing.receiver import DEFAULT_PORT
+from edgeflow.sensing.rooms import Rooms
 from edgeflow.sensing.tracking import TrackOptions
 from edgeflow.web.server import WebServer
 
@@ -30,15 +32,16 @@ class CsiServer:
         host, port, allow, options, capture: as of ``SensingHost``.
         http_port: of REST, WebSocket and dashboard, 0 for any; None for none of them.
         store: url of what keeps vitals and events, for example ``sqlite:///vitals.db``.
+        rooms: file that keeps calibrations and settings of nodes; it need not exist.
 
     Attributes:
-        sensing: the nodes.
+        sensing: the nodes; ``desk``: where they are set and watched.
         url: of the dashboard; empty without one.
         http_port: where it is; 0 without one.
 
     Raises:
         ConfigError: a port is taken.
-        StoreError: the capture cannot be made, or the store not be opened.
+        StoreError: the capture cannot be made, or the store or the file of rooms not be opened.
     """
 
     def __init__(
@@ -51,15 +54,19 @@ class CsiServer:
         capture: Path | None = None,
         http_port: int | None = None,
         store: str | None = None,
+        rooms: Path | None = None,
     ) -> None:
         self._web: WebServer | None = None
         self._keeper: Keeper | None = None
+        kept = Rooms(rooms)
+        chosen = with_rooms(options or TrackOptions(), kept)
         with ExitStack() as undone:
             self.sensing = undone.enter_context(
-                SensingHost(host, port, allow=allow, options=options, capture=capture)
+                SensingHost(host, port, allow=allow, options=chosen, capture=capture)
             )
             if store is not None:
                 self._keeper = undone.enter_context(Keeper(self.sensing, store))
+            self.desk = Desk(self.sensing, kept, self._keeper)
             if http_port is not None:
                 self._web = self._serve(http_port)
             undone.pop_all()
@@ -76,7 +83,7 @@ class CsiServer:
             view=flow,
             frames=flow,
             activity=activities,
-            sensing=self.sensing,
+            sensing=self.desk,
             port_hint="another program has it: name another with --http-port",
         )
 
@@ -84,6 +91,7 @@ class CsiServer:
         """Hang up within 3 s. Idempotent."""
         if self._web is not None:
             self._web.close()
+        self.desk.close()
         self.sensing.close()
         if self._keeper is not None:
             self._keeper.close()

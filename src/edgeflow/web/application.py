@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Scope
 
 from edgeflow.config import settings
 from edgeflow.core.ports import ActivityView, DeviceView, FlowView, FrameSource, ModelView
-from edgeflow.core.vitals import SensingView
+from edgeflow.core.sensing import SensingDesk
 from edgeflow.errors import EdgeFlowError
 from edgeflow.web.access import Access, AccessRules
 from edgeflow.web.api import activity_routes, flow_routes, health_routes, stream_routes
@@ -49,7 +49,7 @@ def build(
     models: ModelView | None = None,
     activity: ActivityView | None = None,
     devices: DeviceView | None = None,
-    sensing: SensingView | None = None,
+    sensing: SensingDesk | None = None,
     routers: Sequence[APIRouter] = (),
 ) -> ASGIApp:
     """Return the ASGI application of one gateway, access rules and all."""
@@ -82,7 +82,7 @@ def declare(
     models: ModelView | None = None,
     activity: ActivityView | None = None,
     devices: DeviceView | None = None,
-    sensing: SensingView | None = None,
+    sensing: SensingDesk | None = None,
     routers: Sequence[APIRouter] = (),
 ) -> FastAPI:
     """Return every route of one gateway; those of ``routers`` come before our own.
@@ -104,7 +104,9 @@ def declare(
     app.include_router(device_routes(devices))
     app.include_router(sensing_routes(sensing, closing))
     app.include_router(stream_routes(frames, hub, encoder, closing))
-    app.include_router(stats_routes(lambda: Feed(view, hub, models, activity, devices), closing))
+    app.include_router(
+        stats_routes(lambda: Feed(view, hub, models, activity, devices, sensing=sensing), closing)
+    )
     _add_pages(app)
     add_own_routes(app, routes)
     app.add_exception_handler(EdgeFlowError, on_problem)

@@ -9,9 +9,12 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from edgeflow.core.sensing import SensingDesk
 from edgeflow.core.vitals import SensingView, VitalsUpdate
 from edgeflow.errors import ConfigError
 from edgeflow.web.problems import Problem, json_response, to_json
+from edgeflow.web.sensing_live import live_routes
+from edgeflow.web.sensing_setting import refusal, setting_routes
 
 __all__ = ["sensing_routes"]
 
@@ -26,7 +29,7 @@ Limit = Annotated[int, Query(ge=1, le=2000)]
 log = structlog.get_logger(__name__)
 
 
-def sensing_routes(sensing: SensingView | None, closing: asyncio.Event) -> APIRouter:
+def sensing_routes(sensing: SensingDesk | None, closing: asyncio.Event) -> APIRouter:
     """Return what shows nodes that sense."""
     router = APIRouter(tags=["sensing"])
 
@@ -60,7 +63,7 @@ def sensing_routes(sensing: SensingView | None, closing: asyncio.Event) -> APIRo
         try:
             view().calibrate(name)
         except ConfigError as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
         return json_response({"ok": True}, 202)
 
     @router.get("/api/csi/news", summary="Vitals and events of all CSI nodes above `after`")
@@ -71,6 +74,8 @@ def sensing_routes(sensing: SensingView | None, closing: asyncio.Event) -> APIRo
     async def live(socket: WebSocket) -> None:
         await _feed(socket, sensing, closing)
 
+    router.include_router(setting_routes(sensing))
+    router.include_router(live_routes(sensing, closing))
     return router
 
 
@@ -78,12 +83,7 @@ def _asked(ask: Callable[[], list[VitalsUpdate]]) -> list[VitalsUpdate]:
     try:
         return ask()
     except ConfigError as error:
-        raise _refusal(error) from error
-
-
-def _refusal(error: ConfigError) -> Problem:
-    status = 404 if error.code == "EF-DEVICE-404" else 409
-    return Problem(status, error.message, hint=error.hint)
+        raise refusal(error) from error
 
 
 async def _feed(socket: WebSocket, sensing: SensingView | None, closing: asyncio.Event) -> None:

@@ -12,7 +12,7 @@ from edgeflow.comms.http_thread import HttpThread
 from edgeflow.comms.listening import listen
 from edgeflow.core.frame import Frame
 from edgeflow.core.ports import ActivityView, DeviceView, FlowView, FrameSource, ModelView
-from edgeflow.core.vitals import SensingView
+from edgeflow.core.sensing import SensingDesk
 from edgeflow.errors import ConfigError
 from edgeflow.web.access import AccessRules
 from edgeflow.web.application import build
@@ -66,7 +66,7 @@ class WebServer:
         models: ModelView | None = None,
         activity: ActivityView | None = None,
         devices: DeviceView | None = None,
-        sensing: SensingView | None = None,
+        sensing: SensingDesk | None = None,
         routers: Sequence[APIRouter] = (),
         port_hint: str = _OTHER_PORT,
     ) -> None:

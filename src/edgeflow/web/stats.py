@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edgeflow.core.ports import ActivityView, DeviceView, FlowView, ModelView
+from edgeflow.core.sensing import SensingDesk
 from edgeflow.web.problems import to_json
 from edgeflow.web.streams import Hub
 
@@ -27,6 +28,7 @@ class Feed:
         models: the models it uses, if any.
         activity: what happened, if that is kept.
         devices: the devices it serves, if any.
+        sensing: the nodes that sense, if any.
     """
 
     def __init__(
@@ -36,9 +38,11 @@ class Feed:
         models: ModelView | None = None,
         activity: ActivityView | None = None,
         devices: DeviceView | None = None,
+        *,
+        sensing: SensingDesk | None = None,
     ) -> None:
         self._view, self._hub, self._models, self._activity = view, hub, models, activity
-        self._devices = devices
+        self._devices, self._sensing = devices, sensing
         self._last_log = 0
         self._last_activity = 0
 
@@ -56,6 +60,7 @@ class Feed:
             "models": self._models.models() if self._models is not None else [],
             "activity": happened,
             "devices": self._devices.devices() if self._devices is not None else [],
+            "sensing": self._sensing.summary() if self._sensing is not None else None,
         }
         self._last_log = logs[-1].number if logs else self._last_log
         self._last_activity = happened[-1].number if happened else self._last_activity

@@ -1,0 +1,113 @@
+"""Setting nodes that sense over HTTP: what they know of their rooms, and how they are sensed."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from edgeflow.core.sensing import NodeSettings, Room, SensingDesk
+from edgeflow.errors import ConfigError, EdgeFlowError, StoreError
+from edgeflow.web.problems import Problem, json_response
+
+__all__ = ["refusal", "setting_routes"]
+
+MAX_BODY = 4096
+Struct = TypeVar("Struct", bound=msgspec.Struct)
+Answer = TypeVar("Answer")
+Moment = Annotated[float, Query(description="Unix seconds")]
+
+
+def setting_routes(desk: SensingDesk | None) -> APIRouter:
+    """Return what sets nodes, and reads what the store holds of them."""
+    router = APIRouter(prefix="/api/csi/nodes/{name}", tags=["sensing"])
+
+    def ask(question: Callable[[SensingDesk], Answer]) -> Answer:
+        if desk is None:
+            raise Problem(404, "there are no nodes that sense here")
+        try:
+            return question(desk)
+        except EdgeFlowError as error:
+            raise refusal(error) from error
+
+    @router.get("/calibration", summary="How well a CSI node knows its empty room")
+    def calibration(name: str) -> Response:
+        return json_response(ask(lambda desk: desk.calibration(name)))
+
+    @router.post("/calibration", summary="Begin to learn the empty room", status_code=202)
+    def begin(name: str) -> Response:
+        ask(lambda desk: desk.calibrate(name))
+        return json_response(ask(lambda desk: desk.calibration(name)), 202)
+
+    @router.delete("/calibration", summary="Stop learning; what was known before counts again")
+    def stop(name: str) -> Response:
+        ask(lambda desk: desk.stop_calibration(name))
+        return json_response(ask(lambda desk: desk.calibration(name)))
+
+    @router.put(
+        "/calibration", summary="Take over what was learnt before", openapi_extra=_body_of(Room)
+    )
+    async def put(request: Request, name: str) -> Response:
+        room = _decoded(await _body(request), Room)
+        await run_in_threadpool(ask, lambda desk: desk.set_room(name, room))
+        return json_response(ask(lambda desk: desk.calibration(name)))
+
+    @router.get("/configuration", summary="How the frames of a CSI node are sensed")
+    def configuration(name: str) -> Response:
+        return json_response(ask(lambda desk: desk.settings(name)))
+
+    @router.patch(
+        "/configuration",
+        summary="Sense them otherwise; what is left out stays",
+        openapi_extra=_body_of(NodeSettings),
+    )
+    async def configure(request: Request, name: str) -> Response:
+        given = _decoded(await _body(request), dict[str, Any])
+        now = msgspec.structs.asdict(ask(lambda desk: desk.settings(name)))
+        wanted = _decoded(msgspec.json.encode(now | given), NodeSettings)
+        await run_in_threadpool(ask, lambda desk: desk.configure(name, wanted))
+        return json_response(wanted)
+
+    @router.get("/kept", summary="Vitals of a CSI node that the store holds")
+    def kept(
+        name: str,
+        since: Moment = 0.0,
+        until: Moment = 1e12,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    ) -> Response:
+        return json_response(ask(lambda desk: desk.kept(name, since, until, limit)))
+
+    return router
+
+
+def refusal(error: EdgeFlowError) -> Problem:
+    """Return what a client is told of an error."""
+    if isinstance(error, StoreError):
+        return Problem(500, error.message, hint=error.hint)
+    if error.code == "EF-DEVICE-404":
+        return Problem(404, error.message, hint=error.hint)
+    return Problem(409 if isinstance(error, ConfigError) else 500, error.message, hint=error.hint)
+
+
+async def _body(request: Request) -> bytes:
+    taken = bytearray()
+    async for chunk in request.stream():
+        taken += chunk
+        if len(taken) > MAX_BODY:
+            raise Problem(413, f"the settings of a node have at most {MAX_BODY} bytes")
+    return bytes(taken)
+
+
+def _decoded(text: bytes, kind: type[Answer]) -> Answer:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Problem(422, f"the body does not fit: {error}", hint="see /docs") from None
+
+
+def _body_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
