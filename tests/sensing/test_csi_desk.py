@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from desks import HOST, NAME, datagrams, desk_of, feed
 
+from desks import HOST, NAME, datagrams, desk_of, feed
 from edgeflow.core.sensing import NodeSettings, Room
 from edgeflow.errors import ConfigError, StoreError
 from edgeflow.sensing.rooms import Rooms

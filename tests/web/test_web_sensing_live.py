@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import psutil
 import pytest
-from desks import NAME, datagrams, desk_of, feed
 from web_doors import client_of, serving, until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from desks import NAME, datagrams, desk_of, feed
 from edgeflow.sensing.desk import Desk
 from edgeflow.sensing.host import SensingHost
 from edgeflow.web import sensing_live
