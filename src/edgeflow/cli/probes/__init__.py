@@ -15,7 +15,7 @@ from edgeflow.cli.probes.software import (
 )
 from edgeflow.errors import EdgeFlowError
 
-__all__ = ["PROBES", "Finding", "Probe", "State", "examine", "package_version"]
+__all__ = ["PROBES", "Finding", "Probe", "State", "examine", "guarded", "package_version"]
 
 Probe = Callable[[], Iterator[Finding]]
 
@@ -40,12 +40,17 @@ PROBES: tuple[Probe, ...] = (
 def examine() -> Iterator[Finding]:
     """Yield the findings of all probes; one that breaks is a finding too."""
     for probe in PROBES:
-        try:
-            yield from probe()
-        except EdgeFlowError as error:
-            yield fail(_name(probe), error.message, error.hint)
-        except Exception as error:  # noqa: BLE001 - the doctor reports, whatever it meets
-            yield fail(_name(probe), f"{type(error).__name__}: {error}", "please report this")
+        yield from guarded(probe, _name(probe))
+
+
+def guarded(probe: Probe, name: str) -> Iterator[Finding]:
+    """Yield the findings of a probe; that it breaks is a finding too."""
+    try:
+        yield from probe()
+    except EdgeFlowError as error:
+        yield fail(name, error.message, error.hint)
+    except Exception as error:  # noqa: BLE001 - the doctor reports, whatever it meets
+        yield fail(name, f"{type(error).__name__}: {error}", "please report this")
 
 
 def _name(probe: Probe) -> str:
