@@ -27,3 +27,10 @@ def test_a_breath_that_stops_calls_for_extraction() -> None:
     extract = events[513][0]
     assert APNEA + 15 < extract.seconds < APNEA + 60
     assert 514 in events
+
+
+@pytest.mark.parametrize(
+    "name", ["forklift_proximity", "clean_room", "livestock_monitor", "structural_vibration"]
+)
+def test_experimental_modules_are_silent_while_nobody_is_there(name: str) -> None:
+    assert told(f"industrial/{name}", empty(30.0)) == {}

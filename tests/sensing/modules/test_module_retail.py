@@ -24,3 +24,8 @@ def test_a_party_sits_leaves_and_frees_the_table() -> None:
     assert vacated.value == pytest.approx((LEFT - SITS) / 60, abs=2.0)
     assert LEFT + 30 < vacated.seconds < free.seconds < LEFT + 240
     assert 433 not in events, "an hour has not passed"
+
+
+@pytest.mark.parametrize("name", ["queue_length", "dwell_heatmap", "customer_flow"])
+def test_experimental_modules_are_silent_while_nobody_is_there(name: str) -> None:
+    assert told(f"retail/{name}", empty(30.0)) == {}
