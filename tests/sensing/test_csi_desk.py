@@ -109,7 +109,7 @@ def test_nodes_that_are_not_there_are_told() -> None:
         for ask in (desk.glance, desk.calibration, desk.settings, desk.stop_calibration):
             with pytest.raises(ConfigError, match="no node"):
                 ask("9")
-        with pytest.raises(ConfigError, match="store"):
+        with pytest.raises(ConfigError, match="no node"):
             desk.kept("9", 0, 1, 10)
         assert desk.summary().nodes == 0
 

@@ -149,6 +149,9 @@ def test_a_packet_is_news_history_and_a_call_at_once():
         assert isinstance(update, VitalsUpdate)
         assert host.history(node.name) == [update] == host.news(after=1)
         assert host.history(node.name, after=2) == []
+        (kept,) = host.past(node.name, 0, 1e12)
+        assert (kept["number"], kept["time"]) == (update.number, update.time)
+        assert host.past(node.name, 0, update.time) == []
         with pytest.raises(ConfigError, match="there is no node '8'"):
             host.history("8")
         end()

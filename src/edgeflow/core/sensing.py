@@ -193,7 +193,9 @@ class SensingDesk(SensingView, Protocol):
         ...
 
     def kept(self, name: str, since: float, until: float, limit: int) -> list[dict[str, Any]]:
-        """Return the newest updates of a node that the store holds, oldest first.
+        """Return the newest updates of a node that the store holds, else of the last day.
+
+        The oldest comes first.
 
         Args:
             name: of the node.
@@ -202,7 +204,7 @@ class SensingDesk(SensingView, Protocol):
             limit: updates at most.
 
         Raises:
-            ConfigError: there is no store.
+            ConfigError: there is no store, and no such node.
             StoreError: it cannot be read.
         """
         ...

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 import structlog
@@ -16,6 +16,7 @@ import structlog
 from edgeflow.core.vitals import SensingEvent, SensingNode, VitalsUpdate
 from edgeflow.errors import ConfigError, EdgeFlowError, StoreError, did_you_mean
 from edgeflow.sensing.captures import Capture, Datagram, open_capture
+from edgeflow.sensing.history import DAY_ROWS, History
 from edgeflow.sensing.nodes import MAX_NODES, Heard, Node, Nodes
 from edgeflow.sensing.receiver import DEFAULT_PORT, Receiver
 from edgeflow.sensing.tracking import TrackOptions
@@ -69,6 +70,7 @@ class SensingHost:
         self._number = 0
         self._news: deque[VitalsUpdate | SensingEvent] = deque(maxlen=NEWS)
         self._history: dict[str, deque[VitalsUpdate]] = {}
+        self._past = History()
         self._told: tuple[Callable[[], None], ...] = ()
         self.lenses = Lenses()
         self._nodes = Nodes(chosen, self._tell, max_nodes, heard)
@@ -113,6 +115,20 @@ class SensingHost:
         with self._lock:
             self.find(name)
             return _newest(self._history.get(name, deque()), after, limit)
+
+    def past(
+        self, name: str, since: float, until: float, limit: int = DAY_ROWS
+    ) -> list[dict[str, Any]]:
+        """Return the newest updates of the last day with ``since <= time < until``, oldest first.
+
+        One of each second is kept, while memory lasts: see ``History``.
+
+        Raises:
+            ConfigError: no such node.
+        """
+        with self._lock:
+            self.find(name)
+            return self._past.query(name, since, until, limit)
 
     def calibrate(self, name: str) -> None:
         """Let a node learn its room anew.
@@ -238,6 +254,8 @@ class SensingHost:
             self._nodes.advance(now)
             if len(self._history) > len(self._nodes):
                 known = {node.tracker.name for node in self._nodes}
+                for name in self._history.keys() - known:
+                    self._past.forget(name)
                 self._history = {k: v for k, v in self._history.items() if k in known}
         if self._number != before:
             self._wake()
@@ -252,6 +270,7 @@ class SensingHost:
             if kept is None:
                 kept = self._history[said.name] = deque(maxlen=HISTORY)
             kept.append(said)
+            self._past.add(said)
 
     def _wake(self) -> None:
         for told in self._told:

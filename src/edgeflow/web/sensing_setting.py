@@ -71,7 +71,7 @@ def setting_routes(desk: SensingDesk | None) -> APIRouter:
         await run_in_threadpool(ask, lambda desk: desk.configure(name, wanted))
         return json_response(wanted)
 
-    @router.get("/kept", summary="Vitals of a CSI node that the store holds")
+    @router.get("/kept", summary="Vitals of a CSI node in the store, or of the last day")
     def kept(
         name: str,
         since: Moment = 0.0,
