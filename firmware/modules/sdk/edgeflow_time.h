@@ -9,7 +9,7 @@
 typedef struct ef_clock {
     uint32_t last; /* ms */
     bool running;
-    bool gap; /* the step just made began anew: forget what spans it */
+    bool gap; /* the step just made is the first one, or follows a gap: begin anew */
 } ef_clock;
 
 static inline uint32_t ef_now(void) {
@@ -21,12 +21,12 @@ static inline float ef_seconds_since(uint32_t then) {
     return (float)(ef_now() - then) * 0.001f;
 }
 
-/* Seconds since the step before; 0 for the first one and after a gap. */
+/* Seconds since the step before; 0 for the first one, after a gap, and for frames within one millisecond. */
 static inline float ef_clock_step(ef_clock *clock) {
     const uint32_t now = ef_now();
     const uint32_t passed = now - clock->last;
     const bool known = clock->running && passed <= EF_GAP_MS;
-    clock->gap = clock->running && !known;
+    clock->gap = !known;
     clock->running = true;
     clock->last = now;
     return known ? (float)passed * 0.001f : 0.0f;
