@@ -1,0 +1,127 @@
+"""What a store of tables is: rows in batches, questions that charts and triggers ask."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+__all__ = ["Aggregate", "Bucket", "Column", "Row", "Table", "TableStore"]
+
+Row = Mapping[str, Any]
+"""Values by column; ``timestamp`` in seconds since the Unix epoch, a ``json`` column as a dict."""
+
+
+class Column(NamedTuple):
+    """A column; ``time`` is kept to the millisecond."""
+
+    name: str
+    kind: Literal["float", "integer", "text", "bool", "time", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of rows by device and time.
+
+    Attributes:
+        columns: all of them, ``device_id`` and ``timestamp`` included.
+        measure: the column that series and aggregates are about, if there is one.
+        newest_by: of a registry, the columns of which only the newest row counts.
+        identity: columns that tell a redelivered row from a new one; empty keeps them all.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    measure: str = ""
+    newest_by: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
+
+
+class Bucket(NamedTuple):
+    """Values of a device within a step of time that begins at ``time``."""
+
+    device_id: str
+    time: float
+    mean: float
+    least: float
+    most: float
+    count: int
+
+
+class Aggregate(NamedTuple):
+    """Of some values; ``deviation`` is the population's. Of no values all but count are NaN."""
+
+    count: int
+    mean: float
+    deviation: float
+    least: float
+    most: float
+
+
+class TableStore(ABC):
+    """Tables by name, of which each row is kept once it was inserted. Thread-safe."""
+
+    @abstractmethod
+    def create(self, tables: Sequence[Table]) -> None:
+        """Make what is missing, and add columns that an older version did not have.
+
+        Raises:
+            StoreError: the store cannot be reached, or holds a table that does not fit.
+        """
+
+    @abstractmethod
+    def insert(self, table: str, rows: Sequence[Row]) -> None:
+        """Keep the rows, all or none; those that the table's identity knows already, once.
+
+        Raises:
+            StoreError: the store cannot be reached or is full; nothing was kept.
+            ConfigError: no such table or column, or a value has no form in its column.
+        """
+
+    @abstractmethod
+    def rows(
+        self,
+        table: str,
+        *,
+        device: str | None = None,
+        since: float = float("-inf"),
+        until: float = float("inf"),
+        limit: int = 1000,
+    ) -> list[dict[str, Any]]:
+        """The newest rows with ``since <= timestamp < until``, oldest first."""
+
+    @abstractmethod
+    def latest(self, table: str, *, since: float = float("-inf")) -> list[dict[str, Any]]:
+        """The newest row of each device, by device."""
+
+    @abstractmethod
+    def series(
+        self,
+        table: str,
+        column: str,
+        *,
+        step: float,
+        device: str | None = None,
+        since: float = float("-inf"),
+        until: float = float("inf"),
+    ) -> list[Bucket]:
+        """A column in steps of so many seconds, by time; rollups answer where they can."""
+
+    @abstractmethod
+    def aggregate(
+        self,
+        table: str,
+        column: str,
+        *,
+        device: str | None = None,
+        since: float = float("-inf"),
+        until: float = float("inf"),
+    ) -> Aggregate:
+        """A column over a stretch of time."""
+
+    @abstractmethod
+    def forget(self, table: str, *, before: float) -> int:
+        """Delete rows that are older, and return how many; what is rolled up stays."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what is pending and close. Idempotent."""
