@@ -36,7 +36,8 @@ class Table:
     identity: tuple[str, ...] = ()
 
 
-class Bucket(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Bucket:
     """Values of a device within a step of time that begins at ``time``."""
 
     device_id: str
@@ -47,7 +48,8 @@ class Bucket(NamedTuple):
     count: int
 
 
-class Aggregate(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Aggregate:
     """Of some values; ``deviation`` is the population's. Of no values all but count are NaN."""
 
     count: int
