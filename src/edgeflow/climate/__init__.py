@@ -1,0 +1,1 @@
+"""The climate system: readings of rooms, when to decide, and deciding where a window should be."""
