@@ -81,5 +81,6 @@ esp_err_t esp_wifi_set_promiscuous(bool en);
 esp_err_t esp_wifi_set_promiscuous_filter(const wifi_promiscuous_filter_t *filter);
 esp_err_t esp_wifi_set_csi(bool en);
 esp_err_t esp_wifi_set_csi_config(const wifi_csi_config_t *config);
+int64_t esp_wifi_get_tsf_time(wifi_interface_t interface);
 esp_err_t esp_wifi_set_csi_rx_cb(wifi_csi_cb_t cb, void *ctx);
 #endif

@@ -133,6 +133,10 @@ esp_err_t esp_wifi_set_csi_config(const wifi_csi_config_t *config) {
     CHECK(config->lltf_en && config->htltf_en);
     return ESP_OK;
 }
+int64_t esp_wifi_get_tsf_time(wifi_interface_t interface) {
+    CHECK_EQUAL(interface, WIFI_IF_STA);
+    return (int64_t)clock_us + 7;
+}
 esp_err_t esp_wifi_set_csi_rx_cb(wifi_csi_cb_t cb, void *ctx) {
     (void)ctx;
     on_frame = cb;

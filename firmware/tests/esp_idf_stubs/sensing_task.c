@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "edgeflow/csi_packet.h"
+#include "edgeflow/node_turn.h"
 #include "esp_task_wdt.h"
 #include "esp_timer.h"
 #include "radio.h"
@@ -17,7 +18,8 @@ static jmp_buf done;
 static ef_csi_ring ring;
 static uint64_t clock_us = 1000000, end_us, frame_us;
 static unsigned made, raw, vitals, features, since_pause, most_since_pause, fed;
-static bool home = true;
+static bool home = true, shared;
+static uint8_t slot, nodes = 1;
 static uint32_t last_sequence;
 static uint32_t noise = 1;
 
@@ -30,6 +32,9 @@ int64_t esp_timer_get_time(void) {
 }
 bool radio_is_home(void) {
     return home;
+}
+uint64_t radio_shared_us(void) {
+    return shared ? clock_us : 0;
 }
 esp_err_t esp_task_wdt_add(TaskHandle_t task) {
     return task == NULL ? ESP_OK : ESP_FAIL;
@@ -52,6 +57,7 @@ bool sender_frame_due(uint64_t now_us) {
 bool sender_send(const void *bytes, size_t count, bool frame, uint64_t now_us) {
     ef_csi_raw_packet packet;
     ef_csi_kind kind = ef_csi_packet_kind(bytes, count);
+    CHECK(ef_turn_is_mine(slot, nodes, radio_shared_us()));
     CHECK(home && now_us == clock_us && frame == (kind == EF_CSI_KIND_RAW));
     vitals += kind == EF_CSI_KIND_VITALS;
     features += kind == EF_CSI_KIND_FEATURES;
@@ -121,6 +127,29 @@ static void test_frames_wait_while_away_and_leave_in_batches(void) {
     CHECK(most_since_pause <= 4);
 }
 
+static void test_the_newest_features_are_told_to_whoever_asks(void) {
+    float values[EF_INGEST_VALUES] = {-1.0f};
+    bool present = true;
+    CHECK(sensing_latest(values, &present));
+    CHECK(!present && values[0] >= 0.0f && values[0] <= 1.0f);
+    CHECK(values[7] > 0.49f && values[7] < 0.51f); /* -50 dBm */
+}
+
+static void test_all_frames_leave_in_the_turn_of_the_node(ef_node_settings *settings) {
+    unsigned sent = raw, told = vitals, dropped = ef_csi_ring_dropped(&ring);
+    settings->tdm_slot = slot = 2;
+    settings->tdm_nodes = nodes = 19;
+    shared = true;
+    run_for(RUN_US);
+    CHECK(raw - sent >= RUN_US / FRAME_US - 3);
+    CHECK(vitals - told >= 18 && vitals - told <= 21);
+    CHECK_EQUAL(ef_csi_ring_dropped(&ring), dropped);
+    shared = false; /* no access point gives the time: nobody waits */
+    sent = raw;
+    run_for(1000000);
+    CHECK(raw - sent >= 19);
+}
+
 int main(void) {
     static ef_node_settings settings;
     ef_settings_default(&settings);
@@ -129,5 +158,7 @@ int main(void) {
     CHECK(sensing_start(&settings, &ring) != NULL);
     test_every_frame_and_a_vitals_packet_each_second();
     test_frames_wait_while_away_and_leave_in_batches();
+    test_the_newest_features_are_told_to_whoever_asks();
+    test_all_frames_leave_in_the_turn_of_the_node(&settings);
     return finish("sensing task");
 }

@@ -1,4 +1,5 @@
 /* A node that senses from WiFi. What it computes and decides is in the core; here is only the hardware. */
+#include "collector.h"
 #include "edgeflow/csi_ring.h"
 #include "edgeflow/node_settings.h"
 #include "esp_log.h"
@@ -63,6 +64,7 @@ void app_main(void) {
     if (tunes && task != NULL) {
         radio_start(&settings, &ring, task);
     }
+    (void)collector_start(&settings); /* it says itself why it does not work */
     test.service = ota_server_start(settings.ota_key);
     settle(&test, sends);
 }

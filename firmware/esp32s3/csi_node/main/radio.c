@@ -168,3 +168,8 @@ void radio_set_home(uint8_t to) {
 bool radio_is_home(void) {
     return atomic_load(&channel) == 0;
 }
+
+uint64_t radio_shared_us(void) {
+    int64_t shared_us = atomic_load(&home) != 0 ? esp_wifi_get_tsf_time(WIFI_IF_STA) : 0;
+    return shared_us > 0 ? (uint64_t)shared_us : 0;
+}

@@ -16,4 +16,7 @@ void radio_set_home(uint8_t channel);
 /* Datagrams reach the access point now. */
 bool radio_is_home(void);
 
+/* Microseconds on the clock that the access point gives all its stations; 0 when there is none. */
+uint64_t radio_shared_us(void);
+
 #endif

@@ -1,8 +1,12 @@
 #include "sensing.h"
 
+#include <stdatomic.h>
+#include <string.h>
+
 #include "edgeflow/csi_packet.h"
 #include "edgeflow/csi_state.h"
 #include "edgeflow/node_test.h"
+#include "edgeflow/node_turn.h"
 #include "esp_log.h"
 #include "esp_task_wdt.h"
 #include "esp_timer.h"
@@ -24,6 +28,8 @@ static bool measures; /* tier 1 and 2 */
 static uint32_t sequence;
 static uint16_t feature_sequence;
 static uint64_t vitals_us;
+static atomic_uint told_version; /* odd while `told` is written */
+static _Atomic uint32_t told[EF_INGEST_VALUES + 1u];
 
 static uint32_t frequency_of(uint8_t channel) {
     if (channel == 14) {
@@ -81,6 +87,29 @@ static float mean_variance(void) {
     return chosen > 0 ? sum / (float)chosen : 0.0f;
 }
 
+/* For the collector's task, without a lock. */
+static void share(const float values[EF_INGEST_VALUES], bool present) {
+    unsigned version = atomic_load(&told_version);
+    atomic_store(&told_version, version + 1u);
+    for (unsigned i = 0; i < EF_INGEST_VALUES; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        atomic_store(&told[i], bits);
+    }
+    atomic_store(&told[EF_INGEST_VALUES], present);
+    atomic_store(&told_version, version + 2u);
+}
+
+bool sensing_latest(float values[EF_INGEST_VALUES], bool *present) {
+    unsigned version = atomic_load(&told_version);
+    for (unsigned i = 0; i < EF_INGEST_VALUES; i++) {
+        uint32_t bits = atomic_load(&told[i]);
+        memcpy(&values[i], &bits, sizeof bits);
+    }
+    *present = atomic_load(&told[EF_INGEST_VALUES]) != 0;
+    return version % 2u == 0 && version == atomic_load(&told_version);
+}
+
 static void send_features(const ef_csi_vitals *vitals, uint64_t now_us) {
     uint8_t packet[48];
     const ef_csi_features_packet features = {
@@ -92,6 +121,7 @@ static void send_features(const ef_csi_vitals *vitals, uint64_t now_us) {
                    held((float)vitals->persons / 4.0f), vitals->fall ? 1.0f : 0.0f,
                    held(((float)vitals->rssi + 100.0f) / 100.0f)},
     };
+    share(features.values, vitals->presence);
     sender_send(packet, ef_csi_encode_features(&features, packet, sizeof packet), false, now_us);
 }
 
@@ -126,11 +156,19 @@ static void handle(const ef_csi_frame *frame, uint64_t now_us) {
 #endif
 }
 
-/* Frames taken, at most a batch. Those that come while away wait, so that they can be sent. */
+static uint64_t turn_wait_us(void) {
+    return ef_turn_wait_us(node->tdm_slot, node->tdm_nodes, node->tdm_nodes > 1 ? radio_shared_us() : 0);
+}
+
+static bool may_send(void) {
+    return radio_is_home() && turn_wait_us() == 0;
+}
+
+/* Frames taken, at most a batch. Those that come while away, or in another's turn, wait, so that they can be sent. */
 static unsigned drain(void) {
     unsigned taken = 0;
     ef_csi_frame frame;
-    while (taken < BATCH && radio_is_home() && ef_csi_ring_peek(frames, &frame)) {
+    while (taken < BATCH && may_send() && ef_csi_ring_peek(frames, &frame)) {
         handle(&frame, (uint64_t)esp_timer_get_time());
         ef_csi_ring_pop(frames);
         taken++;
@@ -138,19 +176,29 @@ static unsigned drain(void) {
     return taken;
 }
 
+/* Until a frame comes, or the node's turn. A frame does not wake before that: it waits in the ring. */
+static void rest(void) {
+    uint64_t wait_ms = (turn_wait_us() + 999u) / 1000u;
+    if (wait_ms > 0) {
+        vTaskDelay(pdMS_TO_TICKS(wait_ms));
+    } else {
+        ulTaskNotifyTake(pdTRUE, pdMS_TO_TICKS(IDLE_MS));
+    }
+}
+
 static void run(void *unused) {
     (void)unused;
     ESP_ERROR_CHECK(esp_task_wdt_add(NULL));
     while (true) {
         unsigned taken = drain();
-        if (radio_is_home()) {
+        if (may_send()) {
             tell((uint64_t)esp_timer_get_time());
         }
         esp_task_wdt_reset();
         if (taken == BATCH) {
             vTaskDelay(1);
         } else {
-            ulTaskNotifyTake(pdTRUE, pdMS_TO_TICKS(IDLE_MS));
+            rest();
         }
     }
 }

@@ -74,6 +74,18 @@ static void take_space(ef_node_settings *settings, const char *space) {
     nvs_close(store);
 }
 
+/* Keys of the reference firmware that this one takes and does nothing with. */
+static void tell_unused(const ef_node_settings *settings) {
+    ef_node_settings usual;
+    ef_settings_default(&usual);
+    if (settings->vital_window != usual.vital_window) {
+        ESP_LOGW(TAG, "setting_unused key=vital_win hint=rates_take_up_to_46_s");
+    }
+    if (strcmp(settings->zone, usual.zone) != 0) {
+        ESP_LOGW(TAG, "setting_unused key=zone_name");
+    }
+}
+
 bool settings_store_load(ef_node_settings *settings) {
     ef_settings_default(settings);
     strlcpy(settings->ssid, CONFIG_EDGEFLOW_WIFI_SSID, sizeof settings->ssid);
@@ -88,5 +100,6 @@ bool settings_store_load(ef_node_settings *settings) {
     if (!ef_settings_finish(settings)) {
         ESP_LOGW(TAG, "settings_contradict tdm_slot=%u hop_count=%u", settings->tdm_slot, settings->hop_count);
     }
+    tell_unused(settings);
     return true;
 }
