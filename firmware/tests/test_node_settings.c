@@ -80,10 +80,14 @@ static void test_texts_and_blobs_fit_or_are_left_out(void) {
     CHECK(strcmp(settings.ssid, "lab") == 0);
     CHECK_EQUAL(take_text("password", ""), EF_OK);
     CHECK_EQUAL(take_text("ota_psk", longest), EF_ERROR_LENGTH);
+    CHECK_EQUAL(ef_setting_take(&settings, find("ota_psk"), longest, 15), EF_ERROR_LENGTH);
     CHECK_EQUAL(ef_setting_take(&settings, find("ota_psk"), longest, 64), EF_OK);
     CHECK_EQUAL(strlen(settings.ota_key), 64);
     CHECK_EQUAL(ef_setting_take(&settings, find("ssid"), "a\0b", 3), EF_ERROR_LENGTH);
     CHECK_EQUAL(ef_setting_take(&settings, find("filter_mac"), longest, 5), EF_ERROR_LENGTH);
+    CHECK_EQUAL(ef_setting_take(&settings, find("ota_pubkey"), longest, 31), EF_ERROR_LENGTH);
+    CHECK_EQUAL(ef_setting_take(&settings, find("ota_pubkey"), longest, 32), EF_OK);
+    CHECK_EQUAL(settings.ota_public_key_bytes, 32);
     CHECK_EQUAL(settings.filter_mac_bytes, 0);
     CHECK_EQUAL(ef_setting_take(&settings, find("filter_mac"), longest, 6), EF_OK);
     CHECK_EQUAL(settings.filter_mac_bytes, 6);
@@ -125,7 +129,7 @@ static void test_noise_leaves_settings_the_core_takes(bool exhaustive) {
 static void test_keys_fit_into_flash(void) {
     size_t count;
     const ef_setting *table = ef_settings(&count);
-    CHECK_EQUAL(count, 28);
+    CHECK_EQUAL(count, 29);
     for (size_t i = 0; i < count; i++) {
         CHECK(strlen(table[i].key) <= 15 && strlen(table[i].space) <= 15);
         bool bytes = table[i].kind == EF_SETTING_STRING || table[i].kind == EF_SETTING_BLOB;

@@ -124,7 +124,7 @@ def test_every_setting_of_the_requirement_has_an_option(
         --edge-tier --pres-thresh --fall-thresh --vital-win --vital-int --subk-count --channel
         --filter-mac --hop-channels --hop-dwell --seed-url --seed-token --zone --swarm-hb
         --swarm-ingest --power-duty --wasm-max --wasm-verify --no-wasm-verify --wasm-pubkey
-        --ota-key --dry-run --show --reset --json"""
+        --ota-key --ota-public-key --dry-run --show --reset --json"""
     assert code == 0
     assert [flag for flag in flags.split() if f"{flag} " not in out.replace("\n", " ")] == []
     assert {each.flag for each in SETTINGS} <= set(flags.split())

@@ -42,6 +42,7 @@ RIGHT = {
     "wasm-verify": ("no", 0),
     "wasm-pubkey": ("11" * 32, b"\x11" * 32),
     "ota-key": ("0123456789abcdef", "0123456789abcdef"),
+    "ota-public-key": ("22" * 32, b"\x22" * 32),
 }
 WRONG = [
     ("ssid", "", "0 bytes, not 1 to 32: IEEE 802.11"),

@@ -13,6 +13,9 @@ PROJECT = ROOT / "firmware/esp32s3/csi_node"
 STUBS = ROOT / "firmware/tests/esp_idf_stubs"
 SOURCES = sorted((PROJECT / "main").glob("*.c"))
 INCLUDES = [STUBS, STUBS.parent, ROOT / "firmware/core/include", PROJECT / "main"]
+INSIDE = [f"-I{ROOT / 'firmware/core/src'}", f"-I{ROOT / 'firmware/host/include'}"]
+FLASH = [ROOT / "firmware/host/src/host_boot.c", ROOT / "firmware/host/src/host_flash.c"]
+FLASH += [STUBS.parent / "ota_world.c"]
 COMMAND = ["gcc", "-std=c11", "-D_DEFAULT_SOURCE", "-Wall", "-Wextra", "-Werror"]
 COMMAND += [f"-I{folder}" for folder in INCLUDES]
 
@@ -41,9 +44,10 @@ def test_every_source_is_built() -> None:
     assert sorted(listed) == [source.name for source in SOURCES]
 
 
+UPDATES = ["ota*.c", "ed25519*.c", "sha*.c", "checksum.c"]
 STANDINS = {
     "collector_posts": (["collector.c"], ["node_ingest.c"]),
-    "ota_requests": (["ota_server.c"], ["node_policy.c"]),
+    "ota_requests": (["ota_server.c", "ota_slots.c"], [*UPDATES, "node_policy.c"]),
     "lost_network": (["station.c", "radio.c"], ["node_policy.c", "csi_ring.c"]),
     "sensing_task": (["sensing.c"], ["node_*.c", "csi*.c", "checksum.c"]),
     "stored_settings": (["settings_store.c"], ["node_*.c", "csi*.c", "checksum.c"]),
@@ -55,8 +59,9 @@ def test_sources_on_an_sdk_that_answers(tmp_path: Path, name: str) -> None:
     own, parts = STANDINS[name]
     sources = [PROJECT / "main" / source for source in own]
     core = [path for part in parts for path in (ROOT / "firmware/core/src").glob(part)]
+    core += FLASH if name == "ota_requests" else []
     program = tmp_path / name
-    made = [*COMMAND, "-fsanitize=address,undefined", "-o", program]
+    made = [*COMMAND, *INSIDE, "-fsanitize=address,undefined", "-o", program]
     subprocess.run([*made, *sources, *core, STUBS / f"{name}.c", "-lm"], check=True)
     ran = subprocess.run([program], capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stdout + ran.stderr

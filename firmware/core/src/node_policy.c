@@ -130,16 +130,3 @@ bool ef_bearer_matches(const char *authorization, const char *key) {
     }
     return different == 0;
 }
-
-int ef_ota_check(const ef_ota_request *request) {
-    if (!ef_bearer_matches(request->authorization, request->key)) {
-        return 403;
-    }
-    if (request->bytes == 0) {
-        return 400;
-    }
-    if (request->bytes > request->most) {
-        return 413;
-    }
-    return request->verifier ? 200 : 501;
-}

@@ -6,7 +6,7 @@
 #define NUMBER(key, kind, field, least, most) {EF_NODE_NAMESPACE, key, kind, AT(field), 0, least, most}
 #define MOST(field) (sizeof(((ef_node_settings *)0)->field) - 1u)
 #define TEXT(space, key, field, least) {space, key, EF_SETTING_STRING, AT(field), 0, least, MOST(field)}
-#define BLOB(key, field, count, least, most) {EF_NODE_NAMESPACE, key, EF_SETTING_BLOB, AT(field), AT(count), least, most}
+#define BLOB(space, key, field, count, least, most) {space, key, EF_SETTING_BLOB, AT(field), AT(count), least, most}
 
 static const ef_setting table[] = {
     TEXT(EF_NODE_NAMESPACE, "ssid", ssid, 1),
@@ -15,7 +15,7 @@ static const ef_setting table[] = {
     NUMBER("target_port", EF_SETTING_U16, target_port, 1, UINT16_MAX),
     NUMBER("node_id", EF_SETTING_U8, node_id, 0, UINT8_MAX),
     NUMBER("hop_count", EF_SETTING_U8, hop_count, 1, EF_HOP_CHANNELS),
-    BLOB("chan_list", hop_channels, hop_listed, 1, EF_HOP_CHANNELS),
+    BLOB(EF_NODE_NAMESPACE, "chan_list", hop_channels, hop_listed, 1, EF_HOP_CHANNELS),
     NUMBER("dwell_ms", EF_SETTING_U32, dwell_ms, EF_HOP_LEAST_MS, 60000u),
     NUMBER("tdm_slot", EF_SETTING_U8, tdm_slot, 0, UINT8_MAX - 1u),
     NUMBER("tdm_nodes", EF_SETTING_U8, tdm_nodes, 1, UINT8_MAX),
@@ -28,15 +28,16 @@ static const ef_setting table[] = {
     NUMBER("power_duty", EF_SETTING_U8, power_duty, 10, 100),
     NUMBER("wasm_max", EF_SETTING_U8, wasm_max, 1, 8),
     NUMBER("wasm_verify", EF_SETTING_U8, wasm_verify, 0, 1),
-    BLOB("wasm_pubkey", wasm_key, wasm_key_bytes, 32, 32),
+    BLOB(EF_NODE_NAMESPACE, "wasm_pubkey", wasm_key, wasm_key_bytes, 32, 32),
     NUMBER("csi_channel", EF_SETTING_U8, channel, 0, 177),
-    BLOB("filter_mac", filter_mac, filter_mac_bytes, 6, 6),
+    BLOB(EF_NODE_NAMESPACE, "filter_mac", filter_mac, filter_mac_bytes, 6, 6),
     TEXT(EF_NODE_NAMESPACE, "seed_url", seed_url, 0),
     TEXT(EF_NODE_NAMESPACE, "seed_token", seed_token, 0),
     TEXT(EF_NODE_NAMESPACE, "zone_name", zone, 1),
     NUMBER("swarm_hb", EF_SETTING_U16, swarm_heartbeat_s, 1, UINT16_MAX),
     NUMBER("swarm_ingest", EF_SETTING_U16, swarm_ingest_s, 1, UINT16_MAX),
-    TEXT(EF_NODE_SECRETS, "ota_psk", ota_key, 1),
+    TEXT(EF_NODE_SECRETS, "ota_psk", ota_key, EF_OTA_PSK_LEAST),
+    BLOB(EF_NODE_SECRETS, "ota_pubkey", ota_public_key, ota_public_key_bytes, 32, 32),
 };
 
 const ef_setting *ef_settings(size_t *count) {

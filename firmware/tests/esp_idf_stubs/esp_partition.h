@@ -2,7 +2,7 @@
 #define ESP_PARTITION_H
 #include "esp_err.h"
 typedef enum { ESP_PARTITION_TYPE_APP = 0x00, ESP_PARTITION_TYPE_DATA = 0x01, ESP_PARTITION_TYPE_ANY = 0xFF } esp_partition_type_t;
-typedef enum { ESP_PARTITION_SUBTYPE_DATA_SPIFFS = 0x82, ESP_PARTITION_SUBTYPE_ANY = 0xFF } esp_partition_subtype_t;
+typedef enum { ESP_PARTITION_SUBTYPE_DATA_OTA = 0x00, ESP_PARTITION_SUBTYPE_DATA_SPIFFS = 0x82, ESP_PARTITION_SUBTYPE_ANY = 0xFF } esp_partition_subtype_t;
 typedef enum { ESP_PARTITION_MMAP_DATA, ESP_PARTITION_MMAP_INST } esp_partition_mmap_memory_t;
 typedef uint32_t esp_partition_mmap_handle_t;
 typedef struct {

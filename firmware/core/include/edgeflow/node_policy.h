@@ -62,17 +62,6 @@ typedef enum ef_boot_verdict { EF_BOOT_SETTLED, EF_BOOT_WAIT, EF_BOOT_KEEP, EF_B
 ef_boot_verdict ef_boot_decide(const ef_node_test *test, bool pending, bool possible, uint32_t uptime_ms,
                                uint32_t patience_ms);
 
-/* The answer to an upload of firmware, as an HTTP status. */
-typedef struct ef_ota_request {
-    const char *authorization; /* the header, or NULL */
-    const char *key;           /* "" or NULL: none was provisioned */
-    size_t bytes, most;        /* announced, and what the partition holds */
-    bool verifier;             /* signatures can be checked */
-} ef_ota_request;
-
-/* 200 go on; 403 no key, or not this one; 400 empty; 413 too large; 501 signatures cannot be checked: nothing is taken. */
-int ef_ota_check(const ef_ota_request *request);
-
 /* "Bearer <key>", compared in a time that tells only the length of what came in. */
 bool ef_bearer_matches(const char *authorization, const char *key);
 

@@ -7,11 +7,13 @@
 #include <stdint.h>
 
 #include "edgeflow/csi.h"
+#include "edgeflow/ed25519.h"
 #include "edgeflow/node_policy.h"
+#include "edgeflow/ota.h"
 #include "edgeflow/status.h"
 
 #define EF_NODE_NAMESPACE "csi_cfg"
-#define EF_NODE_SECRETS "security" /* the namespace of ota_psk */
+#define EF_NODE_SECRETS "security" /* the namespace of ota_psk and ota_pubkey */
 
 typedef struct ef_node_settings {
     char ssid[33], password[65];
@@ -31,7 +33,8 @@ typedef struct ef_node_settings {
     uint8_t filter_mac[6], filter_mac_bytes;
     char seed_url[64], seed_token[64], zone[16];
     uint16_t swarm_heartbeat_s, swarm_ingest_s;
-    char ota_key[65];
+    char ota_key[EF_OTA_PSK_MOST + 1u];
+    uint8_t ota_public_key[EF_ED25519_KEY_BYTES], ota_public_key_bytes;
 } ef_node_settings;
 
 typedef enum ef_setting_kind {

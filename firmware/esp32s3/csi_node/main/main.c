@@ -8,6 +8,7 @@
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
 #include "ota_server.h"
+#include "ota_slots.h"
 #include "probe.h"
 #include "radio.h"
 #include "sdkconfig.h"
@@ -17,21 +18,15 @@
 #include "station.h"
 
 #define LOOK_MS 500
+#define GUARD_MORE_S 30
 
 static const char *TAG = "csi_node";
 static ef_node_settings settings;
 static ef_csi_ring ring;
 
-static bool is_pending(void) {
-    esp_ota_img_states_t state;
-    const esp_partition_t *running = esp_ota_get_running_partition();
-    return running != NULL && esp_ota_get_state_partition(running, &state) == ESP_OK &&
-           state == ESP_OTA_IMG_PENDING_VERIFY;
-}
-
 static ef_boot_verdict look(const ef_node_test *test) {
     uint32_t uptime_ms = (uint32_t)(esp_timer_get_time() / 1000);
-    return ef_boot_decide(test, is_pending(), esp_ota_check_rollback_is_possible(), uptime_ms,
+    return ef_boot_decide(test, ota_slots_on_trial(), esp_ota_check_rollback_is_possible(), uptime_ms,
                           CONFIG_EDGEFLOW_BOOT_PATIENCE_S * 1000u);
 }
 
@@ -43,6 +38,7 @@ static void settle(ef_node_test *test, bool sends) {
         test->network = sends && station_is_online();
         verdict = look(test);
     }
+    ota_guard_end();
     ESP_LOGI(TAG, "boot_settled verdict=%d sensing=%d storage=%d network=%d service=%d", verdict, test->sensing,
              test->storage, test->network, test->service);
     if (verdict == EF_BOOT_KEEP) {
@@ -54,6 +50,7 @@ static void settle(ef_node_test *test, bool sends) {
 }
 
 void app_main(void) {
+    ota_guard_begin(CONFIG_EDGEFLOW_BOOT_PATIENCE_S + GUARD_MORE_S);
     ef_node_test test = {.sensing = sensing_test(&ring)};
     test.storage = settings_store_load(&settings);
     probe_init();
@@ -65,6 +62,6 @@ void app_main(void) {
         radio_start(&settings, &ring, task);
     }
     (void)collector_start(&settings); /* it says itself why it does not work */
-    test.service = ota_server_start(settings.ota_key);
+    test.service = ota_server_start(&settings);
     settle(&test, sends);
 }

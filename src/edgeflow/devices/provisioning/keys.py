@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeflow.protocols.nvs import NvsType
+from edgeflow.protocols.ota import PSK_LEAST, PSK_MOST
 
 __all__ = ["NAMESPACE", "SECURITY", "SETTINGS", "Form", "Setting", "find_setting"]
 
@@ -79,12 +80,13 @@ SETTINGS: tuple[Setting, ...] = (
             "Acceleration of the phase that is a fall, rad/s^2.",
             0.001, 65.535, "it is stored as 16 bits of thousandths, and 0 alarms all the time",
             "6.0"),
-    Setting("vital-win", "vital_win", _U16, "number", "Samples that rates are estimated from.",
-            32, 256, "the node keeps 256, and fewer than 32 hold no breath", "256"),
+    Setting("vital-win", "vital_win", _U16, "number",
+            "Samples that rates are estimated from; without an effect in our own firmware.",
+            32, 256, "the reference keeps 256, and fewer than 32 hold no breath", "256"),
     Setting("vital-int", "vital_int", _U16, "number", "Milliseconds from vitals to vitals.",
             100, 65535, "the node ignores less than 100, and 16 bits hold no more", "1000"),
     Setting("subk-count", "subk_count", _U8, "number", "Subcarriers that are followed.",
-            1, 32, "the node ignores more than 32 (and follows 8 at most)", "8"),
+            1, 32, "the node ignores more than 32", "8"),
     Setting("channel", "csi_channel", _U8, "channel",
             "Wi-Fi channel; 0 is that of the access point.",
             0, 177, "channels are 1 to 14 and 36 to 177", "0"),
@@ -96,11 +98,12 @@ SETTINGS: tuple[Setting, ...] = (
             1, 6, "the node's table has 6 places", "none"),
     Setting("hop-dwell", "dwell_ms", _U32, "number", "Milliseconds on each of them.",
             10, 60000, "the node ignores less than 10, and beyond a minute it hops no more", "50"),
-    Setting("seed-url", "seed_url", _STRING, "url", "Where vectors are posted to.",
+    Setting("seed-url", "seed_url", _STRING, "url", "Where vectors are posted to; our own firmware needs http://.",
             8, 63, "the node has 64 bytes for it, and speaks HTTP", "none"),
     Setting("seed-token", "seed_token", _STRING, "token", "Bearer token for it.",
             1, 63, "the node has 64 bytes for it, and sends it in a header", "none", secret=True),
-    Setting("zone", "zone_name", _STRING, "text", "Name of the zone.",
+    Setting("zone", "zone_name", _STRING, "text",
+            "Name of the zone; without an effect in our own firmware.",
             1, 15, "the node has 16 bytes for it", "default"),
     Setting("swarm-hb", "swarm_hb", _U16, "number", "Seconds from heartbeat to heartbeat.",
             1, 65535, "16 bits of whole seconds", "30"),
@@ -117,8 +120,11 @@ SETTINGS: tuple[Setting, ...] = (
             "Ed25519 key that signs modules: 64 hexadecimal digits, or file:KEY.pem.",
             32, 32, "an Ed25519 public key has 32 bytes", "none"),
     Setting("ota-key", "ota_psk", _STRING, "token", "Key that firmware updates have to show.",
-            16, 64, "the node takes 64 characters, and fewer than 16 can be guessed", "none",
-            namespace=SECURITY, secret=True),
+            PSK_LEAST, PSK_MOST, "the node takes 64 characters, and fewer than 16 can be guessed",
+            "none", namespace=SECURITY, secret=True),
+    Setting("ota-public-key", "ota_pubkey", _BLOB, "key",
+            "Ed25519 key that signs firmware: 64 hexadecimal digits, or file:KEY.pub.",
+            32, 32, "an Ed25519 public key has 32 bytes", "none", namespace=SECURITY),
 )  # fmt: skip
 """All of them, in the order of the help."""
 
