@@ -1,6 +1,7 @@
 """Nodes are calibrated, set and watched, and what was set outlives a restart."""
 
 import json
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_a_threshold_of_ones_own_counts_at_once() -> None:
 
 def test_who_watches_gets_rows_of_amplitudes_until_leaving() -> None:
     with desk_of() as (host, desk):
-        sent = datagrams("empty", 12, ago=13)
+        sent = datagrams("empty", 63, ago=64)
         feed(host, sent[:10])
         with desk.watch(NAME) as watch, desk.watch(NAME) as other:
             assert watch.rows(0) == []
@@ -94,6 +95,8 @@ def test_who_watches_gets_rows_of_amplitudes_until_leaving() -> None:
             assert carrying.size >= 50
             assert 90 < carrying.mean() < 110
             assert np.abs(phases).max() <= np.pi
+        assert not host.lenses.watchers
+        host.lenses.prune(time.monotonic_ns() // 1000 + 31_000_000)
         assert not host.lenses
 
 

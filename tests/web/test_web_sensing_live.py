@@ -80,7 +80,7 @@ def test_a_node_is_shown_frame_by_frame_and_others_small(room) -> None:
         glance = figures(link, "glance")
         assert glance["calibration"]["state"] == "learning"
         assert glance["vitals"]["name"] == NAME
-    until(lambda: not host.lenses)
+    until(lambda: not host.lenses.watchers)
 
 
 def test_events_come_of_all_nodes_updates_of_one(room) -> None:
@@ -114,7 +114,7 @@ def test_who_does_not_read_misses_rows_and_costs_no_memory(room, monkeypatch) ->
     player = threading.Thread(target=play)
     player.start()
     try:
-        until(lambda: host.lenses)
+        until(lambda: host.lenses.watchers)
         time.sleep(1)
         before = psutil.Process().memory_info().rss
         with live(server, f"node={quote(NAME)}") as link:
@@ -125,7 +125,7 @@ def test_who_does_not_read_misses_rows_and_costs_no_memory(room, monkeypatch) ->
         over.set()
         player.join(20)
         silent.close()
-    until(lambda: not host.lenses)
+    until(lambda: not host.lenses.watchers)
 
 
 def test_clients_are_bounded(room, monkeypatch) -> None:
@@ -151,7 +151,7 @@ def test_a_server_that_ends_says_so() -> None:
             with suppress(ConnectionClosed):
                 link.recv(20)
         assert link.close_code == 1001
-        assert not host.lenses
+        assert not host.lenses.watchers
 
 
 def test_calibration_is_begun_stopped_set_and_told(room) -> None:
@@ -191,8 +191,11 @@ def test_the_configuration_is_changed_part_by_part(room) -> None:
         assert refused.status_code == 403
 
 
-def test_what_a_store_holds_needs_one(room) -> None:
-    with client_of(room[2]) as http:
-        answer = http.get(f"{PATH}/kept", params={"limit": 5})
-        assert answer.status_code == 409
-        assert "--store" in answer.json()["hint"]
+def test_what_was_sensed_before_is_told(room) -> None:
+    host, _, server = room
+    feed(host, datagrams("walking", 4, ago=4.5))
+    with client_of(server) as http:
+        kept = http.get(f"{PATH}/kept", params={"limit": 2}).json()
+        assert len(kept) == 2
+        assert kept[0]["time"] < kept[1]["time"]
+        assert http.get(f"{PATH}/kept", params={"limit": 0}).status_code == 422

@@ -252,6 +252,8 @@ class SensingHost:
             self._flush(self._capture)
         with self._lock:
             self._nodes.advance(now)
+            if self.lenses:
+                self.lenses.prune(now)
             if len(self._history) > len(self._nodes):
                 known = {node.tracker.name for node in self._nodes}
                 for name in self._history.keys() - known:

@@ -1,6 +1,7 @@
 """Frames of a node for whoever watches: means of 50 ms, in rings that all watchers share."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from itertools import takewhile
@@ -15,8 +16,10 @@ from edgeflow.core.sensing import Row
 __all__ = ["Lens", "Lenses", "Watching"]
 
 SLOT_US = 50_000
-HELD = 128
-"""Rows of a node that a slow watcher may still have."""
+HELD = 1200
+"""Rows of a node, a minute, that a new or slow watcher may have."""
+LINGER_US = 30_000_000
+"""Who comes back so soon finds what was seen meanwhile."""
 LEVELS_PER_MEAN = 100
 MAX_LENSES = 64
 
@@ -25,12 +28,12 @@ class Lens:
     """Looks at the frames of one node.
 
     Attributes:
-        watchers: how many look through it.
+        watchers: how many look through it; ``left_us``: when the last one left.
         used: frames of the node when it looked last.
     """
 
     def __init__(self) -> None:
-        self.watchers = 0
+        self.watchers = self.left_us = 0
         self.used = -1
         self._lock = threading.Lock()
         self._rows: deque[Row] = deque(maxlen=HELD)
@@ -94,6 +97,20 @@ class Lenses:
     def __bool__(self) -> bool:
         return bool(self._lenses)
 
+    @property
+    def watchers(self) -> int:
+        """How many watch a node."""
+        return sum(lens.watchers for lens in list(self._lenses.values()))
+
+    def prune(self, now: int) -> None:
+        """Put away lenses through which nobody has looked for half a minute."""
+        with self._lock:
+            self._lenses = {
+                name: lens
+                for name, lens in self._lenses.items()
+                if lens.watchers or now - lens.left_us < LINGER_US
+            }
+
     def find(self, name: str) -> Lens | None:
         """Return the lens on a node, if somebody watches it."""
         return self._lenses.get(name)
@@ -105,13 +122,12 @@ class Lenses:
             if len(self._lenses) < MAX_LENSES or name in self._lenses:
                 self._lenses[name] = lens
             lens.watchers += 1
-        return Watching(lens, lambda: self._leave(name, lens))
+        return Watching(lens, lambda: self._leave(lens))
 
-    def _leave(self, name: str, lens: Lens) -> None:
+    def _leave(self, lens: Lens) -> None:
         with self._lock:
             lens.watchers -= 1
-            if not lens.watchers and self._lenses.get(name) is lens:
-                del self._lenses[name]
+            lens.left_us = time.monotonic_ns() // 1000
 
 
 class Watching:
