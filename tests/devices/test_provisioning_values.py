@@ -64,6 +64,7 @@ WRONG = [
     ("pres-thresh", "0.0004", "stored as 0"),
     ("pres-thresh", "nan", "no number"),
     ("fall-thresh", "0", "alarms all the time"),
+    ("fall-thresh", "5000", "65.535; 5, if in thousandths"),
     ("fall-thresh", "inf", "no number"),
     ("vital-win", "300", "the node keeps 256"),
     ("vital-int", "99", "ignores less than 100"),

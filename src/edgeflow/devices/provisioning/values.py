@@ -105,7 +105,11 @@ def _parse(setting: Setting, text: str) -> Value:
 
 def _check_range(number: float, setting: Setting) -> None:
     if not setting.low <= number <= setting.high:
-        raise ValueError(f"not within {setting.low:g} to {setting.high:g}")
+        raise ValueError(f"not within {_bounds(setting)}")
+
+
+def _bounds(setting: Setting) -> str:
+    return f"{setting.low:g} to {setting.high:g}"
 
 
 def _text(text: str) -> str:
@@ -176,6 +180,8 @@ def _thousandth(text: str, setting: Setting) -> int:
         raise ValueError("no number") from None
     if not math.isfinite(number):
         raise ValueError("no number")
+    if setting.high < number <= 1000 * setting.high and number.is_integer():
+        raise ValueError(f"not within {_bounds(setting)}; {number / 1000:g}, if in thousandths")
     _check_range(number, setting)
     stored = round(number * 1000)
     if number and not stored:
