@@ -103,14 +103,14 @@ class CsiProcessor:
 
     def __init__(self, options: CsiOptions | None = None) -> None:
         chosen = options or CsiOptions()
-        self._csi: Any = ffi.new("ef_csi *")
+        self.struct: Any = ffi.new("ef_csi *")
         own = ffi.new("ef_csi_options *")
         try:
             for field in fields(chosen):
                 setattr(own, field.name, getattr(chosen, field.name))
         except (OverflowError, TypeError) as error:
             raise ConfigError(f"CSI options: {error}", hint="see CsiOptions") from error
-        if lib.ef_csi_init(self._csi, own) != lib.EF_OK:
+        if lib.ef_csi_init(self.struct, own) != lib.EF_OK:
             raise ConfigError(
                 f"CSI options out of range: {chosen}",
                 hint="tier 1 or 2, 1 to 32 subcarriers, bands within 0.05-1 Hz and 0.5-3.5 Hz",
@@ -151,12 +151,12 @@ class CsiProcessor:
             raise TensorError(
                 f"CSI frame: {error}", hint="source 0-255, time not below 0"
             ) from error
-        return _REFUSALS.get(lib.ef_csi_push(self._csi, frame))
+        return _REFUSALS.get(lib.ef_csi_push(self.struct, frame))
 
     def vitals(self, time_us: int) -> CsiVitals:
         """Return what is known at a time, which may be after the last frame."""
         said = self._vitals
-        lib.ef_csi_get_vitals(self._csi, time_us, said)
+        lib.ef_csi_get_vitals(self.struct, time_us, said)
         plain = {name: getattr(said, name) for name in _PLAIN}
         return CsiVitals(
             **plain,
@@ -168,18 +168,18 @@ class CsiProcessor:
     def watch(self, time_us: int) -> tuple[bool, bool]:
         """Return presence and fall alone, for a look at every frame."""
         said = self._vitals
-        lib.ef_csi_get_vitals(self._csi, time_us, said)
+        lib.ef_csi_get_vitals(self.struct, time_us, said)
         return said.presence, said.fall
 
     def calibrate(self) -> None:
         """Start to learn the empty room anew."""
-        lib.ef_csi_calibrate(self._csi)
+        lib.ef_csi_calibrate(self.struct)
 
     @property
     def calibration(self) -> Calibration | None:
         """What was learnt so far; None when that is too little to say anything."""
         learnt = ffi.new("ef_csi_calibration *")
-        if not lib.ef_csi_get_calibration(self._csi, learnt):
+        if not lib.ef_csi_get_calibration(self.struct, learnt):
             return None
         return Calibration(learnt.frames, learnt.mean, learnt.deviation, learnt.threshold)
 
@@ -188,7 +188,7 @@ class CsiProcessor:
         own = ffi.new("ef_csi_calibration *")
         own.frames, own.mean = known.frames, known.mean
         own.deviation, own.threshold = known.deviation, known.threshold
-        lib.ef_csi_set_calibration(self._csi, own)
+        lib.ef_csi_set_calibration(self.struct, own)
 
     def amplitudes(self) -> Floats:
         """Of the newest frame, normalised; zero where a subcarrier carries nothing."""
@@ -205,9 +205,9 @@ class CsiProcessor:
     def top(self) -> list[int]:
         """The subcarriers whose changes survive best from frame to frame, best first."""
         to = ffi.new("uint16_t[]", 32)
-        return list(to[0 : lib.ef_csi_top(self._csi, to, 32)])
+        return list(to[0 : lib.ef_csi_top(self.struct, to, 32)])
 
     def _floats(self, read: Any) -> Floats:
         to = np.zeros(lib.EF_CSI_MAX_SUBCARRIERS, np.float32)
-        count = read(self._csi, ffi.from_buffer("float[]", to), len(to))
+        count = read(self.struct, ffi.from_buffer("float[]", to), len(to))
         return to[:count].copy()

@@ -1,18 +1,16 @@
 """A module behind the processor of its node: frames in, events out."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from edgeflow._native.csi import CsiProcessor
-from edgeflow.sensing.modules.runtime import Inputs, ModuleEvent, ModuleInstance
+from edgeflow._native.library import ffi
+from edgeflow._native.modules import ModuleFeed
+from edgeflow.sensing.modules.runtime import ModuleEvent, ModuleInstance
 from edgeflow.sensing.simulate import Frame
 
 __all__ = ["ModuleRunner", "Told", "events_of"]
 
-HISTORY = 256
 TIMER_US = 1_000_000
 
 
@@ -30,40 +28,32 @@ class ModuleRunner:
     def __init__(self, module: ModuleInstance, processor: CsiProcessor | None = None) -> None:
         self.module = module
         self.processor = processor or CsiProcessor()
-        self._history: deque[float] = deque(maxlen=HISTORY)
+        self._feed = ModuleFeed()
+        self._inputs: Any = ffi.addressof(self._feed.struct, "inputs")
         self._timer: int | None = None
-        self._inputs = Inputs()
-        module.inputs = self._inputs
 
     def push(self, time_us: int, pairs: bytes, source: int = 0) -> list[ModuleEvent]:
         """Take a frame in, and return what the module tells of it."""
-        events = self._tick(time_us)
+        events = self._begin(time_us)
         if self.processor.push(time_us, pairs, source=source) is not None:
             return events
-        inputs, processor = self._inputs, self.processor
-        inputs.time_ms = time_us // 1000
-        inputs.amplitudes = processor.amplitudes()
-        if not len(inputs.amplitudes):
+        self._feed.frame(self.processor, time_us)
+        events = events + self._tick(time_us)
+        if not self._inputs.subcarriers:
             return events
-        inputs.phases, inputs.variances = processor.phases(), processor.variances()
-        best = processor.top()
-        self._history.append(float(inputs.phases[best[0]]) if best else 0.0)
-        inputs.history = np.fromiter(self._history, np.float32)
-        return events + self.module.frame()
+        return events + self.module.call("on_frame", self._inputs)
 
-    def _tick(self, time_us: int) -> list[ModuleEvent]:
-        if self._timer is None:
-            self._timer = time_us
-            return self.module.start()
-        if time_us - self._timer < TIMER_US:
+    def _begin(self, time_us: int) -> list[ModuleEvent]:
+        if self._timer is not None:
             return []
         self._timer = time_us
-        said, inputs = self.processor.vitals(time_us), self._inputs
-        inputs.time_ms = time_us // 1000
-        inputs.breathing_bpm, inputs.heart_bpm = said.breathing_bpm or 0.0, said.heart_bpm or 0.0
-        inputs.presence, inputs.persons = said.presence, said.persons
-        inputs.motion_energy = said.motion_score
-        return self.module.timer()
+        return self.module.call("on_init", self._inputs)
+
+    def _tick(self, time_us: int) -> list[ModuleEvent]:
+        if self._timer is None or time_us - self._timer < TIMER_US:
+            return []
+        self._timer = time_us
+        return self.module.call("on_timer", self._inputs)
 
 
 def events_of(
