@@ -11,7 +11,13 @@ CAPABILITIES_AT, COUNT_AT, EVENTS_AT, INPUTS_AT = 0, 4, 8, 256
 HEAD = 8
 MOST_EVENTS = 16
 SUBCARRIERS = 192
-_NAMES = ("time_ms", "subcarriers", "history_length", "bpm_breathing", "bpm_heartrate")
+_NAMES: tuple[str, ...] = (
+    "time_ms",
+    "subcarriers",
+    "history_length",
+    "bpm_breathing",
+    "bpm_heartrate",
+)
 _NAMES += ("motion_energy", "presence", "n_persons", "phase")
 _AT = {name: INPUTS_AT + 4 * place for place, name in enumerate(_NAMES)}
 _AT["amplitude"] = _AT["phase"] + 4 * SUBCARRIERS
