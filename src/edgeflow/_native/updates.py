@@ -177,7 +177,7 @@ class NativeUpdates:
         running = ffi.addressof(self._boot, "port")
         pending = running.state(running.context, True) == lib.EF_OTA_PENDING
         possible = lib.ef_host_boot_can_go_back(self._boot)
-        times = int(uptime * 1000), int(patience * 1000)
+        times = (min(int(seconds * 1000), 0xFFFFFFFF) for seconds in (uptime, patience))
         return _VERDICTS[lib.ef_boot_decide(test, pending, possible, *times)]
 
 

@@ -108,14 +108,16 @@ class UpdateHeader:
 
 @dataclass(frozen=True, slots=True)
 class ImageDescription:
-    """What an image of ESP-IDF says of itself: ``version``, ``project`` and ``secure_version`` are
-    empty and 0 where it has no description.
+    """What an image of ESP-IDF says of itself: all but ``chip`` is empty where it has no
+    description.
     """
 
     chip: int
-    version: str
-    project: str
-    secure_version: int
+    version: str = ""
+    project: str = ""
+    secure_version: int = 0
+    date: str = ""
+    time: str = ""
 
 
 def describe_image(image: bytes) -> ImageDescription:
@@ -128,10 +130,11 @@ def describe_image(image: bytes) -> ImageDescription:
         raise ProtocolError("no image of ESP-IDF: it does not begin with 0xE9")
     chip = int.from_bytes(image[_CHIP_AT : _CHIP_AT + 2], "little")
     if len(image) >= _APP_AT + _APP.size:
-        magic, secure, version, project, _, _ = _APP.unpack_from(image, _APP_AT)
+        magic, secure, version, project, time, date = _APP.unpack_from(image, _APP_AT)
         if magic == _APP_MAGIC:
-            return ImageDescription(chip, _text(version), _text(project), secure)
-    return ImageDescription(chip, "", "", 0)
+            names = _text(version), _text(project)
+            return ImageDescription(chip, *names, secure, _text(date), _text(time))
+    return ImageDescription(chip)
 
 
 def key_id(public_key: bytes) -> bytes:

@@ -11,6 +11,8 @@ typedef enum ef_ota_failure {
 } ef_ota_failure;
 typedef enum ef_ota_state { EF_OTA_PENDING, ... } ef_ota_state;
 typedef struct ef_ota_port {
+    void *context;
+    ef_ota_state (*state)(void *context, bool running);
     ...;
 } ef_ota_port;
 typedef struct ef_ota_rules {
