@@ -44,18 +44,50 @@ static inline int32_t ef_grid_push(ef_grid *grid, float value) {
     return done;
 }
 
+static inline int32_t ef_rhythm_next(const ef_ring *ring, int32_t at) {
+    return at + 1 < ring->capacity ? at + 1 : 0;
+}
+
+static inline int32_t ef_rhythm_oldest(const ef_ring *ring) {
+    return ring->next >= ring->count ? ring->next - ring->count : ring->next - ring->count + ring->capacity;
+}
+
 /* Correlation (-1 to 1) of the ring's values with those so many steps before; 0 when there are too few or all are alike. */
 static inline float ef_autocorrelation(const ef_ring *ring, int32_t lag) {
     if (lag < 1 || ring->count < 2 * lag) {
         return 0.0f;
     }
-    const ef_moments own = ef_ring_moments(ring, 0, ring->count);
-    float sum = 0.0f;
-    for (int32_t i = lag; i < ring->count; i++) {
-        sum += (ef_ring_at(ring, i) - own.mean) * (ef_ring_at(ring, i - lag) - own.mean);
+    float sum = 0.0f, squares = 0.0f, products = 0.0f;
+    const int32_t oldest = ef_rhythm_oldest(ring);
+    for (int32_t i = 0, at = oldest; i < ring->count; i++, at = ef_rhythm_next(ring, at)) {
+        sum += ring->values[at];
     }
-    const float most = own.variance * (float)(ring->count - lag);
-    return most > 0.0f ? ef_clamp(sum / most, -1.0f, 1.0f) : 0.0f;
+    const float mean = sum / (float)ring->count;
+    for (int32_t i = 0, at = oldest, before = oldest; i < ring->count; i++, at = ef_rhythm_next(ring, at)) {
+        const float here = ring->values[at] - mean;
+        squares += here * here;
+        if (i >= lag) {
+            products += here * (ring->values[before] - mean);
+            before = ef_rhythm_next(ring, before);
+        }
+    }
+    const float most = squares * (float)(ring->count - lag) / (float)ring->count;
+    return most > 0.0f ? ef_clamp(products / most, -1.0f, 1.0f) : 0.0f;
+}
+
+/* The shortest period in steps, from..to, whose correlation is a peak above a least one and that half a period contradicts;
+ * 0 for none. The contradiction tells a rhythm from a slow change. */
+static inline int32_t ef_period(const ef_ring *ring, int32_t from, int32_t to, float least) {
+    float before = ef_autocorrelation(ring, from - 1), here = ef_autocorrelation(ring, from);
+    for (int32_t lag = from; lag <= to; lag++) {
+        const float after = ef_autocorrelation(ring, lag + 1);
+        if (here > least && here >= before && here >= after && ef_autocorrelation(ring, lag / 2) < 0.0f) {
+            return lag;
+        }
+        before = here;
+        here = after;
+    }
+    return 0;
 }
 
 /* Power of the ring's values about their mean at a frequency in cycles per step: half the square of the wave's amplitude. */

@@ -5,34 +5,40 @@ from dataclasses import replace
 import pytest
 
 from edgeflow.sensing.modules.build import SOURCES, build_module
-from edgeflow.sensing.modules.running import events_of
+from edgeflow.sensing.modules.running import Told, events_of
 from edgeflow.sensing.modules.runtime import Inputs, ModuleInstance
-from edgeflow.sensing.simulate import Breathing, Frame, Scenario, Simulation
-from sensed_rooms import empty, lying, told
+from edgeflow.sensing.simulate import Activity, Breathing, Frame, Person, Scenario, Simulation
+from sensed_rooms import LINK, NEAR, empty, lying, told, walking
 
 CHANGES = 900.0
+PAUSES = ((120.0, 25.0), (190.0, 25.0), (260.0, 18.0))
 
 
-def breathing_at(bpm: float, seconds: float) -> Scenario:
+def breathing_at(bpm: float, seconds: float, seed: int = 5, depth_mm: float = 9.0) -> Scenario:
     """Somebody who lies still near the link."""
-    scenario = lying(seconds, seed=5)
-    person = replace(scenario.persons[0], breathing=Breathing(bpm, 9.0))
+    scenario = lying(seconds, seed=seed)
+    person = replace(scenario.persons[0], breathing=Breathing(bpm, depth_mm))
     return replace(scenario, persons=(person,))
+
+
+def joined(first: Scenario, then: Scenario) -> list[Frame]:
+    """One after the other, as of the same person in the same place."""
+    start = round(first.seconds * 1e6)
+    later = [frame._replace(time_us=frame.time_us + start) for frame in Simulation(then)]
+    return list(Simulation(first)) + later
+
+
+def told_of(name: str, frames: list[Frame]) -> list[Told]:
+    return list(events_of(build_module(SOURCES / f"{name}.c"), frames))
 
 
 def faster_after(seconds: float, bpm: float) -> list[Frame]:
     """Somebody whose breath quickens after a while."""
-    first = list(Simulation(breathing_at(14.0, seconds)))
-    later = [
-        frame._replace(time_us=frame.time_us + round(seconds * 1e6))
-        for frame in Simulation(breathing_at(bpm, 600.0))
-    ]
-    return first + later
+    return joined(breathing_at(14.0, seconds), breathing_at(bpm, 600.0))
 
 
 def test_a_breath_that_quickens_is_told_and_raises_the_warning() -> None:
-    wasm = build_module(SOURCES / "medical" / "vital_trend.c")
-    events = list(events_of(wasm, faster_after(CHANGES, 26.0)))
+    events = told_of("medical/vital_trend", faster_after(CHANGES, 26.0))
     changes = [event for event in events if event.type == 150]
     warnings = [event for event in events if event.type == 152]
     assert min(event.seconds for event in events) > CHANGES
@@ -58,3 +64,59 @@ def test_a_heart_that_quickens_would_be_told() -> None:
     assert {kind for _, kind, _ in events} == {151, 152}
     assert min(second for second, *_ in events) > 1200
     assert events[-1][2] == 2.0 or events[-1][1] == 151
+
+
+def visiting(seconds: float = 260.0) -> Scenario:
+    """Somebody who comes, sits until the breath is read, gets up and leaves."""
+    activities = (
+        Activity("away", 20.0),
+        Activity("enter", 12.0),
+        Activity("sit", 130.0, NEAR),
+        Activity("walk", 20.0),
+        Activity("leave", 12.0),
+        Activity("away", seconds),
+    )
+    person = Person(activities, Breathing(14.0, 9.0))
+    return Scenario(seconds=seconds, persons=(person,), radio=LINK, seed=1)
+
+
+def test_pauses_of_the_breath_are_told_with_their_length() -> None:
+    events = told("medical/sleep_apnea", lying(330.0, PAUSES, seed=1))
+    for (start, length), begin, end in zip(PAUSES, events[100], events[101], strict=True):
+        assert start + 8 < begin.seconds < start + 18
+        assert end.value == pytest.approx(length, abs=4.0)
+        assert end.seconds == pytest.approx(start + length, abs=6.0)
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [empty(60.0), breathing_at(8.0, 200.0, seed=1), visiting(), walking(60.0)],
+    ids=["empty", "slow", "visit", "walking"],
+)
+@pytest.mark.parametrize("name", ["sleep_apnea", "respiratory_distress"])
+def test_no_pause_and_no_distress_is_told_of_an_even_breath(name: str, scenario: Scenario) -> None:
+    assert told(f"medical/{name}", scenario) == {}
+
+
+def test_a_breath_that_is_too_fast_is_told() -> None:
+    events = told("medical/respiratory_distress", breathing_at(28.0, 120.0, seed=1))
+    assert events[120][0].value == pytest.approx(28.0, abs=1.5)
+    assert events[123][0].value == pytest.approx(0.4)
+    assert set(events) == {120, 123}
+
+
+def test_a_breath_that_deepens_is_told() -> None:
+    frames = joined(
+        breathing_at(14.0, 150.0, seed=1, depth_mm=4.0),
+        breathing_at(14.0, 130.0, seed=1, depth_mm=12.0),
+    )
+    events = told_of("medical/respiratory_distress", frames)
+    assert min(event.seconds for event in events) > 150.0
+    assert {event.type for event in events} == {121, 123}
+    assert next(event.value for event in events if event.type == 121) > 4.0
+
+
+def test_a_breath_that_waxes_and_wanes_is_told_with_its_period() -> None:
+    pauses = tuple((30.0 + 60.0 * number, 22.0) for number in range(5))
+    events = told("medical/respiratory_distress", lying(300.0, pauses, seed=1))
+    assert [event.value for event in events[122]] == [pytest.approx(60.0, abs=4.0)]
