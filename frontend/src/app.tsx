@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 
 import { ago } from "./state/format";
 import { route, routeTo, VIEWS, type View } from "./state/route";
-import { connection, decides, devices, flows, lostFor, status, updatedAt } from "./state/store";
+import { connection, decides, devices, flows, lostFor, sensing, status, updatedAt } from "./state/store";
 import { Head } from "./ui/head";
 import { Icon } from "./ui/icons";
 import { Empty } from "./ui/parts";
@@ -16,11 +16,13 @@ import { Latency } from "./views/latency";
 import { Live } from "./views/live";
 import { Logs } from "./views/logs";
 import { Models } from "./views/models";
+import { Sensing } from "./views/sensing";
 import { Topology } from "./views/topology";
 
 const PAGES: Record<View, () => JSX.Element> = {
   live: Live,
   boards: Boards,
+  sensing: Sensing,
   activity: ActivityView,
   models: Models,
   topology: Topology,
@@ -31,6 +33,7 @@ const PAGES: Record<View, () => JSX.Element> = {
 const TITLES: Record<View, string> = {
   live: "Live",
   boards: "Boards",
+  sensing: "Sensing",
   activity: "Activity",
   models: "Models",
   topology: "Topology",
@@ -90,7 +93,8 @@ function Nav({ view }: { view: View }): JSX.Element {
 /** The view of the address, else the first one that has something to show. */
 function shownView(): View {
   const { view, chosen } = route.value;
-  return !chosen && status.value && !flows.value && devices.value.length > 0 ? "boards" : view;
+  if (chosen || !status.value || flows.value) return view;
+  return devices.value.length > 0 ? "boards" : sensing.value ? "sensing" : view;
 }
 
 /** Only views that have something to show; one that is open stays in the list. */
@@ -101,9 +105,10 @@ function shownViews(): readonly View[] {
 
 function hasContent(view: View): boolean {
   if (view === "boards") return devices.value.length > 0;
+  if (view === "sensing") return sensing.value !== null;
   if (view === "activity") return decides.value;
   if (view === "models") return decides.value && flows.value;
-  return flows.value || devices.value.length === 0;
+  return flows.value || (devices.value.length === 0 && sensing.value === null);
 }
 
 function LostBanner({ retry }: { retry: () => void }): JSX.Element | null {

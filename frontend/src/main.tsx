@@ -13,6 +13,7 @@ import "./styles/live.css";
 import "./styles/activity.css";
 import "./styles/models.css";
 import "./styles/boards.css";
+import "./styles/sensing.css";
 import "./styles/topology.css";
 import "./styles/latency.css";
 import "./styles/logs.css";

@@ -51,7 +51,25 @@ export async function getJson<T>(path: string): Promise<T> {
 }
 
 /** Send bytes, or nothing; what is answered does not matter, an error is thrown. */
-export async function send(method: "POST" | "PUT", path: string, body: Blob | null = null): Promise<void> {
+export async function send(method: Method, path: string, body: Blob | string | null = null): Promise<void> {
+  await sent(method, path, body);
+}
+
+/** Send a JSON document, or nothing, and return the answer. */
+export async function sendJson<T>(method: Method, path: string, value?: unknown): Promise<T> {
+  const response = await sent(method, path, value === undefined ? null : JSON.stringify(value));
+  return (await response.json()) as T;
+}
+
+/** What went wrong, in words; anything but an error of the server is thrown. */
+export function reason(error: unknown): string {
+  if (!(error instanceof ApiError)) throw error;
+  return [error.message, error.hint].filter(Boolean).join(": ");
+}
+
+type Method = "POST" | "PUT" | "PATCH" | "DELETE";
+
+async function sent(method: Method, path: string, body: Blob | string | null): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(address(path), { method, body, signal: AbortSignal.timeout(SEND_TIMEOUT_MS) });
@@ -59,6 +77,7 @@ export async function send(method: "POST" | "PUT", path: string, body: Blob | nu
     throw new ApiError(0, "", "The server does not answer", "Is it still running?");
   }
   if (!response.ok) throw await errorOf(response);
+  return response;
 }
 
 async function errorOf(response: Response): Promise<ApiError> {

@@ -15,6 +15,8 @@ export interface ConnectionOptions {
   /** Asks the server whether the cookie is accepted; false means a token is wanted. */
   allowed: () => Promise<boolean>;
   onMessage: (data: string) => void;
+  /** Given binary messages; without it they are passed over. */
+  onBytes?: (data: ArrayBuffer) => void;
   onState: (state: ConnectionState) => void;
   /** Silence after which an open socket counts as lost, in milliseconds. */
   silenceMs?: number;
@@ -65,11 +67,13 @@ export class Connection {
     const socket = this.#options.open();
     this.#socket = socket;
     socket.onmessage = (event) => {
-      if (this.#socket !== socket || typeof event.data !== "string") return;
+      const text = typeof event.data === "string";
+      if (this.#socket !== socket || !(text || event.data instanceof ArrayBuffer)) return;
       this.#attempt = 0;
       this.#listen();
       this.#become("live");
-      this.#options.onMessage(event.data);
+      if (text) this.#options.onMessage(event.data as string);
+      else this.#options.onBytes?.(event.data as ArrayBuffer);
     };
     socket.onclose = () => {
       if (this.#socket === socket) this.#failed();

@@ -1,6 +1,7 @@
 /** Sums up a flow in words: is it well, and if not, what is wrong where. */
 
 import { duration, millis, plural } from "./format";
+import type { SensingSummary } from "./sensing-types";
 import type { DeviceStatus, FlowStatus, NodeStatus, PathLatency, StreamStatus } from "./types";
 
 export type Level = "ok" | "warn" | "bad";
@@ -64,8 +65,17 @@ function deviceProblem(device: DeviceStatus): Problem | null {
 }
 
 /** Problems of a flow and of its devices, worst first. */
-export function health(status: FlowStatus, streams: readonly StreamStatus[], devices: readonly DeviceStatus[] = []): Health {
+export function health(
+  status: FlowStatus,
+  streams: readonly StreamStatus[],
+  devices: readonly DeviceStatus[] = [],
+  sensing: SensingSummary | null = null,
+): Health {
   const problems = status.nodes.map((node) => nodeProblem(node, status.time)).filter((problem) => problem !== null);
+  if (sensing && sensing.live < sensing.nodes) {
+    const silent = sensing.nodes - sensing.live;
+    problems.push({ level: "warn", subject: plural(silent, "sensing node"), text: silent === 1 ? "is silent" : "are silent", route: "#/sensing" });
+  }
   problems.push(...devices.map(deviceProblem).filter((problem) => problem !== null));
   for (const stream of streams) {
     if (!stream.stalled) continue;

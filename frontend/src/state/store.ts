@@ -20,6 +20,7 @@ import type {
   StatsMessage,
   StreamStatus,
 } from "./types";
+import type { SensingSummary } from "./sensing-types";
 
 export const connection = signal<ConnectionState>("connecting");
 export const status = signal<FlowStatus | null>(null);
@@ -28,6 +29,8 @@ export const paths = signal<readonly PathLatency[]>([]);
 export const logs = signal<readonly LogLine[]>([]);
 export const models = signal<readonly ModelStatus[]>([]);
 export const devices = signal<readonly DeviceStatus[]>([]);
+/** Nodes that sense, in a few numbers; null where there are none. */
+export const sensing = signal<SensingSummary | null>(null);
 export const activity = signal<readonly Activity[]>([]);
 export const graph = signal<FlowGraph | null>(null);
 /** Local time of the last message, in milliseconds; 0 before the first. */
@@ -35,7 +38,7 @@ export const updatedAt = signal(0);
 
 export const live = computed(() => connection.value === "live");
 export const health = computed<Health | null>(() =>
-  status.value ? healthOf(status.value, streams.value, devices.value) : null,
+  status.value ? healthOf(status.value, streams.value, devices.value, sensing.value) : null,
 );
 export const totals = computed<Totals | null>(() =>
   status.value ? totalsOf(status.value, streams.value) : null,
@@ -77,6 +80,7 @@ export function apply(message: StatsMessage): void {
     logs.value = append(logs.value, message.logs, LOG_CAPACITY);
     models.value = message.models;
     devices.value = message.devices;
+    sensing.value = message.sensing ?? null;
     activity.value = append(activity.value, message.activity, ACTIVITY_CAPACITY);
     updatedAt.value = Date.now();
   });

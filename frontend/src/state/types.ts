@@ -1,5 +1,7 @@
 /** What the server sends. Field names and units are those of `edgeflow.core.status`. */
 
+import type { SensingSummary } from "./sensing-types";
+
 export type NodeState =
   | "starting"
   | "running"
@@ -211,6 +213,8 @@ export interface StatsMessage {
   models: ModelStatus[];
   activity: Activity[];
   devices: DeviceStatus[];
+  /** Absent where nothing senses. */
+  sensing?: SensingSummary | null;
 }
 
 export interface GraphNode {

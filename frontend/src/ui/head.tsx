@@ -6,7 +6,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { address } from "../state/api";
 import { count, duration, plural, rate } from "../state/format";
 import { deviceTotals, type Health } from "../state/health";
-import { connection, devices, flows, health, status, totals } from "../state/store";
+import type { SensingSummary } from "../state/sensing-types";
+import { connection, devices, flows, health, sensing, status, totals } from "../state/store";
 import { theme, toggleTheme } from "../state/theme";
 import { Icon, type IconName } from "./icons";
 import { IconButton } from "./parts";
@@ -131,6 +132,7 @@ function TotalsLine(): JSX.Element | null {
   const flow = status.value;
   if (!now || !flow) return null;
   if (!flows.value && devices.value.length > 0) return <DeviceTotalsLine up={flow.time - flow.started} />;
+  if (!flows.value && sensing.value) return <SensingTotalsLine now={sensing.value} up={flow.time - flow.started} />;
   return (
     <dl class="totals" aria-label="Totals">
       <Total label="Captured" value={rate(now.framesIn)} unit="fps" />
@@ -169,6 +171,19 @@ function DeviceTotalsLine({ up }: { up: number }): JSX.Element {
       <Total label="Requests" value={count(now.requests)} />
       <Total label="Waiting" value={count(now.waiting)} />
       <Total label="Errors" value={count(now.errors)} level={now.errors > 0 ? "warn" : undefined} />
+      <Total label="Up" value={duration(up)} />
+    </dl>
+  );
+}
+
+function SensingTotalsLine({ now, up }: { now: SensingSummary; up: number }): JSX.Element {
+  const lossy = now.loss > 0.05 ? "warn" : undefined;
+  return (
+    <dl class="totals" aria-label="Totals">
+      <Total label="Nodes" value={`${now.live}/${now.nodes}`} level={now.live < now.nodes ? "warn" : undefined} title={`${now.live} of ${now.nodes} were heard in the last five seconds`} />
+      <Total label="Frames" value={rate(now.rate)} unit="/s" />
+      <Total label="Lost" value={`${(100 * now.loss).toFixed(1)} %`} level={lossy} title="Part of the frames that did not arrive, mean of the nodes that are heard" />
+      <Total label="Present" value={count(now.present)} title="Nodes that sense somebody" />
       <Total label="Up" value={duration(up)} />
     </dl>
   );

@@ -70,6 +70,10 @@ def sensing_routes(sensing: SensingDesk | None, closing: asyncio.Event) -> APIRo
     def news(after: After = 0, limit: Limit = 500) -> Response:
         return json_response(sensing.news(after, limit) if sensing is not None else [])
 
+    @router.get("/api/csi/modules", summary="The WASM modules that run here")
+    def modules() -> Response:
+        return json_response({"modules": [], "loaded": 0, "max": 0})
+
     @router.websocket("/ws/csi")
     async def live(socket: WebSocket) -> None:
         await _feed(socket, sensing, closing)

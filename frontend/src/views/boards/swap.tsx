@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 
-import { ApiError, send } from "../../state/api";
+import { reason, send } from "../../state/api";
 import { bytes } from "../../state/format";
 import type { DeviceModel, DeviceStatus } from "../../state/types";
 import { Icon } from "../../ui/icons";
@@ -82,7 +82,6 @@ async function outcome(method: "POST" | "PUT", path: string, body: Blob | null):
     await send(method, path, body);
     return "";
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    return [error.message, error.hint].filter(Boolean).join(": ");
+    return reason(error);
   }
 }

@@ -15,7 +15,7 @@ from edgeflow.cli.terminal import narrate, new_group, progress, write
 
 group = new_group()
 
-DEMOS = ("gateway", "frames", "boards")
+DEMOS = ("gateway", "frames", "boards", "csi")
 START_SECONDS = 20.0
 """How long the dashboard may take to answer before the welcome is printed anyway."""
 
@@ -44,8 +44,9 @@ def demo(
 
     gateway: pipelines from YAML; people are found in a street, agents watch zones, a simulated
     air sensor sends over MQTT, and actions go out. frames: a Python flow that finds and hides
-    faces. boards: virtual microcontrollers forecast sea temperatures. Models, clips and series are
-    fetched at first; without them gateway shows frames instead, and boards a made-up series.
+    faces. boards: virtual microcontrollers forecast sea temperatures. csi: simulated WiFi nodes
+    sense who is in which room of a home. Models, clips and series are fetched at first; without
+    them gateway shows frames instead, and boards a made-up series.
     """
     from edgeflow.errors import AssetError, ConfigError, did_you_mean
 
@@ -57,6 +58,8 @@ def demo(
         raise ConfigError(f"there is no video file {str(clip)!r}", hint="check the path")
     if name == "boards":
         return _boards(port, seconds)
+    if name == "csi":
+        return _csi(port, seconds)
     if name == "gateway":
         try:
             return _gateway(camera if clip is None else str(clip.resolve()), port, seconds)
@@ -81,6 +84,15 @@ def _boards(port: int | None, seconds: float | None) -> int:
     with progress("Getting ready"):
         folder, sea = prepare()
     shown = BoardsDemo(folder, sea, port)
+    return _guided(shown.run, shown.http_port, shown.welcome(), seconds)
+
+
+def _csi(port: int | None, seconds: float | None) -> int:
+    from edgeflow.systems.csi_demo import HomeDemo, prepare
+
+    with progress("Getting ready"):
+        folder, nodes = prepare()
+    shown = HomeDemo(folder, nodes, port)
     return _guided(shown.run, shown.http_port, shown.welcome(), seconds)
 
 
