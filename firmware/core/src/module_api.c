@@ -101,14 +101,23 @@ static void remember(ef_module_inputs *inputs, float phase) {
     inputs->history[inputs->history_length++] = phase;
 }
 
-void ef_module_feed_frame(ef_module_feed *feed, const ef_csi *csi, uint64_t time_us) {
-    ef_module_inputs *inputs = &feed->inputs;
-    uint16_t best = 0;
-    inputs->time_ms = (uint32_t)(time_us / 1000u);
+static void keep_time(ef_module_feed *feed, const ef_csi *csi, uint64_t time_us) {
+    feed->inputs.time_ms = (uint32_t)(time_us / 1000u);
     if (!feed->started || time_us - feed->vitals_us >= EF_MODULE_TIMER_US) {
         feed->started = true;
         read_vitals(feed, csi, time_us);
     }
+}
+
+void ef_module_feed_tick(ef_module_feed *feed, const ef_csi *csi, uint64_t time_us) {
+    keep_time(feed, csi, time_us);
+    feed->inputs.subcarriers = 0;
+}
+
+void ef_module_feed_frame(ef_module_feed *feed, const ef_csi *csi, uint64_t time_us) {
+    ef_module_inputs *inputs = &feed->inputs;
+    uint16_t best = 0;
+    keep_time(feed, csi, time_us);
     const size_t amplitudes = ef_csi_amplitudes(csi, inputs->amplitudes, EF_CSI_MAX_SUBCARRIERS);
     const size_t phases = ef_csi_phases(csi, inputs->phases, EF_CSI_MAX_SUBCARRIERS);
     const size_t variances = ef_csi_variances(csi, inputs->variances, EF_CSI_MAX_SUBCARRIERS);

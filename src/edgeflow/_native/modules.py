@@ -86,6 +86,10 @@ class ModuleFeed:
         """Take over what the processor knows after a frame of this time."""
         lib.ef_module_feed_frame(self.struct, processor.struct, time_us)
 
+    def tick(self, processor: CsiProcessor, time_us: int) -> None:
+        """Take over the time, and what is left of the vitals, while no frames come."""
+        lib.ef_module_feed_tick(self.struct, processor.struct, time_us)
+
     def snapshot(self) -> bytes:
         """Return the inputs as they are now, for ``ModuleHost.frame``."""
         return bytes(ffi.buffer(ffi.addressof(self.struct, "inputs")))

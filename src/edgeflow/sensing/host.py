@@ -17,6 +17,7 @@ from edgeflow.core.vitals import SensingEvent, SensingNode, VitalsUpdate
 from edgeflow.errors import ConfigError, EdgeFlowError, StoreError, did_you_mean
 from edgeflow.sensing.captures import Capture, Datagram, open_capture
 from edgeflow.sensing.history import DAY_ROWS, History
+from edgeflow.sensing.modules.registry import ModuleRegistry
 from edgeflow.sensing.nodes import MAX_NODES, Heard, Node, Nodes
 from edgeflow.sensing.receiver import DEFAULT_PORT, Receiver
 from edgeflow.sensing.tracking import TrackOptions
@@ -46,6 +47,10 @@ class SensingHost:
         max_nodes: more are refused.
         capture: a new file that every datagram is written to.
         heard: given each frame, with the name of its node, in the receiver's thread.
+        module_key: public key of 32 bytes that modules must be signed with; None takes none.
+
+    Attributes:
+        modules: those that run here for nodes whose frames are sensed here.
 
     Raises:
         ConfigError: it cannot listen there.
@@ -62,6 +67,7 @@ class SensingHost:
         max_nodes: int = MAX_NODES,
         capture: Path | None = None,
         heard: Heard | None = None,
+        module_key: bytes | None = None,
     ) -> None:
         chosen = options or TrackOptions()
         if chosen.start_us is None:
@@ -73,6 +79,7 @@ class SensingHost:
         self._past = History()
         self._told: tuple[Callable[[], None], ...] = ()
         self.lenses = Lenses()
+        self.modules = ModuleRegistry(self._module_said, key=module_key)
         self._nodes = Nodes(chosen, self._tell, max_nodes, heard)
         self._capture: Capture | None = open_capture(capture) if capture is not None else None
         self._captured = self._flushed_us = 0
@@ -172,6 +179,7 @@ class SensingHost:
             StoreError: the end of the capture cannot be written.
         """
         self._receiver.close()
+        self.modules.close()
         if self._capture is not None:
             try:
                 self._capture.close()
@@ -193,6 +201,8 @@ class SensingHost:
             self._nodes.receive(datagram)
             if self.lenses:
                 self._look(self._nodes.last)
+            if self.modules:
+                self._give(self._nodes.last)
         if self._number != before:
             self._wake()
 
@@ -226,6 +236,28 @@ class SensingHost:
             lens.used = used
             lens.take(node.newest.time_us, node.tracker.processor)
 
+    def _give(self, node: Node | None) -> None:
+        """Give modules the frame that came."""
+        if node is None or node.newest is None or node.tracker.processor is None:
+            return
+        self.modules.look(
+            node.tracker.name,
+            node.number,
+            used=node.frames - node.tracker.refused,
+            time_us=node.newest.time_us,
+            processor=node.tracker.processor,
+        )
+
+    def _module_said(
+        self, name: str, time_us: int, slot: int, events: list[tuple[int, float]]
+    ) -> None:
+        """Tell what modules found, among what nodes tell; from their own thread."""
+        with self._lock:
+            known = {node.tracker.name: node.tracker for node in self._nodes}
+            for code, value in events if name in known else ():
+                known[name].module_said(time_us, code, value, slot)
+        self._wake()
+
     def _keep(self, capture: Capture, datagram: Datagram) -> None:
         try:
             capture.write(datagram._replace(time_us=datagram.time_us + self._unix_us))
@@ -254,6 +286,8 @@ class SensingHost:
             self._nodes.advance(now)
             if self.lenses:
                 self.lenses.prune(now)
+            if self.modules:
+                self.modules.advance(now)
             if len(self._history) > len(self._nodes):
                 known = {node.tracker.name for node in self._nodes}
                 for name in self._history.keys() - known:

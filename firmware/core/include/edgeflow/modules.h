@@ -64,6 +64,8 @@ typedef struct ef_module_feed {
 } ef_module_feed;
 
 void ef_module_feed_frame(ef_module_feed *feed, const ef_csi *csi, uint64_t time_us);
+/* While no frames come: the time and what is left of the vitals; `subcarriers` is 0. */
+void ef_module_feed_tick(ef_module_feed *feed, const ef_csi *csi, uint64_t time_us);
 
 /* One call of a module: what it may see, what it told. The functions below are the host API of an engine. */
 typedef struct ef_module_call {

@@ -38,6 +38,7 @@ typedef struct ef_module_feed {
     ...;
 } ef_module_feed;
 void ef_module_feed_frame(ef_module_feed *feed, const ef_csi *csi, uint64_t time_us);
+void ef_module_feed_tick(ef_module_feed *feed, const ef_csi *csi, uint64_t time_us);
 
 typedef struct ef_module_call {
     const ef_module_inputs *inputs;
