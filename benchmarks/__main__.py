@@ -3,6 +3,8 @@
 import sys
 
 from benchmarks import fan_out, in_process, mjpeg, same_host, sensor_to_action, through_redis
+from benchmarks.csi import compression, core, latency, parse
+from benchmarks.csi import crowd as csi_crowd
 from benchmarks.inference import growth, serving
 from benchmarks.mcu import crowd, swaps, wire
 from benchmarks.report import main
@@ -19,6 +21,11 @@ BENCHMARKS = {
     "mcu_wire": wire.run,
     "mcu_swap": swaps.run,
     "mcu_boards": crowd.run,
+    "csi_core": core.run,
+    "csi_nodes": csi_crowd.run,
+    "csi_latency": latency.run,
+    "csi_parse": parse.run,
+    "csi_compression": compression.run,
 }
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "bentoml": ("bentoml==1.4.39", RUNTIME),
     # MLServer 1.7.1 does not start with a newer uvloop, nor find its pool of workers there.
     "mlserver": ("mlserver==1.7.1", "uvloop<0.22", RUNTIME),
+    "csiread": ("csiread==1.4.1",),
+    "csikit": ("CSIKit==2.5",),
+    "wisense": ("wisense==0.1.4",),
     "ray": ("ray[serve]==2.60.0", RUNTIME),
 }
 

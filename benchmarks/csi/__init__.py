@@ -1,0 +1,1 @@
+"""Benchmarks of CSI sensing: the core, many nodes, latency, parsing, compression."""

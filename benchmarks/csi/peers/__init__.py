@@ -1,0 +1,1 @@
+"""Peers; each runs in an environment of its own, without EdgeFlow."""
