@@ -42,20 +42,25 @@ void ef_csi_crossing_push(ef_csi_crossing *crossing, float x) {
     crossing->y1 = y;
 }
 
-/* Follows the group of subcarriers with most part in the clearest breath. */
-void ef_csi_crossing_tick(ef_csi *csi, const float *groups) {
-    const float *part = csi->direction[csi->best];
+static void begin(ef_csi_crossing *crossing, float low, float high, float x) {
+    ef_csi_crossing_init(crossing, low, high);
+    crossing->x1 = crossing->x2 = x;
+}
+
+/* Follows the mode with most part in the clearest breath. */
+void ef_csi_crossing_tick(ef_csi *csi, const float *modes) {
+    const float *part = csi->best;
     uint8_t best = csi->leader;
-    for (uint8_t g = 0; g < EF_CSI_GROUPS; g++) {
-        best = part[g] * part[g] > 2.0f * part[best] * part[best] ? g : best;
+    for (uint8_t m = 0; m < EF_CSI_MODES; m++) {
+        best = part[m] * part[m] > 2.0f * part[best] * part[best] ? m : best;
     }
     if (best != csi->leader || csi->filled == 1) {
         csi->leader = best;
-        ef_csi_crossing_init(&csi->crossing_breathing, csi->options.breathing_low_hz, csi->options.breathing_high_hz);
-        ef_csi_crossing_init(&csi->crossing_heart, csi->options.heart_low_hz, csi->options.heart_high_hz);
+        begin(&csi->crossing_breathing, csi->options.breathing_low_hz, csi->options.breathing_high_hz, modes[best]);
+        begin(&csi->crossing_heart, csi->options.heart_low_hz, csi->options.heart_high_hz, modes[best]);
     }
-    ef_csi_crossing_push(&csi->crossing_breathing, groups[best] - csi->slow[best]);
-    ef_csi_crossing_push(&csi->crossing_heart, groups[best] - csi->slow[best]);
+    ef_csi_crossing_push(&csi->crossing_breathing, modes[best]);
+    ef_csi_crossing_push(&csi->crossing_heart, modes[best]);
 }
 
 float ef_csi_crossing_bpm(const ef_csi_crossing *crossing) {

@@ -3,7 +3,7 @@
 
 #include "csi_internal.h"
 
-#define BLOCK 64u             /* subcarriers of one training field */
+#define BLOCK EF_CSI_FIELD
 #define FIRST_WORD 6u         /* pairs that the driver and the guard band spoil */
 #define WEAK 0.1f             /* of the mean amplitude: below, a subcarrier carries nothing */
 #define FEW_CHANGES 4u /* subcarriers that may fade or come back without a new start */

@@ -11,6 +11,9 @@
 #define VARIANCE_SECONDS 10.0f
 #define LONGEST_STEP 0.35f /* seconds between two frames that are compared */
 #define LARGEST_CHANGE 0.6f
+#define FIRST_FRAMES 20u   /* that make the usual roughness */
+#define ROUGHNESS_SECONDS 5.0f
+#define LARGEST_ROUGHNESS 4.0f
 #define NEARBY 3u          /* subcarriers: further than noise and leakage reach, nearer than the echoes of a room */
 #define SPARSE_RATE 12.0f  /* Hz: up to here the frame before says nothing */
 #define DENSE_RATE 40.0f   /* from here on it must agree */
@@ -19,6 +22,7 @@
 #define HIGHEST_THRESHOLD 0.5f
 #define HIGHEST_SPARSE 1.0f /* some chips shake all subcarriers alike */
 #define RELEASE 0.6f /* of the threshold: below, presence ends */
+#define SEEN 3u      /* cycles in a row with a breath, whatever its rate: nobody else breathes */
 #define HOLD_US 3000000u
 #define WALKING_SHARE 0.3f /* of the variance changes within a tick: breathing stays far below */
 #define WALKING_SCORE 2.0f /* times the threshold */
@@ -74,12 +78,23 @@ static sums take_changes(ef_csi *csi, float elapsed) {
     return all;
 }
 
+/* What is smooth over the subcarriers is the room; the rest is noise, and some frames have a lot more of it. */
+static void weigh(ef_csi *csi, float power, float nearby, float elapsed) {
+    const float rough = power - nearby > 0.0f ? power - nearby : 0.0f;
+    const bool first = csi->used <= EF_CSI_SETTLE + FIRST_FRAMES;
+    const float most = LARGEST_ROUGHNESS * csi->roughness, counted = !first && rough > most ? most : rough;
+    blend(&csi->roughness, counted, first ? 0.2f : ef_csi_share(elapsed, ROUGHNESS_SECONDS));
+    csi->trust = rough > csi->roughness ? csi->roughness / rough : 1.0f;
+}
+
 void ef_csi_motion_frame(ef_csi *csi, float elapsed) {
     const bool comparable = csi->used > EF_CSI_SETTLE && csi->valid > NEARBY;
     const sums all = take_changes(csi, elapsed);
+    csi->trust = 1.0f;
     if (!comparable) {
         return;
     }
+    weigh(csi, all.power / csi->valid, all.nearby / (float)(csi->valid - NEARBY), elapsed);
     const float first = 1.0f / (float)(csi->used - EF_CSI_SETTLE), usual = ef_csi_share(elapsed, SCORE_SECONDS);
     const float share = usual > first ? usual : first, each = 1.0f / csi->valid;
     blend(&csi->power, all.power * each, share);
@@ -110,7 +125,7 @@ void ef_csi_motion_tick(ef_csi *csi, const float *groups) {
     csi->motion = strong && csi->moving_change > WALKING_SHARE * csi->moving_total;
     csi->still = csi->motion ? 0 : (uint16_t)(csi->still < UINT16_MAX ? csi->still + 1 : csi->still);
     const float needed = csi->present ? RELEASE * csi->threshold : csi->threshold;
-    if (csi->score > needed || csi->breathing.bpm > 0.0f) {
+    if (csi->score > needed || csi->seen >= SEEN) {
         csi->present = true;
         csi->present_us = csi->time_us;
     } else if (csi->time_us - csi->present_us > HOLD_US) {

@@ -1,84 +1,81 @@
 /*
- * How many. Somebody is one; more are counted only when other parts of the movement breathe clearly, each at a rate of its own.
+ * How many. Somebody is one; more are counted when other directions among the modes breathe too, each at a rate of its own.
  * Persons who move, or breathe alike, are not told apart.
  */
 #include "csi_internal.h"
 
-#define CLEAR_RATIO 14.0f    /* 11 dB: the first breath is known by then */
-#define LEAST_OF_MOST 0.01f /* a window's own side lobes are below */
-#define APART_HZ 0.02f      /* what the window can tell apart */
-#define HARMONIC_HZ 0.008f
+#define APART_HZ 0.016f     /* what the window can tell apart */
+#define HARMONIC_HZ 0.003f  /* times its number */
+#define HARMONICS 5u
+#define HARMONIC_SHARE 0.3f /* of a breath's power in one of its harmonics, at most: more is somebody else */
+#define MIXED_HZ 0.01f
+#define MIXED_SHARE 0.1f    /* of the weaker of two breaths in their sum and difference */
 
-static bool same_breath(float one, float other) {
-    const float low = one < other ? one : other, high = one < other ? other : one;
-    for (float times = 1.0f; times <= 8.0f; times += 1.0f) {
-        const float away = high - times * low, apart = times > 1.0f ? HARMONIC_HZ : APART_HZ;
-        if (away < apart && away > -apart) {
+static float distance(float one, float other) {
+    return one > other ? one - other : other - one;
+}
+
+static bool is_multiple(float high, float low) {
+    for (size_t times = 2; times <= HARMONICS; times++) {
+        if (distance(high, (float)times * low) < HARMONIC_HZ * (float)times) {
             return true;
         }
     }
     return false;
 }
 
-static void insert(ef_csi *csi, ef_csi_peak peak) {
-    size_t at = csi->peak_count;
-    if (at == EF_CSI_PEAKS) {
-        at--;
-    } else {
-        csi->peak_count++;
-    }
-    for (; at > 0 && csi->peaks[at - 1].ratio < peak.ratio; at--) {
-        csi->peaks[at] = csi->peaks[at - 1];
-    }
-    csi->peaks[at] = csi->peaks[at].ratio > peak.ratio && at + 1u == EF_CSI_PEAKS ? csi->peaks[at] : peak;
-}
-
-void ef_csi_peaks_add(ef_csi *csi, float floor) {
-    const float *power = csi->own.power;
-    float most = 0.0f;
-    for (size_t i = 0; i < EF_CSI_BANDS; i++) {
-        most = power[i] > most ? power[i] : most;
-    }
-    for (size_t i = 2; i + 2 < EF_CSI_BANDS; i++) {
-        const bool top = power[i] > power[i - 1] && power[i] >= power[i + 1];
-        if (top && power[i] > CLEAR_RATIO * floor && power[i] > LEAST_OF_MOST * most) {
-            insert(csi, (ef_csi_peak){ef_csi_breathing_frequency(csi, ef_csi_refined(power, i)), power[i] / floor});
+static bool is_mixture(const ef_csi *csi, ef_csi_peak peak) {
+    for (size_t i = 0; i < csi->peak_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            const ef_csi_peak one = csi->peaks[i], other = csi->peaks[j];
+            const bool there = distance(peak.hz, one.hz + other.hz) < MIXED_HZ ||
+                               distance(peak.hz, distance(one.hz, other.hz)) < MIXED_HZ;
+            if (there && peak.power < MIXED_SHARE * (one.power < other.power ? one.power : other.power)) {
+                return true;
+            }
         }
     }
+    return false;
 }
 
-static bool is_new(const ef_csi *csi, float frequency) {
-    for (size_t i = 0; i < csi->persons; i++) {
-        if (same_breath(frequency, csi->person_bpm[i] / 60.0f)) {
-            return false;
+/* Counts a peak that is nobody else's breath, harmonic or mixture. */
+void ef_csi_persons_add(ef_csi *csi, ef_csi_peak peak) {
+    for (size_t i = 0; i < csi->peak_count; i++) {
+        ef_csi_peak *own = &csi->peaks[i];
+        if (distance(own->hz, peak.hz) < APART_HZ ||
+            (is_multiple(peak.hz, own->hz) && peak.power < HARMONIC_SHARE * own->power)) {
+            return;
+        }
+        if (is_multiple(own->hz, peak.hz) && own->power < HARMONIC_SHARE * peak.power) {
+            *own = peak;
+            return;
         }
     }
-    return true;
+    if (!is_mixture(csi, peak) && csi->peak_count < EF_CSI_MAX_PERSONS) {
+        csi->peaks[csi->peak_count++] = peak;
+    }
 }
 
-/* Nobody more is believed in who was not there in the cycles before. */
-static void keep_the_least(ef_csi *csi) {
-    uint8_t now = csi->persons;
-    for (size_t i = EF_CSI_COUNTS; i-- > 0;) {
-        const uint8_t before = csi->counted[i];
-        csi->persons = before < csi->persons ? before : csi->persons;
-        csi->counted[i] = i > 0 ? csi->counted[i - 1] : now;
+/* The count of most of the last cycles. */
+static uint8_t usual_count(const ef_csi *csi) {
+    float counts[EF_CSI_COUNTS];
+    for (size_t i = 0; i < csi->cycles; i++) {
+        counts[i] = csi->counted[i];
     }
-    csi->persons = csi->persons > 0 ? csi->persons : 1;
+    return csi->cycles == 0 ? 0 : (uint8_t)ef_csi_median(counts, csi->cycles);
 }
 
 void ef_csi_persons_end(ef_csi *csi) {
-    const size_t count = csi->peak_count;
-    csi->persons = csi->peak_count = 0;
-    if (!(csi->breathing.bpm > 0.0f)) {
-        return;
+    csi->cycles = (uint8_t)(csi->cycles < EF_CSI_COUNTS ? csi->cycles + 1u : EF_CSI_COUNTS);
+    for (size_t i = csi->cycles; i-- > 1;) {
+        csi->counted[i] = csi->counted[i - 1u];
     }
-    csi->person_bpm[csi->persons++] = csi->breathing.bpm;
-    for (size_t i = 0; i < count && csi->persons < EF_CSI_MAX_PERSONS; i++) {
-        const float frequency = csi->peaks[i].hz;
-        if (frequency > csi->options.breathing_low_hz && is_new(csi, frequency)) {
-            csi->person_bpm[csi->persons++] = 60.0f * frequency;
-        }
+    csi->counted[0] = csi->peak_count;
+    csi->persons = usual_count(csi);
+    csi->told = csi->peak_count < csi->persons ? csi->peak_count : csi->persons;
+    for (size_t i = 0; i < csi->told; i++) {
+        const float own = 60.0f * csi->peaks[i].hz;
+        const bool first = csi->breathing.bpm > 0.0f && distance(own, csi->breathing.bpm) < 60.0f * APART_HZ;
+        csi->person_bpm[i] = first ? csi->breathing.bpm : own;
     }
-    keep_the_least(csi);
 }

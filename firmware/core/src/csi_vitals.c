@@ -60,12 +60,12 @@ void ef_csi_get_vitals(const ef_csi *csi, uint64_t now_us, ef_csi_vitals *vitals
     vitals->motion = csi->motion;
     vitals->presence = csi->present;
     tell_rates(csi, now, vitals);
-    const float moved = csi->score / (csi->score + csi->threshold);
-    vitals->presence_confidence = moved > vitals->breathing_confidence ? moved : vitals->breathing_confidence;
+    const float moved = csi->score / (csi->score + csi->threshold), breathes = csi->seen > 0 ? confidence(csi->clearness) : 0.0f;
+    vitals->presence_confidence = moved > breathes ? moved : breathes;
     vitals->persons = vitals->presence ? 1 : 0;
-    if (vitals->presence && vitals->breathing_bpm > 0.0f && csi->persons > 0) {
+    if (vitals->presence && csi->persons > 0) {
         vitals->persons = csi->persons;
-        memcpy(vitals->person_bpm, csi->person_bpm, csi->persons * sizeof csi->person_bpm[0]);
+        memcpy(vitals->person_bpm, csi->person_bpm, csi->told * sizeof csi->person_bpm[0]);
     }
 }
 

@@ -4,16 +4,14 @@
 
 #include "edgeflow/csi.h"
 
-#define EF_CSI_GROUPS 16u      /* neighbouring subcarriers together: less noise, less memory */
+#define EF_CSI_GROUPS 16u      /* neighbouring subcarriers together */
+#define EF_CSI_MODES 6u        /* waves over the groups that echoes of a room can make; what is finer is noise */
 #define EF_CSI_TICK_US 125000u /* the slow grid: 8 Hz, whatever the frame rate */
-#define EF_CSI_TICKS 384u      /* 48 s of it */
-#define EF_CSI_SAMPLES 184u    /* of one spectrum; the ring moves on while they are gathered */
-#define EF_CSI_BANDS 48u       /* frequencies of one spectrum */
-#define EF_CSI_PARTS 4u        /* independent movements that are looked at */
-#define EF_CSI_PEAKS 8u
-#define EF_CSI_COUNTS 2u
-#define EF_CSI_PAIRS 136u      /* of groups, each with itself and the later ones */
-#define EF_CSI_FLOORS 8u       /* frequencies above breathing that give its noise */
+#define EF_CSI_TICKS 512u      /* 64 s of it */
+#define EF_CSI_SAMPLES 256u    /* of one spectrum */
+#define EF_CSI_BANDS 72u       /* frequencies at which all modes are kept */
+#define EF_CSI_TOTALS 112u     /* frequencies at which their sum is */
+#define EF_CSI_COUNTS 7u
 #define EF_CSI_SCORES 64u      /* seconds that the calibration looks back */
 #define EF_CSI_STREAMS 4u
 #define EF_CSI_MAX_TOP 32u
@@ -31,21 +29,21 @@ typedef struct ef_csi_field {
     float sum, squares;
 } ef_csi_field;
 
-/* A rate and what speaks for it. Power is that of the peak over the larger of two floors. */
+/* A rate and what speaks for it: its power above the noise, in units of the noise. */
 typedef struct ef_csi_rate {
     float bpm, ratio, candidate;
     uint8_t agreed; /* cycles in a row */
     uint64_t time_us;
 } ef_csi_rate;
 
-typedef struct ef_csi_spectrum {
-    float power[EF_CSI_BANDS];
-    float floors[EF_CSI_FLOORS];
-} ef_csi_spectrum;
+/* One frequency of one mode, in units of the mode's noise. */
+typedef struct ef_csi_line {
+    float real, imaginary;
+} ef_csi_line;
 
-/* A peak that could be somebody's breath. */
+/* Something that breathes: where, and its power in units of the noise. */
 typedef struct ef_csi_peak {
-    float hz, ratio;
+    float hz, power;
 } ef_csi_peak;
 
 /* A band-pass of second order with its crossings of zero. */
@@ -84,6 +82,8 @@ struct ef_csi {
     uint16_t top[EF_CSI_MAX_TOP];
     uint8_t tops;
 
+    float roughness; /* of a frame that nothing disturbs */
+    float trust;     /* in the newest frame, 1 when it is as smooth as others */
     float noise, common; /* means over subcarriers and time: half the squared steps, products with the frame before */
     float power, nearby; /* squared changes, products with subcarriers nearby */
     float score, threshold;
@@ -99,31 +99,31 @@ struct ef_csi {
 
     uint64_t tick, stored; /* the one that fills now, and the last in the ring */
     float sums[EF_CSI_GROUPS], last[EF_CSI_GROUPS], slow[EF_CSI_GROUPS];
-    uint16_t in_tick;
-    int16_t ring[EF_CSI_TICKS][EF_CSI_GROUPS];
+    float in_tick; /* trust in its frames */
+    float usual_trust;
+    int16_t ring[EF_CSI_TICKS][EF_CSI_MODES];
+    uint8_t worth[EF_CSI_TICKS]; /* of these: none without a frame, less with disturbed ones */
     uint16_t head, filled, still; /* still: ticks since the last motion */
 
-    /* What the groups do together in the band of breathing: their filters, covariance, and noise. */
-    float filter[4][EF_CSI_GROUPS];
-    float covariance[EF_CSI_PAIRS], tick_noise[EF_CSI_GROUPS];
-    uint16_t covered; /* ticks in it */
-
-    uint8_t job;             /* of the cycle: the part that is looked at; the last is the heart */
-    uint16_t step, granted;  /* within the job, and steps that may be done now */
+    uint8_t job;             /* of the cycle: a mode for breathing, what they say, a mode for the heart */
+    uint8_t step, granted;   /* within the job, and steps that may be done now */
     uint16_t span, from;     /* samples of this cycle (0: too few), and the tick that they begin with */
-    float weight[EF_CSI_GROUPS];
-    float direction[EF_CSI_PARTS][EF_CSI_GROUPS];
-    float scratch[EF_CSI_SAMPLES];
-    ef_csi_spectrum own;
-    float found_hz[EF_CSI_PARTS], found_ratio[EF_CSI_PARTS]; /* 0: no peak within the band */
-    uint8_t best;            /* the part whose breath was clearest */
-    ef_csi_peak peaks[EF_CSI_PEAKS]; /* of all parts of this cycle, clearest first */
+    float buffer[EF_CSI_SAMPLES];
+    float weight[EF_CSI_MODES]; /* one over the deviation of the mode's noise */
+    ef_csi_line line[EF_CSI_MODES][EF_CSI_BANDS];
+    float total[EF_CSI_TOTALS]; /* power of all modes */
+    float direction[EF_CSI_MODES], best[EF_CSI_MODES]; /* of the peak that is looked at, of the breath */
+    uint8_t round, at;       /* peaks taken away, and the place of the next */
+    ef_csi_peak found, peaks[EF_CSI_MAX_PERSONS];
     uint8_t peak_count;
+    uint8_t seen;            /* cycles in a row with a breath, of whatever rate */
+    float clearness;         /* of it: a ratio as of a rate */
     ef_csi_rate breathing, heart;
-    uint8_t leader; /* the group whose zero crossings are counted */
+    uint8_t leader; /* the mode whose zero crossings are counted */
     ef_csi_crossing crossing_breathing, crossing_heart;
     float person_bpm[EF_CSI_MAX_PERSONS];
-    uint8_t persons, counted[EF_CSI_COUNTS]; /* the counts of the cycles before */
+    uint8_t persons, told;   /* told: those whose rate is known */
+    uint8_t counted[EF_CSI_COUNTS], cycles; /* counts of the cycles before */
 };
 
 #endif
