@@ -19,13 +19,14 @@ class Binding:
         spec: its tensors.
     """
 
-    __slots__ = ("_inputs", "_model", "_names", "_outputs", "spec")
+    __slots__ = ("_inputs", "_known", "_model", "_names", "_outputs", "spec")
 
     def __init__(self, model: str, spec: EngineSpec) -> None:
         self.spec = spec
         self._model = model
         self._inputs = spec.inputs
         self._names = [tensor.name for tensor in spec.inputs]
+        self._known = frozenset(self._names)
         self._outputs = tuple(tensor.name for tensor in spec.outputs)
 
     def inputs(self, given: Mapping[str, Array] | Sequence[Array]) -> dict[str, Array]:
@@ -34,9 +35,9 @@ class Binding:
         Raises:
             TensorError: a name, a dtype or a shape does not fit; the message has both.
         """
-        if not isinstance(given, Mapping):
+        if not isinstance(given, (dict, Mapping)):  # dict first: it is the quicker question
             given = self._named(given)
-        elif len(given) != len(self._inputs) or any(name not in given for name in self._names):
+        elif given.keys() != self._known:
             raise self._misnamed(given)
         fitting = {}
         for tensor in self._inputs:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 OWN_INSTANCES = 2
 """Calls at once of a model that does not compute on the cores, unless it says otherwise."""
+
+_STEADY = ("onnx", "torch", "litert")
+"""Engines that wait for nothing: a call takes as long as one before."""
 
 _WITH_CONTEXTS = (".plan", ".engine", ".tflite")
 
@@ -95,6 +98,7 @@ def _open(
         crew = Crew(slots, f"infer-{model}", now)
         finish = _closing(engine, crew)
     options = _options(model, settings, crew.slots)
+    options = replace(options, inline=_computes_on_cores(engine) and engine.kind in _STEADY)
     lane = Lane(
         model, file.version, engine, crew, options, counters=counters, now=now, finish=finish
     )

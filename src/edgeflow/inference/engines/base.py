@@ -37,6 +37,8 @@ class TensorSpec:
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """True when a tensor of ``shape`` fits."""
+        if shape == self.shape:
+            return True
         return len(shape) == len(self.shape) and all(
             want in (None, got) for want, got in zip(self.shape, shape, strict=True)
         )

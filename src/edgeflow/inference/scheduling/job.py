@@ -85,6 +85,10 @@ class Job:
         even = len({array.shape[:1] for array in self.inputs.values()}) == 1
         return (*shapes, 0 if even else id(self))
 
+    def nbytes(self) -> int:
+        """Return the size of its inputs."""
+        return sum(array.nbytes for array in self.inputs.values())
+
     def rows(self) -> int:
         """Return the size of the first axis of its first input."""
         first = next(iter(self.inputs.values()), np.empty(0))

@@ -21,6 +21,7 @@ from edgeflow.inference.scheduling.batching import can_batch, join, split
 from edgeflow.inference.scheduling.counters import Counters
 from edgeflow.inference.scheduling.fair_queue import FairQueue
 from edgeflow.inference.scheduling.job import Job
+from edgeflow.inference.scheduling.pace import Pace
 from edgeflow.inference.scheduling.workers import Crew, Turn
 
 __all__ = ["Lane", "LaneOptions", "Policy", "bound_of"]
@@ -52,6 +53,7 @@ class LaneOptions:
             wait, and senders are told to read no more (``block``).
         max_batch: rows of the first axis computed in one call; 1 for no batching.
         max_delay_s: longest wait of a request for others to join it.
+        inline: a thread that submits a request may compute it (see ``InferRequest.inline``).
     """
 
     instances: int = 1
@@ -60,6 +62,7 @@ class LaneOptions:
     policy: Policy = "reject"
     max_batch: int = 1
     max_delay_s: float = 0.0
+    inline: bool = False
 
 
 class Lane:
@@ -104,6 +107,7 @@ class Lane:
         self._limit = bound_of(options.capacity, options.policy)
         self._running = 0
         self._batch_due = 0.0
+        self._pace = Pace()
         self._swept = 0.0
         self._retired = False
         self._gone = False
@@ -126,7 +130,12 @@ class Lane:
         return self._gone
 
     def submit(self, job: Job) -> bool:
-        """Queue a job whose inputs have been checked; False when the lane has been retired."""
+        """Queue a job whose inputs have been checked; False when the lane has been retired.
+
+        One that may be computed ``inline`` is perhaps answered already when this returns.
+        """
+        if job.request.inline and self._run_inline(job):
+            return True
         wake, loser, late = None, None, []
         with self._crew.lock:
             if self._retired:
@@ -260,18 +269,48 @@ class Lane:
             self._queue.remove(loser)
         return loser
 
+    def _run_inline(self, job: Job) -> bool:
+        """Compute a job in the thread that brought it; False if that could hold somebody up."""
+        alone = self.options.inline and self.max_batch == 1
+        if not alone or not self._pace.is_quick(job.nbytes()):
+            return False
+        with self._crew.lock:
+            busy = self._queue or self._running >= self.options.instances
+            if busy or self._retired or job.is_late(job.queued) or not self._crew.lend(self):
+                return False
+            self._running += 1
+            self.last_used = job.queued
+        outcome, started, ended = self._compute(job)
+        job.tell(outcome)  # first: whoever waits for the answer waits for nothing else
+        self._count(job, outcome, started, ended)
+        finish = self._crew.take_back(self)
+        if finish is not None:
+            finish()
+        return True
+
     def _run_one(self, job: Job) -> Callable[[], None]:
+        outcome, started, ended = self._compute(job)
+        self._count(job, outcome, started, ended)
+        return partial(job.tell, outcome)
+
+    def _compute(self, job: Job) -> tuple[InferResponse | EdgeFlowError, float, float]:
+        """Return the outcome of a job, when it was begun, and when it was over."""
         started = self._now()
         try:
             outputs = self.engine.infer(job.inputs)
             ended = self._now()
-            response = self._response(job, outputs, started, ended, 1)
+            return self._response(job, outputs, started, ended, 1), started, ended
         except Exception as error:  # noqa: BLE001 - whatever the runtime below the engine raises
+            return self._as_error(error), started, self._now()
+
+    def _count(
+        self, job: Job, outcome: InferResponse | EdgeFlowError, started: float, ended: float
+    ) -> None:
+        self._pace.note(job.nbytes(), ended - started)
+        if isinstance(outcome, EdgeFlowError):
             self._counters.count_error()
-            failure = self._as_error(error)
-            return partial(job.tell, failure)
-        self._counters.count_answer(ended - job.queued, ended - started, ended)
-        return partial(job.tell, response)
+        else:
+            self._counters.count_answer(ended - job.queued, ended - started, ended)
 
     def _run_batch(self, jobs: list[Job]) -> Callable[[], None]:
         started = self._now()

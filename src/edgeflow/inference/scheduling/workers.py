@@ -116,6 +116,25 @@ class Crew:
             self._list_due()
         return self._call()
 
+    def lend(self, lane: Runnable) -> bool:
+        """Give a guest, a thread that is not of the crew, slots to compute for a lane.
+
+        Under the lock. False when a worker should do it, because others wait for their turn.
+        """
+        if self._closed or self._ready or lane.slots > self._free:
+            return False
+        self._free -= lane.slots
+        return True
+
+    def take_back(self, lane: Runnable) -> Callable[[], None] | None:
+        """Take the slots and the instance of a guest back; return what is left to do, if any."""
+        with self.lock:
+            finish = self._give_back(lane)
+            wake = self._call()
+        if wake is not None:
+            wake.release()
+        return finish
+
     def close(self, timeout: float = 2.0) -> bool:
         """End the threads; False when one of them is still computing after ``timeout`` seconds."""
         with self.lock:

@@ -144,8 +144,11 @@ class CountedService(InferenceService):
 
         def count(result: InferResponse | EdgeFlowError) -> None:
             elapsed = time.perf_counter_ns() - started
+            if request.inline:  # the answer first
+                done(result)
             self.statistics.record(self._protocol, request, result, elapsed)
-            done(result)
+            if not request.inline:
+                done(result)
 
         return count
 

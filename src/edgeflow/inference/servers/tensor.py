@@ -1,6 +1,7 @@
 """The tensor server: both versions of the binary protocol over one TCP port."""
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
@@ -27,14 +28,15 @@ log = structlog.get_logger(__name__)
 _BACKLOG = 256
 _GRACE_SECONDS = 1.5
 _STOP_SECONDS = 3.0
+_COUNT_SECONDS = 0.2
 
 
 class TensorServer:
     """Serves the models of ``service`` in a thread of its own, from ``start`` to ``stop``.
 
     Where bytes are copied: a request up to 4 KiB once, out of the staging buffer; a longer one is
-    received into its own buffer, except its first read (64 KiB at most), and its tensors are views
-    on that. A tensor whose data is not aligned on the wire is copied once (version 1 from the
+    received into its own buffer, except its first read (64 KiB at most, 4 KiB after another long
+    one), and its tensors are views on that. A tensor whose data is not aligned on the wire is copied once (version 1 from the
     second tensor on). Outputs above 16 KiB are sent from the model's own memory.
 
     Args:
@@ -93,6 +95,7 @@ class TensorServer:
         from edgeflow.inference.servers.tensor_metrics import collect
 
         if self._desk is not None:
+            self._catch_up()
             yield from collect(self._desk)
 
     def __enter__(self) -> Self:
@@ -100,6 +103,15 @@ class TensorServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _catch_up(self) -> None:
+        """Wait until every answer that has left is counted."""
+        loop, counted = self._loop, threading.Event()
+        if loop is None or loop.is_closed() or threading.current_thread() is self._thread:
+            return
+        with contextlib.suppress(RuntimeError):  # it ended meanwhile
+            loop.call_soon_threadsafe(counted.set)
+            counted.wait(_COUNT_SECONDS)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=quickest_loop()) as runner:

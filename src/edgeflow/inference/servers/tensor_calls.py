@@ -1,5 +1,6 @@
 """One request of the tensor server: from the frame to the service, from the outcome to bytes."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -31,11 +32,14 @@ class Call:
         model: the name asked for.
         nbytes: what its frame holds of the server's memory.
         ticket: how to withdraw it, once it is with the service.
+        home: the thread of the loop, if that may compute it; 0 if it may not.
+        told: the connection has the answer.
     """
 
     __slots__ = (
         "_finished",
         "connection",
+        "home",
         "kind",
         "model",
         "nbytes",
@@ -44,6 +48,7 @@ class Call:
         "request_id",
         "started",
         "ticket",
+        "told",
     )
 
     def __init__(
@@ -62,12 +67,16 @@ class Call:
         self.nbytes = nbytes
         self.started = time.perf_counter_ns()
         self.ticket: Ticket | None = None
+        self.home = 0
+        self.told = False
         self.outcome: InferResponse | str | EdgeFlowError | None = None
         self._finished = finished
 
     def done(self, outcome: InferResponse | str | EdgeFlowError) -> None:
         """Take the outcome; any thread."""
         self.outcome = outcome
+        if self.home == threading.get_ident():
+            self.connection.answer_now(self)  # before anything is counted: the client waits
         self._finished(self)
 
     def cancel(self) -> None:
@@ -96,14 +105,14 @@ class Call:
             if isinstance(outcome, InferResponse):
                 return v1.encode_response(Status.OK, list(outcome.outputs.values()))
             return v1.encode_response(self.status)
-        response = v2.Response(self.request_id, self.status, self.kind)
         if isinstance(outcome, InferResponse):
-            response.model, response.version = outcome.model, outcome.version
-            response.outputs = outcome.outputs
-            response.queue_us = int(outcome.queue_s * 1e6)
-            response.compute_us = int(outcome.compute_s * 1e6)
-            response.batch = outcome.batch
-        elif isinstance(outcome, EdgeFlowError):
+            return self.connection.encoder.encode(
+                self.request_id, outcome.model, outcome.version, outcome.outputs,
+                queue_us=int(outcome.queue_s * 1e6), compute_us=int(outcome.compute_s * 1e6),
+                batch=outcome.batch,
+            )  # fmt: skip
+        response = v2.Response(self.request_id, self.status, self.kind)
+        if isinstance(outcome, EdgeFlowError):
             response.text = str(outcome)[:_MAX_TEXT]
         else:
             response.text = outcome or ""

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 _MAX_REFUSED = 64
 _MAX_LABELS = 256
 _SWEEP_SECONDS = 0.25
+_ALONE_SECONDS = 1.0
+"""Silence of all others after which a client is taken for the only one."""
 _PATIENCE_SECONDS = 1.0
 """How long a frame may hold memory, besides what its size needs, while there is none left."""
 
@@ -81,6 +83,8 @@ class Desk:
         self._woken = False
         self._flushing = False
         self.awake = _Awake(self)
+        self._speaker: Connection | None = None
+        self._speaking_since = 0.0
         self._side = ThreadPoolExecutor(2, thread_name_prefix="edgeflow-tensor-side")
         self._sweeper = self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
@@ -98,6 +102,17 @@ class Desk:
         except Exception as error:
             log.exception("service_failed", model=request.model)
             call.done(EngineError(f"the service failed: {error}"))
+
+    def hear(self, connection: Connection) -> None:
+        """Note who sends."""
+        if connection is not self._speaker:
+            self._speaker = connection
+            self._speaking_since = time.monotonic()
+
+    def hears_only(self, connection: Connection) -> bool:
+        """True if nobody else has sent anything for a while."""
+        alone = connection is self._speaker
+        return alone and time.monotonic() - self._speaking_since > _ALONE_SECONDS
 
     def inquire(self, call: Call, request: v2.Request) -> None:
         """Answer a question about models; those that may load one are asked beside the loop."""
@@ -167,13 +182,18 @@ class Desk:
         try:
             while self._done:
                 touched: dict[Connection, None] = {}
+                ended: list[tuple[Call, bool]] = []
                 while self._done:
                     call = self._done.popleft()
-                    self._count(call)
-                    call.connection.answered(call)
+                    self.release(call.nbytes)
+                    ended.append((call, call.connection.is_open))
+                    if not call.told:
+                        call.connection.answered(call)
                     touched[call.connection] = None
                 for connection in touched:
                     _push(connection)
+                for call, heard in ended:  # last: clients wait for answers, not for numbers
+                    self._count(call, heard)
         finally:
             self._flushing = False
 
@@ -196,6 +216,8 @@ class Desk:
     def farewell(self, connection: Connection) -> None:
         """Forget a client."""
         self.connections.discard(connection)
+        if connection is self._speaker:
+            self._speaker = None
 
     async def close(self, grace: float) -> None:
         """Let the requests under way end within ``grace`` seconds, then hang up."""
@@ -240,9 +262,8 @@ class Desk:
             return ""
         return describe_info(self._service.info(request.model, version))
 
-    def _count(self, call: Call) -> None:
-        self.release(call.nbytes)
-        if not call.connection.is_open:
+    def _count(self, call: Call, heard: bool) -> None:
+        if not heard:
             self.cancelled += 1
             return
         if call.kind is not v2.Kind.INFER:

@@ -51,6 +51,7 @@ class Receiver:
         self._filled = 0
         self._skipping = 0
         self._skipped = b""
+        self._ahead = STAGING_BYTES
 
     @property
     def waiting(self) -> int:
@@ -73,7 +74,7 @@ class Receiver:
             return self._frame[self._filled :]
         if self._end == STAGING_BYTES:
             self._move_to_front()
-        return self._staging[self._end :]
+        return self._staging[self._end : self._end + self._ahead]
 
     def received(self, count: int) -> bool:
         """Say that ``count`` bytes have been written to the space.
@@ -116,6 +117,7 @@ class Receiver:
     def _take_short(self, length: int) -> Cut:
         begin = self._start + LENGTH.size
         self._start = begin + length
+        self._ahead = STAGING_BYTES
         frame = memoryview(bytes(self._staging[begin : self._start]))
         if self._start == self._end:
             self._start = self._end = 0
@@ -127,6 +129,7 @@ class Receiver:
         self._start = begin + len(head)
         if self._start == self._end:
             self._start = self._end = 0
+        self._ahead = _SHORT  # the next is likely long, too: let less of it be copied
         if not self._reserve(length):
             self._skipped = bytes(head[:_START])
             self._skipping = length - len(head)
