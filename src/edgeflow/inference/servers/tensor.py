@@ -36,8 +36,9 @@ class TensorServer:
 
     Where bytes are copied: a request up to 4 KiB once, out of the staging buffer; a longer one is
     received into its own buffer, except its first read (64 KiB at most, 4 KiB after another long
-    one), and its tensors are views on that. A tensor whose data is not aligned on the wire is copied once (version 1 from the
-    second tensor on). Outputs above 16 KiB are sent from the model's own memory.
+    one), and its tensors are views on that. A tensor whose data is not aligned on the wire is
+    copied once (version 1 from the second tensor on). Outputs above 16 KiB are sent from the
+    model's own memory.
 
     Args:
         service: answers the requests; not closed by this.
