@@ -1,7 +1,10 @@
 """Modules of medicine, over simulated rooms. What they tell are indications, not diagnoses."""
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from edgeflow.sensing.modules.build import SOURCES, build_module
@@ -120,3 +123,64 @@ def test_a_breath_that_waxes_and_wanes_is_told_with_its_period() -> None:
     pauses = tuple((30.0 + 60.0 * number, 22.0) for number in range(5))
     events = told("medical/respiratory_distress", lying(300.0, pauses, seed=1))
     assert [event.value for event in events[122]] == [pytest.approx(60.0, abs=4.0)]
+
+
+EXPERIMENTAL = ("cardiac_arrhythmia", "gait_analysis", "seizure_detect")
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [empty(30.0), breathing_at(14.0, 60.0), walking(40.0)],
+    ids=["empty", "breathing", "walking"],
+)
+@pytest.mark.parametrize("name", EXPERIMENTAL)
+def test_experimental_modules_are_silent_in_rooms_of_every_day(
+    name: str, scenario: Scenario
+) -> None:
+    faster = replace(scenario, radio=replace(LINK, rate_hz=25.0))
+    assert told(f"medical/{name}", faster) == {}
+
+
+def driven(name: str, seconds: float, wave: Callable[[float], float], **known: float) -> list[Told]:
+    """A module that sees amplitudes which a wave turns, 25 times a second."""
+    module = ModuleInstance(build_module(SOURCES / "medical" / f"{name}.c"))
+    bins = np.arange(64)
+    events = []
+    for number in range(round(seconds * 25)):
+        at = number / 25
+        module.inputs = Inputs(
+            time_ms=round(1000 * at),
+            amplitudes=(1 + 0.3 * np.sin(0.2 * bins + wave(at))).astype(np.float32),
+            **known,
+        )
+        heard = module.frame()
+        if number % 25 == 24:
+            heard += module.timer()
+        events += [Told(at, *event) for event in heard]
+    return events
+
+
+def test_a_heart_out_of_bounds_would_be_told() -> None:
+    for rate, wanted in ((120.0, 110), (42.0, 111)):
+        events = driven("cardiac_arrhythmia", 40.0, lambda _: 0.0, heart_bpm=rate)
+        assert [(event.type, event.value) for event in events] == [(wanted, rate)]
+
+
+def test_a_rhythm_of_five_a_second_would_be_told_as_a_seizure() -> None:
+    def wave(at: float) -> float:
+        return math.sin(2 * math.pi * 5 * at)
+
+    events = driven("seizure_detect", 25.0, wave, motion_energy=2.0)
+    assert [event.type for event in events] == [140, 142]
+    assert events[1].value == pytest.approx(5.0, abs=0.4)
+    assert driven("seizure_detect", 25.0, lambda at: 3 * wave(at / 10), motion_energy=2.0) == []
+
+
+def test_clear_steps_would_be_counted() -> None:
+    def stepping(at: float) -> float:
+        return at - math.sin(2 * math.pi * 2 * at) / (2 * math.pi * 2)
+
+    events = driven("gait_analysis", 30.0, stepping, motion_energy=2.0)
+    cadences = [event.value for event in events if event.type == 130]
+    assert len(cadences) > 5
+    assert cadences == [pytest.approx(120.0, abs=8.0)] * len(cadences)

@@ -3,7 +3,19 @@
 import pytest
 
 from edgeflow.sensing.simulate import Activity, Person, Pet, Scenario
-from sensed_rooms import COMES, LEFT, LINK, SITS, STANDS_UP, door, empty, told, visit
+from sensed_rooms import (
+    COMES,
+    LEFT,
+    LINK,
+    SITS,
+    STANDS_UP,
+    door,
+    empty,
+    lying,
+    told,
+    visit,
+    walking,
+)
 
 COMES_IN, GOES_OUT = 100.0, 172.0
 
@@ -56,3 +68,10 @@ def test_who_stays_loiters_until_half_a_minute_after_leaving() -> None:
 @pytest.mark.parametrize("scenario", [empty(600.0), passing(seed=3)], ids=["empty", "passing"])
 def test_who_passes_by_does_not_loiter(scenario: Scenario) -> None:
     assert told("security/loitering", scenario) == {}
+
+
+@pytest.mark.parametrize(
+    "scenario", [empty(60.0), lying(60.0), walking()], ids=["empty", "lying", "walking"]
+)
+def test_no_weapon_is_seen_where_people_walk_and_lie(scenario: Scenario) -> None:
+    assert told("security/weapon_detect", scenario) == {}
