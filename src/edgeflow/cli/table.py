@@ -63,6 +63,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb("csi", "csi", "Sense presence, breathing and falls from WiFi channel state."),
             Verb("provision", "provision", "Tell a CSI node its network, target and thresholds."),
             Verb("flash", "flash", "Put models and firmware on boards."),
+            Verb("ota", "ota", "Sign firmware, and bring it to nodes over the network."),
             Verb("serve", "serve", "Serve models over TCP, HTTP and gRPC."),
             Verb("bench", "bench", "Measure latency and throughput of a server."),
             Verb("models", "models", "Look into a folder of models, and change what it serves."),

@@ -92,10 +92,10 @@ def parse_stages(text: str, nodes: int) -> list[int]:
         value = int(number)
         if word.endswith("%") and value > 100:
             raise ConfigError(f"stages {text!r}: {word} is more than all")
-        ends.append(min(nodes, -(-nodes * value // 100) if word.endswith("%") else value))
+        ends.append(-(-nodes * value // 100) if word.endswith("%") else value)
     if ends != sorted(ends) or len(ends) > MAX_STAGES or ends[0] < 1:
         raise ConfigError(f"stages {text!r} do not ascend", hint="such as 1,25%,100%")
-    return sorted(set(ends))
+    return sorted({min(nodes, end) for end in ends})
 
 
 class Rollout:
