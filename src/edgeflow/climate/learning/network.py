@@ -1,0 +1,191 @@
+"""The network: small perceptrons that were taught differently, and their normalisation."""
+
+import contextlib
+import copy
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeflow.climate.learning.examples import Examples, Floats
+from edgeflow.errors import EngineError, MissingExtraError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["MEMBERS", "WindowNetwork"]
+
+MEMBERS = 7
+WIDTHS = (3, 16, 8, 1)
+RATE = 0.01
+HUBER = 10.0
+"""Beyond so many points an error counts linearly, so that one wrong label does not rule."""
+LOW, HIGH = 10.0, 90.0
+"""Percentiles of a feature that become 0 and 1."""
+
+
+class WindowNetwork:
+    """An ensemble of perceptrons 3-16-8-1 with its normalisation; the same seed gives the same.
+
+    Args:
+        examples: tell the range of the features. seed: of the weights.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+    """
+
+    def __init__(self, examples: Examples, *, seed: int = 1) -> None:
+        low, high = np.percentile(examples.features, [LOW, HIGH], axis=0)
+        self._module: Any = _make(low, np.maximum(high, low + 1e-3), seed)
+
+    def positions(self, features: Floats) -> Floats:
+        """What each member says.
+
+        Args:
+            features: (n, 3), as ``Examples`` has them.
+
+        Returns:
+            float64 (n, members), 0 to 100.
+        """
+        torch = _import_torch()
+        with torch.no_grad():
+            given = torch.as_tensor(np.ascontiguousarray(features), dtype=torch.float32)
+            return np.asarray(self._module(given).numpy(), np.float64)
+
+    def outside(self, features: Floats) -> Floats:
+        """How far the features lie outside of what was learnt: (n,), 0 within, in spans."""
+        low, high = self._module.low.numpy(), self._module.high.numpy()
+        span = high - low
+        beyond = np.maximum(np.maximum(low - features, features - high), 0) / span
+        return np.asarray(beyond.max(axis=1), np.float64)
+
+    def learn(self, examples: Examples, *, epochs: int, seed: int) -> None:
+        """Adam over all examples, of which each member sees its own choice with repetition."""
+        torch = _import_torch()
+        with _one_thread(torch):
+            features = torch.as_tensor(examples.features, dtype=torch.float32)
+            wanted = torch.as_tensor(examples.positions, dtype=torch.float32)[:, None]
+            share = _shares(examples, seed)
+            weights = torch.as_tensor(share, dtype=torch.float32)
+            module = self._module.train()
+            optimiser = torch.optim.Adam(module.parameters(), lr=RATE, weight_decay=1e-5)
+            loss = torch.nn.HuberLoss(reduction="none", delta=HUBER)
+            for _ in range(epochs):
+                optimiser.zero_grad()
+                error = loss(module(features), wanted.expand(-1, MEMBERS))
+                (error * weights).sum(dim=0).sum().backward()
+                optimiser.step()
+            module.eval()
+
+    def copy(self) -> "WindowNetwork":
+        """One that can learn on without changing this one."""
+        own = object.__new__(WindowNetwork)
+        own._module = copy.deepcopy(self._module)
+        return own
+
+    def save(self, weights: Path, program: Path) -> None:
+        """Write the state dict (``.pth``), and the whole network as an exported program (``.pt2``).
+
+        The program takes ``features`` float32 (n, 3) and gives float32 (n, members).
+        """
+        torch = _import_torch()
+        torch.save(self._module.state_dict(), weights)
+        example = torch.zeros(2, 3)
+        rows = torch.export.Dim("rows", min=1, max=4096)
+        made = torch.export.export(
+            self._module, (example,), dynamic_shapes={"features": {0: rows}}, strict=False
+        )
+        torch.export.save(made, program)
+
+    @classmethod
+    def load(cls, weights: Path) -> "WindowNetwork":
+        """Read a state dict; nothing in it is executed.
+
+        Raises:
+            EngineError: it is not one of this network.
+        """
+        torch = _import_torch()
+        own = object.__new__(cls)
+        own._module = _make(np.zeros(3), np.ones(3), 0)
+        try:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+            own._module.load_state_dict(state)
+        except Exception as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise EngineError(f"{weights}: {reason}", hint="train the model anew") from error
+        own._check(weights)
+        return own
+
+    def _check(self, path: Path) -> None:
+        """Look whether the numbers make sense: finite, and a span for every feature."""
+        low, high = self._module.low.numpy(), self._module.high.numpy()
+        answers = self.positions(np.stack([low, high]).astype(np.float64))
+        if not (low < high).all() or not np.isfinite(answers).all():
+            raise EngineError(
+                f"{path}: the model is damaged: {low} to {high} gives {answers}",
+                hint="train the model anew, or roll back",
+            )
+
+
+def _make(low: Floats, high: Floats, seed: int) -> Any:
+    torch = _import_torch()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return _network_class(torch)(low, high).eval()
+
+
+def _network_class(torch: Any) -> Any:
+    """The module's class; made here, for torch is imported late."""
+
+    class Network(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self, low: Floats, high: Floats) -> None:
+            super().__init__()
+            self.register_buffer("low", torch.as_tensor(low, dtype=torch.float32))
+            self.register_buffer("high", torch.as_tensor(high, dtype=torch.float32))
+            for at, (into, out) in enumerate(itertools.pairwise(WIDTHS)):
+                weight = torch.randn(MEMBERS, into, out) * (2.0 / into) ** 0.5
+                self.register_parameter(f"weight{at}", torch.nn.Parameter(weight))
+                self.register_parameter(
+                    f"bias{at}", torch.nn.Parameter(torch.zeros(MEMBERS, 1, out))
+                )
+
+        def forward(self, features: "torch.Tensor") -> "torch.Tensor":
+            scaled = ((features - self.low) / (self.high - self.low)).clamp(-0.5, 1.5)
+            values = scaled.expand(MEMBERS, -1, -1)
+            values = torch.relu(torch.baddbmm(self.bias0, values, self.weight0))
+            values = torch.relu(torch.baddbmm(self.bias1, values, self.weight1))
+            values = torch.baddbmm(self.bias2, values, self.weight2)
+            return 100.0 * torch.sigmoid(values[:, :, 0].transpose(0, 1))
+
+    return Network
+
+
+def _shares(examples: Examples, seed: int) -> Floats:
+    """How much each example counts for each member: drawn with repetition, columns sum to one."""
+    rng = np.random.default_rng(seed)
+    count = len(examples)
+    drawn = rng.poisson(1.0, (count, MEMBERS)) * examples.weights[:, None]
+    total = drawn.sum(axis=0)
+    even = examples.weights[:, None] / examples.weights.sum()
+    return np.where(total > 0, drawn / np.where(total > 0, total, 1.0), even)
+
+
+@contextlib.contextmanager
+def _one_thread(torch: Any) -> Iterator[None]:
+    """So small a network is slower on several threads, and takes them from the flow."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _import_torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("torch", "climate") from error
+    return torch

@@ -1,0 +1,179 @@
+"""Models on disk: a folder per version, one of which is in use."""
+
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edgeflow.climate.learning.confidence import Calibration
+from edgeflow.climate.learning.drift import Edges
+from edgeflow.climate.learning.examples import Floats
+from edgeflow.climate.learning.network import WindowNetwork
+from edgeflow.errors import EngineError, StoreError
+
+__all__ = ["Metadata", "Model", "Versions"]
+
+WEIGHTS, PROGRAM, METADATA = "window_regressor.pth", "model.pt2", "metadata.json"
+CURRENT = "current"
+KEPT = 20
+_NAME = re.compile(r"v(\d{1,6})")
+MAX_METADATA = 1 << 20
+
+
+class Metadata(msgspec.Struct, kw_only=True):
+    """What is known of a version beside its weights.
+
+    Attributes:
+        version: ``v1``, ``v2``... created: seconds since the Unix epoch.
+        parent: the version that it learnt on from. labels: how many overrides it knows.
+        error: mean distance from held-out labels, in points. parent_error: its parent's on those.
+        calibration: of its confidence. deciles: of the features that it learnt from, (3, 9).
+    """
+
+    version: str
+    created: float
+    parent: str = ""
+    labels: int = 0
+    error: float = 0.0
+    parent_error: float = 0.0
+    calibration: Calibration = Calibration()
+    deciles: list[list[float]] = []
+    notes: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network with what belongs to it."""
+
+    network: WindowNetwork
+    metadata: Metadata
+
+    @property
+    def edges(self) -> Edges:
+        """What drift is measured against."""
+        return Edges(np.array(self.metadata.deciles))
+
+    def decide(self, features: Floats) -> tuple[Floats, Floats]:
+        """Positions and confidences for features (n, 3), each float64 (n,)."""
+        said = self.network.positions(features)
+        spread, outside = said.std(axis=1), self.network.outside(features)
+        return said.mean(axis=1), self.metadata.calibration.confidence(spread, outside)
+
+
+class Versions:
+    """A folder of versions; each is written once, and switched to by one rename.
+
+    Raises:
+        StoreError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{folder}: {error}", hint="where may models be written?") from error
+
+    def names(self) -> list[str]:
+        """All versions, oldest first."""
+        found = [entry.name for entry in self.folder.iterdir() if _NAME.fullmatch(entry.name)]
+        return sorted(found, key=lambda name: int(name[1:]))
+
+    @property
+    def current(self) -> str | None:
+        """The version in use."""
+        try:
+            name = (self.folder / CURRENT).read_text().strip()
+        except FileNotFoundError:
+            return None
+        return name if _NAME.fullmatch(name) else None
+
+    def next_name(self) -> str:
+        """What the next version is called."""
+        known = self.names()
+        return f"v{int(known[-1][1:]) + 1}" if known else "v1"
+
+    def add(self, model: Model) -> None:
+        """Write a version. It is there whole, or not at all.
+
+        Raises:
+            StoreError: it cannot be written, or exists.
+        """
+        name = model.metadata.version
+        made, place = self.folder / f".{name}.part", self.folder / name
+        if place.exists():
+            raise StoreError(f"{place} exists", hint="versions are written once")
+        try:
+            shutil.rmtree(made, ignore_errors=True)
+            made.mkdir()
+            model.network.save(made / WEIGHTS, made / PROGRAM)
+            (made / METADATA).write_bytes(
+                msgspec.json.format(msgspec.json.encode(model.metadata), indent=2)
+            )
+            made.rename(place)
+        except OSError as error:
+            raise StoreError(f"{place}: {error}") from error
+        self._sweep()
+
+    def use(self, name: str) -> None:
+        """Switch to a version.
+
+        Raises:
+            StoreError: there is none of this name.
+        """
+        if name not in self.names():
+            raise StoreError(f"no version {name!r}", hint=f"there are {', '.join(self.names())}")
+        fresh = self.folder / f".{CURRENT}.part"
+        fresh.write_text(f"{name}\n")
+        fresh.replace(self.folder / CURRENT)
+
+    def rollback(self) -> str:
+        """Switch to what was there before the version in use, and return its name.
+
+        Raises:
+            StoreError: there is nothing before it.
+        """
+        current = self.current
+        parent = self.metadata(current).parent if current else ""
+        if not parent or parent not in self.names():
+            raise StoreError(f"nothing is before {current}", hint="edgeflow climate models list")
+        self.use(parent)
+        return parent
+
+    def metadata(self, name: str) -> Metadata:
+        """What is known of a version.
+
+        Raises:
+            EngineError: its file is damaged or missing.
+        """
+        path = self.folder / name / METADATA
+        try:
+            if path.stat().st_size > MAX_METADATA:
+                raise EngineError(f"{path} is too large to be metadata")
+            return msgspec.json.decode(path.read_bytes(), type=Metadata)
+        except (OSError, msgspec.DecodeError) as error:
+            raise EngineError(f"{path}: {error}", hint="roll back, or train anew") from error
+
+    def load(self, name: str | None = None) -> Model:
+        """Read a version and check it; the one in use by default.
+
+        Raises:
+            EngineError: it is damaged.
+            StoreError: there is none.
+        """
+        chosen = name or self.current
+        if chosen is None:
+            raise StoreError(f"{self.folder} holds no model", hint="edgeflow train climate")
+        network = WindowNetwork.load(self.folder / chosen / WEIGHTS)
+        return Model(network, self.metadata(chosen))
+
+    def _sweep(self) -> None:
+        known = self.names()
+        keep = {self.current, *known[-KEPT:]}
+        for name in known:
+            if name not in keep:
+                shutil.rmtree(self.folder / name, ignore_errors=True)

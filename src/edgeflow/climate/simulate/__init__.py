@@ -1,0 +1,1 @@
+"""Rooms and people that are only software, with the truth about them."""

@@ -1,0 +1,220 @@
+"""A simulated week of overrides: the model learns, says how sure it is, and never gets worse."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edgeflow.climate.learning.confidence import calibrate, reliability
+from edgeflow.climate.learning.examples import Examples, starting_examples
+from edgeflow.climate.learning.labels import Label, Labels, values_of
+from edgeflow.climate.learning.learner import Learner, first_model
+from edgeflow.climate.learning.network import WindowNetwork
+from edgeflow.climate.learning.versions import Model, Versions
+from edgeflow.climate.simulate.people import Person
+from edgeflow.climate.simulate.weather import situation
+from edgeflow.errors import ConfigError, EngineError, StoreError
+
+DAY = 86_400.0
+STEP = 225.0
+"""Four rooms that ask each quarter of an hour."""
+
+
+def truth(model: Model, person: Person) -> tuple[float, float]:
+    """Mean distance from what the person wants, and the error of the confidence."""
+    rng = np.random.default_rng(77)
+    seen = [situation(hour * 3600.0, rng) for hour in range(24 * 30)]
+    positions, confidence = model.decide(np.stack([values_of(each) for each in seen]))
+    errors = positions - np.array([person.wants(each) for each in seen])
+    return float(np.abs(errors).mean()), reliability(confidence, errors).error
+
+
+@dataclass(slots=True)
+class Home:
+    """Somebody who corrects what a model decides."""
+
+    model: Model
+    person: Person = field(default_factory=Person)
+    labels: Labels = field(default_factory=Labels)
+    promotions: int = 0
+
+    def live(self, days: int, seed: int = 5) -> None:
+        """Days of decisions; each evening the model may learn."""
+        rng, learner = np.random.default_rng(seed), Learner(self.labels)
+        for number in range(int(days * DAY / STEP)):
+            now = number * STEP
+            features = situation(now, rng)
+            values = values_of(features)
+            position = float(self.model.decide(values[None])[0][0])
+            said = self.person.says(features, position, rng)
+            if said is None:
+                learner.accept(values)
+            else:
+                self.labels.add(Label(now, f"room-{number % 4}", features, said))
+            if number % 384 == 383:
+                self._learn(learner, now)
+
+    def _learn(self, learner: Learner, now: float) -> None:
+        made = learner.candidate(self.model, now, f"v{self.promotions + 2}")
+        if made is not None and learner.compare(made, self.model, now).better:
+            self.model = made
+            self.promotions += 1
+            learner.promoted()
+        self.model = learner.recalibrated(self.model, now)
+
+
+@pytest.fixture(scope="module")
+def beginning() -> Model:
+    """A model that knows only the rule to begin with."""
+    return first_model(0.0, count=600)
+
+
+@pytest.fixture(scope="module")
+def home(beginning: Model) -> Home:
+    """After a week."""
+    lived = Home(beginning)
+    lived.live(7)
+    return lived
+
+
+def test_a_week_of_overrides_halves_the_error_at_least(beginning: Model, home: Home) -> None:
+    before, _ = truth(beginning, home.person)
+    after, _ = truth(home.model, home.person)
+    assert after < before / 2
+    assert home.promotions >= 2
+
+
+def test_confidence_keeps_what_it_promises(home: Home) -> None:
+    _, error = truth(home.model, home.person)
+    assert error < 0.05
+
+
+def test_a_candidate_that_learnt_nonsense_is_not_promoted(home: Home) -> None:
+    rng = np.random.default_rng(3)
+    known = home.labels.examples(7 * DAY, held_out=False)
+    spoilt = home.model.network.copy()
+    shuffled = Examples(known.features, rng.permutation(known.positions), known.weights)
+    spoilt.learn(shuffled, epochs=60, seed=1)
+    found = Learner(home.labels).compare(Model(spoilt, home.model.metadata), home.model, 7 * DAY)
+    assert found.error > found.parent_error
+    assert not found.better
+
+
+def test_the_same_model_is_not_better_than_itself(home: Home) -> None:
+    assert not Learner(home.labels).compare(home.model, home.model, 7 * DAY).better
+
+
+def test_nothing_is_learnt_from_a_few_labels(beginning: Model) -> None:
+    labels = Labels()
+    for number in range(10):
+        features = situation(number * 60.0, np.random.default_rng(number))
+        labels.add(Label(number * 60.0, "a", features, 50.0))
+    assert Learner(labels).candidate(beginning, 600.0, "v2") is None
+
+
+def test_a_poisoned_label_waits_for_a_second_one(home: Home) -> None:
+    features = situation(3 * DAY, np.random.default_rng(8))
+    wanted = home.person.wants(features)
+    lie = 100.0 if wanted < 50.0 else 0.0
+    known = len(home.labels)
+    assert not home.labels.add(Label(8 * DAY, "a", features, lie))
+    assert len(home.labels) == known
+    assert home.labels.add(Label(8 * DAY + 1, "a", features, wanted)), "the truth is believed"
+    assert home.labels.add(Label(8 * DAY + 2, "a", features, lie)), "and so is a change of mind"
+    assert len(home.labels) == known + 3
+
+
+def test_lies_told_once_do_not_move_the_model(home: Home) -> None:
+    """One lie in twenty labels, each about another situation."""
+    rng, labels = np.random.default_rng(4), Labels()
+    for number in range(800):
+        features = situation(number * 900.0, rng)
+        wanted = home.person.wants(features)
+        lies = number % 20 == 10
+        position = (100.0 if wanted < 50.0 else 0.0) if lies else wanted
+        labels.add(Label(number * 900.0, "a", features, position))
+    made = Learner(labels).candidate(home.model, 9 * DAY, "v99")
+    assert made is not None
+    assert truth(made, home.person)[0] < 2 * truth(home.model, home.person)[0]
+
+
+def test_the_same_seed_makes_the_same_model(beginning: Model) -> None:
+    features = starting_examples(5, seed=4).features
+    again = first_model(0.0, count=600)
+    assert np.array_equal(again.network.positions(features), beginning.network.positions(features))
+
+
+def test_examples_must_fit_and_be_finite() -> None:
+    with pytest.raises(ConfigError, match="three features"):
+        Examples(np.zeros((2, 2)), np.zeros(2), np.ones(2))
+    with pytest.raises(ConfigError, match="finite"):
+        Examples(np.full((2, 3), np.nan), np.zeros(2), np.ones(2))
+
+
+def test_confidence_falls_with_doubt_and_outside_of_what_is_known() -> None:
+    rng = np.random.default_rng(1)
+    spread = rng.uniform(0, 20, 2000)
+    errors = rng.normal(0, 1, 2000) * (2 + spread)
+    found = calibrate(spread, np.zeros(2000), errors)
+    sure = found.confidence(np.array([1.0, 10.0, 18.0, 1.0]), np.array([0.0, 0.0, 0.0, 5.0]))
+    assert sure[0] > sure[1] > sure[2] > sure[3]
+
+
+def test_versions_are_written_once_and_roll_back(tmp_path: Path, beginning: Model) -> None:
+    versions = Versions(tmp_path / "models")
+    assert versions.current is None
+    versions.add(beginning)
+    versions.use("v1")
+    second = Model(
+        beginning.network.copy(),
+        msgspec.structs.replace(beginning.metadata, version="v2", parent="v1"),
+    )
+    versions.add(second)
+    versions.use("v2")
+    features = starting_examples(5).features
+    assert np.array_equal(versions.load().decide(features)[1], beginning.decide(features)[1])
+    assert versions.rollback() == "v1"
+    with pytest.raises(StoreError, match="nothing is before"):
+        versions.rollback()
+    with pytest.raises(StoreError, match="written once"):
+        versions.add(second)
+    with pytest.raises(StoreError, match="v9"):
+        versions.use("v9")
+
+
+def test_a_damaged_model_is_refused(tmp_path: Path, beginning: Model) -> None:
+    versions = Versions(tmp_path)
+    versions.add(beginning)
+    weights = tmp_path / "v1" / "window_regressor.pth"
+    whole = weights.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], b"PK" + bytes(100)):
+        weights.write_bytes(damaged)
+        with pytest.raises(EngineError, match="window_regressor"):
+            versions.load("v1")
+    (tmp_path / "v1" / "metadata.json").write_bytes(b"{")
+    weights.write_bytes(whole)
+    with pytest.raises(EngineError, match="metadata"):
+        versions.load("v1")
+
+
+def test_the_exported_program_says_the_same(tmp_path: Path, beginning: Model) -> None:
+    from edgeflow.inference.engines.open import open_engine
+
+    beginning.network.save(tmp_path / "w.pth", tmp_path / "m.pt2")
+    features = starting_examples(3).features
+    engine = open_engine(tmp_path / "m.pt2")
+    try:
+        (answer,) = engine.infer({"features": features.astype(np.float32)}).values()
+    finally:
+        engine.close()
+    assert np.allclose(answer, beginning.network.positions(features), atol=1e-3)
+
+
+def test_a_network_of_other_weights_is_refused(tmp_path: Path) -> None:
+    import torch
+
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "w.pth")
+    with pytest.raises(EngineError, match="train the model anew"):
+        WindowNetwork.load(tmp_path / "w.pth")
