@@ -62,7 +62,9 @@ bench: setup ## Us beside the peers in one run, with ratios
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 csi-eval: setup $(NATIVE) ## Measure sensing on the recordings and in simulated rooms, and write the tables of its page
-	$(BIN)/python -m edgeflow.sensing.evaluation_report tests/data/csi --page docs/explanation/csi-accuracy.md
+	$(BIN)/python -m edgeflow.sensing.evaluation_report tests/data/csi --page docs/explanation/csi-accuracy.md --plots docs/images
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pyarrow>=18'
+	$(BIN)/python -m benchmarks.csi.accuracy --page docs/explanation/csi-accuracy.md
 
 soak: setup ## 30 minutes of a five-node flow with random kills (SOAK_ARGS="--seconds 60" for less)
 	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py $(SOAK_ARGS)

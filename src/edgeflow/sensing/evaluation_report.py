@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeflow.errors import StoreError
 from edgeflow.sensing.evaluation import (
     SCENES,
     Outcome,
@@ -17,11 +18,11 @@ from edgeflow.sensing.evaluation import (
     evaluate,
     learn,
 )
+from edgeflow.sensing.evaluation_plots import draw
 from edgeflow.sensing.evaluation_simulated import RATES, Simulated, simulated
 
-__all__ = ["main", "recorded_tables", "simulated_tables"]
+__all__ = ["main", "put", "recorded_tables", "simulated_tables"]
 
-BEGIN, END = "<!-- measured -->", "<!-- measured end -->"
 ROOM = "vacio_01"
 THINNED = (None, 28.5, 20.0, 10.0)
 
@@ -64,8 +65,8 @@ def _curve_row(outcomes: dict[str, Outcome], rate: float | None) -> list[str]:
     return cells
 
 
-def recorded_tables(folder: Path) -> str:
-    """Measure on the recordings of a folder; return Markdown.
+def recorded_tables(folder: Path, plots: Path | None = None) -> str:
+    """Measure on the recordings of a folder; return Markdown, and draw plots into another one.
 
     Raises:
         StoreError: a recording is missing or damaged.
@@ -77,6 +78,8 @@ def recorded_tables(folder: Path) -> str:
         outcomes = {scene.name: evaluate(scene, folder, room, rate) for scene in SCENES}
         curves.append(_curve_row(outcomes, rate))
         first = first or outcomes
+    if plots is not None:
+        draw(first, folder, plots)
     heads = ["recording", "truth", "present", "reference", "breathing", "reference"]
     heads += ["heart", "reference", "persons", "reference"]
     areas = ["frame rate", f"against `{ROOM}`", "reference", "against `resp_vacio`", "reference"]
@@ -99,20 +102,33 @@ def simulated_tables(seeds: int) -> str:
     return _table(["simulated", *(f"{rate:g} Hz" for rate in RATES)], rows)
 
 
+def put(text: str, page: Path | None, name: str = "measured") -> None:
+    """Write a text between the marks of its name in a page, or to stdout without one.
+
+    Raises:
+        StoreError: the page has no such marks.
+    """
+    if page is None:
+        sys.stdout.write(text)
+        return
+    begin, end = f"<!-- {name} -->", f"<!-- {name} end -->"
+    whole = page.read_text("utf-8")
+    marked = re.compile(re.escape(begin) + ".*" + re.escape(end), re.DOTALL)
+    if marked.search(whole) is None:
+        raise StoreError(f"{page} has no place for {name!r}", hint=f"{begin} {end}")
+    page.write_text(marked.sub(lambda _: f"{begin}\n{text}{end}", whole), "utf-8")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and write or show the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="recordings")
     parser.add_argument("--page", type=Path, help="Markdown page to put the tables into")
+    parser.add_argument("--plots", type=Path, help="folder of pictures to draw")
     parser.add_argument("--seeds", type=int, default=8, help="simulated rooms of each kind")
     chosen = parser.parse_args(arguments)
-    tables = f"{recorded_tables(chosen.folder)}\n\n{simulated_tables(chosen.seeds)}\n"
-    if chosen.page is None:
-        sys.stdout.write(tables)
-        return
-    page = chosen.page.read_text()
-    marked = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
-    chosen.page.write_text(marked.sub(lambda _: f"{BEGIN}\n{tables}{END}", page))
+    recorded = recorded_tables(chosen.folder, chosen.plots)
+    put(f"{recorded}\n\n{simulated_tables(chosen.seeds)}\n", chosen.page)
 
 
 if __name__ == "__main__":
