@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["Aggregate", "Bucket", "Column", "Row", "Table", "TableStore"]
+__all__ = ["MAX_ROWS", "Aggregate", "Bucket", "Column", "Row", "Table", "TableStore"]
+
+MAX_ROWS = 1_000_000
 
 Row = Mapping[str, Any]
 """Values by column; ``timestamp`` in seconds since the Unix epoch, a ``json`` column as a dict."""
@@ -85,11 +87,20 @@ class TableStore(ABC):
         table: str,
         *,
         device: str | None = None,
+        where: Mapping[str, str] | None = None,
         since: float = float("-inf"),
         until: float = float("inf"),
         limit: int = 1000,
     ) -> list[dict[str, Any]]:
-        """The newest rows with ``since <= timestamp < until``, oldest first."""
+        """The newest rows with ``since <= timestamp < until``, oldest first.
+
+        Of one device, and with texts that columns must have, if they are given; at most
+        ``MAX_ROWS``.
+
+        Raises:
+            StoreError: the store cannot be reached.
+            ConfigError: no such table or column. So do the other questions.
+        """
 
     @abstractmethod
     def latest(self, table: str, *, since: float = float("-inf")) -> list[dict[str, Any]]:
@@ -103,10 +114,15 @@ class TableStore(ABC):
         *,
         step: float,
         device: str | None = None,
+        where: Mapping[str, str] | None = None,
         since: float = float("-inf"),
         until: float = float("inf"),
     ) -> list[Bucket]:
-        """A column in steps of so many seconds, by time; rollups answer where they can."""
+        """A column in steps of so many seconds, by time and device.
+
+        Rollups answer where they can: for the table's measure, without ``where``, in whole minutes
+        or hours. Then the first step begins at or before ``since``.
+        """
 
     @abstractmethod
     def aggregate(
@@ -115,6 +131,7 @@ class TableStore(ABC):
         column: str,
         *,
         device: str | None = None,
+        where: Mapping[str, str] | None = None,
         since: float = float("-inf"),
         until: float = float("inf"),
     ) -> Aggregate:

@@ -1,0 +1,150 @@
+"""Tables as SQLite has them: a row number, times in milliseconds, rollups by minute and hour."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from edgeflow.errors import ConfigError
+from edgeflow.store.tables import Column, Table
+
+__all__ = [
+    "HOUR_MS",
+    "MINUTE_MS",
+    "creating",
+    "from_cell",
+    "insertion",
+    "rolled_up",
+    "rolling",
+    "to_cell",
+]
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+_TYPES = {
+    "float": "REAL",
+    "integer": "INTEGER NOT NULL DEFAULT -1",
+    "text": "TEXT NOT NULL DEFAULT ''",
+    "bool": "INTEGER NOT NULL DEFAULT 0",
+    "time": "INTEGER NOT NULL DEFAULT 0",
+    "json": "TEXT NOT NULL DEFAULT '{}'",
+}
+
+
+def creating(table: Table, known: set[str]) -> list[str]:
+    """Statements that make a table, or bring one with the known columns up to date."""
+    if known:
+        fresh = [column for column in table.columns if column.name not in known]
+        return [f"ALTER TABLE {table.name} ADD COLUMN {_defined(column)}" for column in fresh]
+    columns = ", ".join(_defined(column) for column in table.columns)
+    if table.newest_by:
+        key = ", ".join(table.newest_by)
+        return [f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID"]
+    name = table.name
+    made = [
+        f"CREATE TABLE {name} (number INTEGER PRIMARY KEY, {columns})",
+        f"CREATE INDEX {name}_by_device ON {name} (device_id, timestamp)",
+        f"CREATE INDEX {name}_by_time ON {name} (timestamp)",
+    ]
+    if table.identity:
+        key = ", ".join(table.identity)
+        made.append(f"CREATE UNIQUE INDEX {name}_once ON {name} ({key}) WHERE sequence >= 0")
+    return made + [_rollup(table, span) for span in ("minute", "hour") if rolled_up(table)]
+
+
+def rolled_up(table: Table) -> bool:
+    """Whether a table has rollups: it has one measure, and one sensor a device."""
+    return bool(table.measure) and all(column.name != "kind" for column in table.columns)
+
+
+def insertion(table: Table) -> str:
+    """The statement that inserts a row."""
+    names = [column.name for column in table.columns]
+    marks = ", ".join("?" * len(names))
+    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
+    if table.newest_by:
+        others = [name for name in names if name not in table.newest_by]
+        sets = ", ".join(f"{name} = excluded.{name}" for name in others)
+        key = ", ".join(table.newest_by)
+        return f"{statement} ON CONFLICT ({key}) DO UPDATE SET {sets}"
+    return f"{statement} ON CONFLICT DO NOTHING" if table.identity else statement
+
+
+def rolling(table: Table) -> list[str]:
+    """Statements that add the rows after a number (?) to the rollups."""
+    if not rolled_up(table):
+        return []
+    made = []
+    for span, width in (("minute", MINUTE_MS), ("hour", HOUR_MS)):
+        made.append(
+            f"INSERT INTO {table.name}_{span} "  # noqa: S608 - names are the catalogue's
+            f"SELECT device_id, timestamp / {width} * {width} AS start, "
+            f"sum({table.measure}), min({table.measure}), max({table.measure}), "
+            f"count({table.measure}) FROM {table.name} "
+            f"WHERE number > ? AND {table.measure} IS NOT NULL GROUP BY device_id, start "
+            "ON CONFLICT (device_id, start) DO UPDATE SET total = total + excluded.total, "
+            "least = min(least, excluded.least), most = max(most, excluded.most), "
+            "amount = amount + excluded.amount"
+        )
+    return made
+
+
+def to_cell(column: Column) -> Callable[[Any], Any]:
+    """What turns a value into its stored form; raises ConfigError for one that has none."""
+
+    def convert(value: Any) -> Any:
+        try:
+            return _TO[column.kind](value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ConfigError(
+                f"column {column.name}: {value!r:.80} is no {column.kind}: {error}"
+            ) from error
+
+    return convert
+
+
+def from_cell(column: Column) -> Callable[[Any], Any]:
+    """What turns a stored value back."""
+    return _FROM[column.kind]
+
+
+def _defined(column: Column) -> str:
+    return f"{column.name} {_TYPES[column.kind]}"
+
+
+def _rollup(table: Table, span: str) -> str:
+    return (
+        f"CREATE TABLE {table.name}_{span} (device_id TEXT NOT NULL, start INTEGER NOT NULL, "
+        "total REAL NOT NULL, least REAL NOT NULL, most REAL NOT NULL, amount INTEGER NOT NULL, "
+        "PRIMARY KEY (device_id, start)) WITHOUT ROWID"
+    )
+
+
+def _float(value: Any) -> float | None:
+    number = float(value)
+    return None if math.isnan(number) else number
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value.encode("utf-8", "replace").decode()
+
+
+_TO: dict[str, Callable[[Any], Any]] = {
+    "float": _float,
+    "integer": int,
+    "text": _text,
+    "bool": bool,
+    "time": lambda value: round(value * 1000),
+    "json": lambda value: msgspec.json.encode(value).decode(),
+}
+_FROM: dict[str, Callable[[Any], Any]] = {
+    "float": lambda value: math.nan if value is None else float(value),
+    "integer": int,
+    "text": str,
+    "bool": bool,
+    "time": lambda value: value / 1000,
+    "json": msgspec.json.decode,
+}
