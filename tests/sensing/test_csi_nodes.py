@@ -12,7 +12,7 @@ from edgeflow.core.vitals import SensingEvent, VitalsUpdate
 from edgeflow.protocols.csi_compressed import Compressor
 from edgeflow.protocols.csi_events import Event, NarrowEvents, WideEvents
 from edgeflow.protocols.csi_raw import RawFrame
-from edgeflow.protocols.csi_vitals import Vitals, VitalsFlags
+from edgeflow.protocols.csi_vitals import FusedVitals, Vitals, VitalsFlags
 from edgeflow.sensing.captures import Datagram
 from edgeflow.sensing.frames import CsiFrame
 from edgeflow.sensing.nodes import Nodes
@@ -100,6 +100,20 @@ def test_loss_is_what_is_missing_in_the_sequence():
             heard.nodes.receive(Datagram(frame.time_us, raw(frame, number), FAR, 4000))
     (status,) = heard.status()
     assert (status.frames, status.lost, status.loss) == (150, 49, pytest.approx(0.25, abs=0.01))
+
+
+def test_an_event_says_how_sure_it_is_where_that_is_known():
+    heard = Heard()
+    sent = (VitalsFlags.PRESENCE, 0.0, 0.0, -40, 1, 0.5, 3.0, 1000)
+    fused = FusedVitals(7, *sent, 1, 85, 0.0, 0.0, 120.0, 1, 80).encode()
+    heard.nodes.receive(Datagram(1_000_000, fused, FAR, 4000))
+    heard.nodes.receive(Datagram(2_000_000, said_by_node(presence=False), FAR, 4000))
+    for frame in frames("mov_01.csv.xz"):
+        heard.nodes.take(frame._replace(node=9))
+    told = [(e.node, e.presence, e.confidence) for e in heard.said if isinstance(e, SensingEvent)]
+    assert told[:2] == [(7, True, 0.85), (7, False, None)]
+    sure = [confidence for node, _, confidence in told if node == 9]
+    assert sure and all(confidence is not None and 0 <= confidence <= 1 for confidence in sure)
 
 
 def test_what_a_node_says_counts_while_it_sends_no_frames():

@@ -54,7 +54,7 @@ class SensingEvent(msgspec.Struct, kw_only=True, frozen=True):
     Attributes:
         kind: ``presence`` (it changed), ``fall``, ``silent`` or ``back`` (a node, after silence),
             ``module`` (a WASM module of the node said something).
-        presence: as it is now.
+        presence: as it is now; ``confidence``: in that, 0 to 1, None where nobody says.
         code, value, slot: of a module: what it said, by the catalogue's number, and which it is.
     """
 
@@ -63,6 +63,7 @@ class SensingEvent(msgspec.Struct, kw_only=True, frozen=True):
     node: int
     name: str = ""
     presence: bool = False
+    confidence: float | None = None
     code: int = 0
     value: float = 0.0
     slot: int = 0

@@ -97,7 +97,9 @@ class Tracker:
             self._back(now)
         if now >= self._watch:
             self._watch = now + self._options.watch_us
-            self._look(now, *csi.watch(now))
+            presence, fall = csi.watch(now)
+            if presence != self._present or fall != self._falling:
+                self._look(now, presence, fall, csi.vitals(now).presence_confidence)
 
     def advance(self, now: int) -> None:
         """Tell the updates that are due by now; of a long gap only the first ones."""
@@ -156,7 +158,7 @@ class Tracker:
         """Take what the node says itself; it counts only while its frames are not seen."""
         if self._frame_us is not None and now - self._frame_us < REPORT_WINS_US:
             return False
-        self._look(now, said.presence, said.fall)
+        self._look(now, said.presence, said.fall, said.confidence)
         self._send(said)
         return True
 
@@ -179,17 +181,17 @@ class Tracker:
         self._frame_us = now
         return csi
 
-    def _look(self, now: int, presence: bool, fall: bool) -> None:
+    def _look(self, now: int, presence: bool, fall: bool, confidence: float | None) -> None:
         if presence != self._present:
             self._present = presence
-            self._event("presence", now)
+            self._event("presence", now, confidence=confidence)
         if fall and not self._falling:
             self._fell = True
-            self._event("fall", now)
+            self._event("fall", now, confidence=confidence)
         self._falling = fall
 
     def _update(self, said: CsiVitals) -> None:
-        self._look(said.time_us, said.presence, said.fall)
+        self._look(said.time_us, said.presence, said.fall, said.presence_confidence)
         update = self._translated(said)
         self._fell = False
         self._send(update)
@@ -229,7 +231,14 @@ class Tracker:
         self._event("back", now)
 
     def _event(
-        self, kind: str, now: int, *, code: int = 0, value: float = 0.0, slot: int = 0
+        self,
+        kind: str,
+        now: int,
+        *,
+        confidence: float | None = None,
+        code: int = 0,
+        value: float = 0.0,
+        slot: int = 0,
     ) -> None:
         self._tell(
             SensingEvent(
@@ -238,6 +247,7 @@ class Tracker:
                 node=self.node,
                 name=self.name,
                 presence=self._present,
+                confidence=None if confidence is None else round(confidence, 4),
                 code=code,
                 value=value,
                 slot=slot,
