@@ -1,16 +1,21 @@
 """``edgeflow ota`` from the key to the nodes."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from edgeflow import __version__
 from edgeflow.cli import main
 from edgeflow.devices.updates.signing import load_key
 from edgeflow.devices.virtual.csi_image import make_firmware
 from edgeflow.devices.virtual.csi_update import NodeTimes, UpdatableNode
+from servers import free_port
 
 PSK = "0123456789abcdef"
 QUICK = NodeTimes(boot=0.0, restart=0.02, network=0.0, patience=20.0, watchdog=0.2)
@@ -173,7 +178,7 @@ def test_secrets_and_usage(
     code, _, err = run(capsys, "push", key, "127.0.0.1:1")
     assert code == 3 and "ota sign" in err
     code, _, err = run(capsys, "push", update, "127.0.0.1:1", "--ota-key", "short")
-    assert code == 3 and "5 characters" in err and "list of processes" in err
+    assert code == 3 and "5 bytes, not 16 to 64" in err and "list of processes" in err
     monkeypatch.delenv("EDGEFLOW_OTA_KEY")
     code, _, err = run(capsys, "push", update, "127.0.0.1:1")
     assert code == 3 and "EDGEFLOW_OTA_KEY" in err
@@ -194,3 +199,29 @@ def test_an_update_whose_image_was_changed_is_not_even_sent(
     code, _, err = run(capsys, "push", update, three[0].address)
     assert code == 3 and "its SHA-256 differs" in err
     assert three[0].boots == 1
+
+
+def test_simulated_nodes_take_updates(key: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image, update = key.with_name("image.bin"), key.with_name("update.efo")
+    code, out, _ = run(capsys, "sample", "2.0.0", "-o", image, "--behaviour", "unfit")
+    assert code == 0 and "unfit, for simulated nodes" in out
+    assert run(capsys, "sign", image, "--key", key, "-o", update)[0] == 0
+    first = free_port()
+    entry = "import sys; from edgeflow.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", entry, "csi", "simulate", "empty", "--nodes", "2"]
+    command += ["--seconds", "600", "--speed", "0.01", "--port", str(free_port())]
+    command += ["--ota-port", str(first), "--ota-key", "env:EDGEFLOW_OTA_KEY"]
+    command += ["--ota-public-key", f"file:{key}.pub"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as simulated:
+        assert simulated.stderr is not None
+        try:
+            line = simulated.stderr.readline()
+            assert f"updates on 127.0.0.1:{first} to {first + 1}" in line
+            code, out, _ = run(capsys, "push", update, f"127.0.0.1:{first}", "--json")
+            assert code == 1
+            assert "did not pass its self-test" in json.loads(out)["nodes"][0]["reason"]
+            code, out, _ = run(capsys, "status", f"127.0.0.1:{first + 1}", "--json")
+            assert json.loads(out)[0]["version"] == __version__
+        finally:
+            simulated.send_signal(signal.SIGINT)
+            assert simulated.wait(30) == 130

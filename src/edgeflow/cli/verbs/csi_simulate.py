@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from edgeflow.cli.terminal import JsonOption, narrate, write, write_json
+from edgeflow.cli.verbs.csi_updates import update_servers
 from edgeflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,6 +61,16 @@ def simulate(
     truth: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is true, a JSON line a second.")
     ] = None,
+    ota_port: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=65535, help="Nodes take updates, from this port on."),
+    ] = None,
+    ota_key: Annotated[
+        str | None, typer.Option(metavar="SECRET", help="What an update has to show: env:NAME ...")
+    ] = None,
+    ota_public_key: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What signed it: file:KEY.pub.")
+    ] = None,
     json: JsonOption = False,
 ) -> int:
     """Send what WiFi nodes would hear in a room with people in it.
@@ -79,7 +90,8 @@ def simulate(
     from edgeflow.devices.virtual.csi_node import CsiFleet
 
     fleet = CsiFleet((host, port), sources, speed=speed, loss=loss, seed=seed)
-    stopped = _send(fleet, seconds / speed, f"{nodes} nodes send to {host}:{port}")
+    with update_servers(nodes, ota_port, ota_key, ota_public_key):
+        stopped = _send(fleet, seconds / speed, f"{nodes} nodes send to {host}:{port}")
     stats = fleet.stats
     if json:
         write_json({each: getattr(stats, each) for each in stats.__slots__})

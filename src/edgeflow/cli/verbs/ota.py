@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,16 @@ if TYPE_CHECKING:
 group = new_group()
 verbs = typer.Typer(rich_markup_mode=None)
 group.add_typer(verbs, name="ota")
+
+
+class Sample(StrEnum):
+    """What firmware for simulated nodes does."""
+
+    GOOD = "good"
+    CRASH = "crash"
+    HANG = "hang"
+    UNFIT = "unfit"
+
 
 MAX_UPDATE = (16 << 20) + 192
 
@@ -99,6 +110,25 @@ def sign(
         return
     about = f"{header.board} {header.version}, counter {header.counter}, {header.size} bytes"
     write(f"{out}: {about}, key {pair.name}")
+
+
+@verbs.command(epilog="Example: edgeflow ota sample 2.0.0 -o sample.bin --behaviour crash")
+def sample(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="What it says it is.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The image to write.")],
+    behaviour: Annotated[
+        Sample, typer.Option(help="When it runs; crash and hang: at its first start.")
+    ] = Sample.GOOD,
+) -> None:
+    """Make firmware for simulated nodes, to try updates without a board.
+
+    The nodes of edgeflow csi simulate --ota-port run it. Boards do not: there is no code in it.
+    """
+    from edgeflow.devices.virtual.csi_image import make_firmware
+
+    _save(out, make_firmware(version, behaviour.value))
+    write(f"{out}: csi_node {version}, {behaviour.value}, for simulated nodes")
 
 
 @verbs.command(epilog="Example: edgeflow ota push update.efo --nodes nodes.yaml --group kitchen")

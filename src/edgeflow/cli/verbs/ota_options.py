@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeflow.cli.terminal import narrate
 
 if TYPE_CHECKING:
+    from edgeflow.devices.provisioning.values import Value
     from edgeflow.devices.updates.client import NodeAddress, NodeClient
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "chosen_nodes",
     "connector",
     "passphrase_of",
+    "settings_of",
 ]
 
 NodesArgument = Annotated[
@@ -79,29 +81,33 @@ def connector(secret: str) -> "Callable[[NodeAddress], NodeClient]":
     Raises:
         ConfigError: the key cannot be found, or is none.
     """
-    from edgeflow.devices.provisioning.keys import find_setting
     from edgeflow.devices.updates.client import NodeClient
 
-    setting = find_setting("ota-key")
-    psk = _secret(secret, setting) if setting is not None else ""
+    psk = str(settings_of({"ota-key": secret})["ota-key"])
     return lambda node: NodeClient(node, psk)
 
 
-def _secret(text: str, setting: Any) -> str:
+def settings_of(given: dict[str, str | None]) -> "dict[str, Value]":
+    """Return what a node is provisioned with for options such as ``ota-key``, those not None.
+
+    Raises:
+        ConfigError: a value is none, or cannot be found.
+    """
     import os
 
+    from edgeflow.devices.provisioning.keys import find_setting
     from edgeflow.devices.provisioning.secrets import is_in_clear, resolve
-    from edgeflow.errors import ConfigError
+    from edgeflow.devices.provisioning.values import parse_values
 
-    if is_in_clear(setting, text):
-        narrate(f"{setting.flag} stands in the list of processes; better: -, env:NAME, file:PATH")
-    psk = resolve(setting, text, ask=_ask_secret, environment=os.environ)
-    if not setting.low <= len(psk) <= setting.high or not (psk.isascii() and psk.isprintable()):
-        raise ConfigError(
-            f"{setting.flag}: {len(psk)} characters",
-            hint=f"{setting.low:g} to {setting.high:g} printable ones, as it was provisioned",
-        )
-    return psk
+    texts = {}
+    for name, text in given.items():
+        setting = find_setting(name)
+        if text is None or setting is None:
+            continue
+        if is_in_clear(setting, text):
+            narrate(f"{setting.flag} stands in the list of processes; better: env:NAME, file:PATH")
+        texts[name] = resolve(setting, text, ask=_ask_secret, environment=os.environ)
+    return parse_values(texts)
 
 
 def passphrase_of(text: str | None) -> bytes | None:
