@@ -13,7 +13,7 @@ from threading import Event
 from edgeflow.comms.listening import free_port, shown_host
 from edgeflow.config import settings
 from edgeflow.devices.virtual.csi_node import CsiFleet
-from edgeflow.sensing.simulate.home import HomeNode, home_nodes
+from edgeflow.sensing.simulate.home import HomeNode, empty_rooms, home_nodes
 from edgeflow.sensing.tracking import TrackOptions
 from edgeflow.systems.csi import CsiServer
 
@@ -31,8 +31,7 @@ def prepare() -> tuple[Path, list[HomeNode]]:
 
 def home_options(nodes: list[HomeNode]) -> TrackOptions:
     """Return options by which the server knows the empty rooms of nodes 1 and following."""
-    learnt = {number: node.calibration() for number, node in enumerate(nodes, 1)}
-    return TrackOptions(calibration={k: known for k, known in learnt.items() if known is not None})
+    return TrackOptions(calibration=empty_rooms(nodes))
 
 
 class HomeDemo:

@@ -1,4 +1,4 @@
-"""The gateway system on show: a street camera and a simulated air sensor, decided on by YAML.
+"""The gateway system on show: a street camera, an air sensor and rooms, decided on by YAML.
 
 The project is ``edge_gateway`` beside this file; it is copied into the cache, where its models and
 snapshots lie too, and runs as ``edgeflow up`` would run it.
@@ -7,9 +7,11 @@ snapshots lie too, and runs as ``edgeflow up`` would run it.
 import asyncio
 import importlib.util
 import os
+import re
 import shutil
+import socket
 import threading
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -27,6 +29,10 @@ MODELS = ("nanodet", "mobilenet_v2_cls")
 SENSOR_TOPIC = "sensors/lab/env"
 SENSOR_SECONDS = 0.5
 POLL_SECONDS = 0.05
+NODES = 4
+"""Of the simulated home."""
+EMPTY_ROOMS = "empty.json"
+DEFAULT_CSI_PORT = 5005
 _PACKAGES = ("onnxruntime", "av", "onnx", "yaml", "paho")
 
 
@@ -44,8 +50,35 @@ def prepare(progress: Progress | None = None) -> Path:
     folder = settings.CACHE_DIR / "demo" / "edge_gateway"
     assets.pull(CLIP, progress=told)
     assets.build_repository(folder / "models", MODELS, progress=told)
-    _copy(resources.files("edgeflow.systems") / "edge_gateway", folder)
+    systems = resources.files("edgeflow.systems")
+    _copy(systems / "edge_gateway", folder)
+    if senses():
+        file = folder / "pipelines.yaml"
+        rooms = (systems / "edge_gateway_rooms.yaml").read_text()
+        file.write_text(joined(file.read_text(), rooms))
+        write_empty_rooms(folder / EMPTY_ROOMS)
     return folder
+
+
+def senses() -> bool:
+    """Tell whether the core that senses is compiled here."""
+    return importlib.util.find_spec("edgeflow._native._core") is not None
+
+
+def joined(base: str, more: str) -> str:
+    """Return a YAML file with the sections of another one put first in its own of that name."""
+    for section in re.split(r"^(?=\w+:\n)", more, flags=re.MULTILINE)[1:]:
+        head, _, body = section.partition("\n")
+        base = base.replace(f"\n{head}\n", f"\n{head}\n{body.rstrip()}\n", 1)
+    return base
+
+
+def write_empty_rooms(path: Path) -> None:
+    """Write what the nodes of the simulated home know of their empty rooms."""
+    from edgeflow.sensing.calibrations import write_calibrations
+    from edgeflow.sensing.simulate.home import empty_rooms, home_nodes
+
+    write_calibrations(path, empty_rooms(home_nodes(NODES)))
 
 
 def _copy(source: Traversable, target: Path) -> None:
@@ -68,7 +101,7 @@ class GatewayDemo:
         camera: number or URL of a camera, or a file, to show instead of the clip.
 
     Attributes:
-        http_port, mqtt_port: where its servers will listen.
+        http_port, mqtt_port, csi_port: where its servers will listen; no csi_port: 0.
     """
 
     def __init__(
@@ -79,11 +112,14 @@ class GatewayDemo:
         self.wanted_port = settings.GATEWAY_HTTP_PORT if port is None else port
         self.http_port = free_port(host, self.wanted_port)
         self.mqtt_port = free_port("127.0.0.1", 1883)
+        self.csi_port = _free_udp_port() if senses() else 0
         self._source = assets.path(CLIP) if camera is None else camera
         os.environ |= {
             "GATEWAY_HTTP_PORT": str(self.http_port),
             "EDGE_MQTT_PORT": str(self.mqtt_port),
             "EDGE_METRICS_PORT": str(free_port(host, 9108)),
+            "EDGE_CSI_PORT": str(self.csi_port),
+            "EDGE_CSI_EMPTY": str(folder / EMPTY_ROOMS),
             "EDGE_MODELS": str(folder / "models"),
             "EDGE_CAMERA": str(self._source),
         }
@@ -104,10 +140,20 @@ class GatewayDemo:
         sensor = _Sensor(self.mqtt_port, orchestrator.stop_requested)
         sensor.start()
         try:
-            with setting_on_hangup(orchestrator.reload_requested), kept():
+            with setting_on_hangup(orchestrator.reload_requested), kept(), self._home():
                 return drive(orchestrator, declaration.name)
         finally:
             sensor.join()
+
+    def _home(self) -> AbstractContextManager[object]:
+        """Return the nodes of the home, which send while they are entered."""
+        if not self.csi_port:
+            return nullcontext()
+        from edgeflow.devices.virtual.csi_node import CsiFleet
+        from edgeflow.sensing.simulate.home import home_nodes
+
+        nodes = [node.packets() for node in home_nodes(NODES)]
+        return CsiFleet(("127.0.0.1", self.csi_port), nodes)
 
     def welcome(self) -> list[str]:
         """Return what to tell the user once the flow runs."""
@@ -116,15 +162,21 @@ class GatewayDemo:
         lines = [
             f"Showing {shown}: NanoDet finds people, agents watch two zones, an air sensor sends",
             "over MQTT, and what is decided goes to actuators, a log and an archive.",
+            *self._about_rooms(),
             "",
             f"  Open    http://{host}:{self.http_port}/dashboard",
             f"          http://{host}:{self.http_port}/dashboard#/activity",
+            *(
+                [f"          http://{host}:{self.http_port}/dashboard#/sensing"]
+                * bool(self.csi_port)
+            ),
             "  Stop    Ctrl+C",
             f"  Change  {self.folder / 'pipelines.yaml'}",
             f"          kill -HUP {os.getpid()} takes the change over",
             "  Send    python -m edgeflow.pipelines.simulate "
             f"mqtt://127.0.0.1:{self.mqtt_port} sensors/attic/env",
             "  Next    edgeflow serve --models DIR           models for other programs",
+            "          edgeflow demo csi                     eight nodes in a home",
             "          edgeflow demo frames                  faces, found and hidden",
         ]
         if self.wanted_port not in (0, self.http_port):
@@ -132,6 +184,20 @@ class GatewayDemo:
                 2, f"Port {self.wanted_port} is in use; the dashboard is on {self.http_port}."
             )
         return lines
+
+    def _about_rooms(self) -> list[str]:
+        if not self.csi_port:
+            return []
+        return [f"{NODES} simulated WiFi nodes sense who is in which room of a home."]
+
+
+def _free_udp_port() -> int:
+    """Return a UDP port, that of CSI nodes if nobody has it."""
+    for wanted in (DEFAULT_CSI_PORT, 0):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", wanted))
+            return int(probe.getsockname()[1])
+    return DEFAULT_CSI_PORT
 
 
 class _Sensor:

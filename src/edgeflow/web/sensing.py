@@ -97,11 +97,15 @@ async def _feed(socket: WebSocket, sensing: SensingView | None, closing: asyncio
         await socket.close(1000, "there are no nodes that sense here")
         return
     loop, fresh = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        unsubscribe = sensing.subscribe(lambda: _wake(loop, fresh))
+    except ConfigError as error:
+        await socket.close(1013, error.message[:100])
+        return
     listener = asyncio.ensure_future(_drain(socket))
     listener.add_done_callback(lambda _: fresh.set())
     ended = asyncio.ensure_future(closing.wait())
     ended.add_done_callback(lambda _: fresh.set())
-    unsubscribe = sensing.subscribe(lambda: _wake(loop, fresh))
     try:
         await _send(socket, sensing, fresh, lambda: listener.done() or closing.is_set())
         if not listener.done():

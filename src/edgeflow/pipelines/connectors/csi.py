@@ -15,6 +15,7 @@ from edgeflow.pipelines.message import EdgeMessage
 
 if TYPE_CHECKING:
     from edgeflow.core.vitals import SensingEvent, VitalsUpdate
+    from edgeflow.sensing.desk import Desk
     from edgeflow.sensing.frames import CsiFrame
     from edgeflow.sensing.host import SensingHost
     from edgeflow.sensing.tracking import TrackOptions
@@ -38,6 +39,7 @@ class CsiConnectorOptions(ConnectorOptions):
         messages: what is yielded: ``vitals``, ``events``, ``frames``.
         record: a new file for all datagrams.
         store: url of what keeps all vitals and events, such as ``sqlite:///vitals.db``.
+        rooms: file that keeps what is set on the dashboard: calibrations, settings of nodes.
         capacity: messages that may wait; the oldest are dropped.
     """
 
@@ -52,6 +54,7 @@ class CsiConnectorOptions(ConnectorOptions):
     )
     record: Path | None = None
     store: str | None = None
+    rooms: Path | None = None
     capacity: int = Field(4096, ge=1, le=100_000)
 
 
@@ -65,7 +68,7 @@ class CsiConnector(ThreadedConnector):
     changed, ``fall``, ``silent``, ``back``, ``module``.
 
     Attributes:
-        sensing: the nodes, while it runs.
+        sensing: the nodes, while it runs; ``desk``: where they are set and watched.
     """
 
     Options = CsiConnectorOptions
@@ -75,26 +78,33 @@ class CsiConnector(ThreadedConnector):
         super().__init__(name, options, routes)
         self.capacity = options.capacity
         self.sensing: SensingHost | None = None
+        self.desk: Desk | None = None
 
     async def start(self) -> None:
         """Check that the core is compiled, and read the calibration.
 
         Raises:
-            ConfigError: the calibration is none, or there is no core.
+            ConfigError: the calibration or the file of rooms is none, or there is no core.
             MissingExtraError: cffi is not installed.
-            StoreError: the calibration cannot be read.
+            StoreError: the calibration or the file of rooms cannot be read.
         """
         from edgeflow._native.csi import CsiProcessor
+        from edgeflow.sensing.desk import with_rooms
+        from edgeflow.sensing.rooms import Rooms
 
         self._tracking = self._track_options()
         CsiProcessor(self._tracking.csi)
+        self._rooms = Rooms(self.options.rooms)
+        self._tracking = with_rooms(self._tracking, self._rooms)
 
     def work(self, outlet: Outlet) -> None:
         """Pass news on in the connector's thread."""
         from edgeflow.core.vitals import VitalsUpdate
+        from edgeflow.sensing.desk import Desk
         from edgeflow.sensing.host import SensingHost
         from edgeflow.sensing.keeping import Keeper
 
+        keeper = None
         options, fresh, last = self.options, Event(), 0
         with ExitStack() as stack:
             host = SensingHost(
@@ -107,8 +117,8 @@ class CsiConnector(ThreadedConnector):
             )
             sensing = stack.enter_context(host)
             if options.store is not None:
-                stack.enter_context(Keeper(sensing, options.store))
-            self.sensing = sensing
+                keeper = stack.enter_context(Keeper(sensing, options.store))
+            self.sensing, self.desk = sensing, Desk(sensing, self._rooms, keeper)
             sensing.subscribe(fresh.set)
             self.connected()
             while not outlet.stopping.is_set():
@@ -119,7 +129,7 @@ class CsiConnector(ThreadedConnector):
                     kind = "vitals" if isinstance(said, VitalsUpdate) else "events"
                     if kind in options.messages:
                         outlet.put(self._message(said))
-        self.sensing = None
+        self.sensing = self.desk = None
 
     def _track_options(self) -> "TrackOptions":
         from edgeflow._native.csi import CsiOptions

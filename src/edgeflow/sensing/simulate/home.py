@@ -10,7 +10,7 @@ from edgeflow.sensing.simulate.scenario import Activity, Breathing, Person, Scen
 from edgeflow.sensing.simulate.sending import node_packets
 from edgeflow.sensing.simulate.world import Simulation, around
 
-__all__ = ["HOME", "HomeNode", "home_nodes"]
+__all__ = ["HOME", "HomeNode", "empty_rooms", "home_nodes"]
 
 DOOR = 12.0
 """Seconds from the door to where somebody is going."""
@@ -57,6 +57,12 @@ def home_nodes(nodes: int = 8) -> list[HomeNode]:
     turns = (list(each) for each in found.values())
     mixed = [node for turn in _in_turn(list(turns)) for node in turn]
     return mixed[:nodes]
+
+
+def empty_rooms(nodes: list[HomeNode]) -> dict[int | None, Calibration]:
+    """Return what nodes 1 and following know of their rooms when nobody is there."""
+    learnt = {number: node.calibration() for number, node in enumerate(nodes, 1)}
+    return {number: known for number, known in learnt.items() if known is not None}
 
 
 def _in_turn(lists: list[list[HomeNode]]) -> Iterator[list[HomeNode]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from edgeflow.config import settings
 from edgeflow.core.frame import Frame
 from edgeflow.core.ports import ActivityView, ModelView
+from edgeflow.core.sensing import SensingDesk
 from edgeflow.errors import ConfigError
 from edgeflow.nodes.gateway.interfaces.base import GatewayContext, Interface
 from edgeflow.observe.activity import activities
@@ -27,6 +28,7 @@ class WebInterface(Interface):
         max_viewers: open video responses at most.
         models: the models to show, if the flow uses some.
         activity: alerts and actions to show; those of this process if not given.
+        sensing: nodes that sense to show, if there are some.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class WebInterface(Interface):
         max_viewers: int = 64,
         models: ModelView | None = None,
         activity: ActivityView = activities,
+        sensing: SensingDesk | None = None,
     ) -> None:
         self.port = port
         self.host = host
         self._max_viewers = max_viewers
         self._models = models
         self._activity = activity
+        self._sensing = sensing
         self._routes: list[tuple[str, Callable[..., Any], tuple[str, ...]]] = []
         self._server: WebServer | None = None
 
@@ -84,6 +88,7 @@ class WebInterface(Interface):
             max_viewers=self._max_viewers,
             models=self._models,
             activity=self._activity,
+            sensing=self._sensing,
         )
         self.port = self._server.port
 
