@@ -40,6 +40,21 @@ def test_the_core_keeps_to_its_budget(target: str) -> None:
     assert {"ef_model_parse", "ef_layers_run", "ef_tanh"} <= set(usage.frames)
 
 
+def test_the_page_names_the_budgets_that_are_held() -> None:
+    page = (TOOLS.parents[1] / "docs/reference/firmware-core.md").read_text("utf-8")
+    targets = ("xtensa-lx106", "host")
+    for row, key in {
+        "text, whole core": "text",
+        ".data and .bss": "variables",
+        "largest frame": "frame",
+        "deepest call": "call",
+    }.items():
+        found = re.search(rf"^\| {re.escape(row)}[^|]*\|([^|]+)\|([^|]+)\|$", page, re.MULTILINE)
+        assert found is not None, row
+        told = [int(cell.replace(",", "")) for cell in found.groups()]
+        assert told == [budget.budgets()[target][key] for target in targets], row
+
+
 def test_what_is_above_a_budget_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("gcc") is None:
         pytest.skip("gcc is missing")
