@@ -77,6 +77,13 @@ def test_a_redelivered_row_is_kept_once_and_rolled_up_once(store: SqliteTables) 
     assert minute.count == 6
 
 
+def test_a_batch_with_the_same_token_is_kept_once(store: SqliteTables) -> None:
+    for _ in range(2):
+        store.insert("sensor_temperature", [reading("a", 0.0, 1.0)], token="1-0")
+    store.insert("sensor_temperature", [reading("a", 0.0, 1.0)], token="1-64")
+    assert len(store.rows("sensor_temperature")) == 2
+
+
 def test_rows_without_a_sequence_are_all_kept(store: SqliteTables) -> None:
     store.insert("sensor_temperature", [reading("a", 0.0, 1.0)] * 2)
     assert len(store.rows("sensor_temperature")) == 2

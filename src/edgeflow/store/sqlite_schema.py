@@ -22,6 +22,10 @@ __all__ = [
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
+TOKENS_TABLE = (
+    "CREATE TABLE IF NOT EXISTS tokens (number INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE)"
+)
+"""Of the batches that were inserted last."""
 _TYPES = {
     "float": "REAL",
     "integer": "INTEGER NOT NULL DEFAULT -1",

@@ -9,7 +9,16 @@ from typing import Any
 
 from edgeflow.errors import ConfigError, StoreError, did_you_mean
 from edgeflow.store import sqlite_schema as schema
-from edgeflow.store.tables import MAX_ROWS, Aggregate, Bucket, Column, Row, Table, TableStore
+from edgeflow.store.tables import (
+    MAX_ROWS,
+    TOKENS,
+    Aggregate,
+    Bucket,
+    Column,
+    Row,
+    Table,
+    TableStore,
+)
 
 __all__ = ["SqliteTables"]
 
@@ -41,6 +50,7 @@ class SqliteTables(TableStore):
     def create(self, tables: Sequence[Table]) -> None:
         """Make what is missing, and add columns that an older version did not have."""
         with self._write() as database:
+            database.execute(schema.TOKENS_TABLE)
             for table in tables:
                 info = database.execute(f"PRAGMA table_info({table.name})")
                 known = {str(row[1]) for row in info.fetchall()}
@@ -48,11 +58,13 @@ class SqliteTables(TableStore):
                     database.execute(statement)
         self._tables |= {table.name: table for table in tables}
 
-    def insert(self, table: str, rows: Sequence[Row]) -> None:
+    def insert(self, table: str, rows: Sequence[Row], *, token: str = "") -> None:
         """Keep the rows, all or none; those that the table's identity knows already, once."""
         own = self._table(table)
         cells = _cells(own, rows)
         with self._write() as database:
+            if token and not _is_new(database, token):
+                return
             (before,) = (
                 (0,)
                 if own.newest_by
@@ -279,6 +291,17 @@ class SqliteTables(TableStore):
                 return self._reader.execute(statement, list(values)).fetchall()
             except (sqlite3.Error, OverflowError) as error:
                 raise StoreError(f"{self._path}: {error}") from error
+
+
+def _is_new(database: sqlite3.Connection, token: str) -> bool:
+    """Note a token; False if it is there already."""
+    noted = database.execute(
+        "INSERT INTO tokens (token) VALUES (?) ON CONFLICT DO NOTHING", (token,)
+    )
+    if noted.rowcount == 0:
+        return False
+    database.execute("DELETE FROM tokens WHERE number <= ?", ((noted.lastrowid or 0) - TOKENS,))
+    return True
 
 
 def _cells(table: Table, rows: Sequence[Row]) -> list[tuple[Any, ...]]:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-__all__ = ["MAX_ROWS", "Aggregate", "Bucket", "Column", "Row", "Table", "TableStore"]
+__all__ = ["MAX_ROWS", "TOKENS", "Aggregate", "Bucket", "Column", "Row", "Table", "TableStore"]
 
 MAX_ROWS = 1_000_000
+TOKENS = 10_000
 
 Row = Mapping[str, Any]
 """Values by column; ``timestamp`` in seconds since the Unix epoch, a ``json`` column as a dict."""
@@ -73,8 +74,11 @@ class TableStore(ABC):
         """
 
     @abstractmethod
-    def insert(self, table: str, rows: Sequence[Row]) -> None:
+    def insert(self, table: str, rows: Sequence[Row], *, token: str = "") -> None:
         """Keep the rows, all or none; those that the table's identity knows already, once.
+
+        A batch whose token was among the last ``TOKENS`` is not kept again, so that who does not
+        know whether it arrived can send it again.
 
         Raises:
             StoreError: the store cannot be reached or is full; nothing was kept.
