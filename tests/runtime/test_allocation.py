@@ -1,5 +1,6 @@
 """Memory that is kept for the next tensor."""
 
+import json
 import platform
 import subprocess
 import sys
@@ -26,3 +27,42 @@ def test_freed_memory_is_not_faulted_in_again():
     words = [sys.executable, "-c", COUNT]
     run = subprocess.run(words, capture_output=True, check=True, timeout=60)
     assert int(run.stdout) < 1000
+
+
+SPARED = """
+import gc, json, sys
+from edgeflow.runtime.allocation import Spared
+
+class Ring:
+    alive = 0
+    def __init__(self):
+        self.own, Ring.alive = self, Ring.alive + 1
+    def __del__(self):
+        Ring.alive -= 1
+
+now = 0.0
+spared = Spared(lambda: now)
+kept = Ring()
+looks = [spared.look(), spared.look()]
+frozen = gc.get_freeze_count()
+del kept
+gc.collect()
+unseen = Ring.alive
+Ring()
+gc.collect()
+young = Ring.alive
+import xml.dom.minidom
+looks.append(spared.look())
+now = 2.0
+looks.append(spared.look())
+print(json.dumps([looks, frozen > 1000, unseen, young, Ring.alive]))
+"""
+
+
+def test_what_lives_long_is_spared_until_packages_are_loaded():
+    words = [sys.executable, "-c", SPARED]
+    run = subprocess.run(words, capture_output=True, check=True, timeout=60)
+    looks, frozen, unseen, young, alive = json.loads(run.stdout)
+    assert looks == [True, False, False, True]
+    assert frozen
+    assert (unseen, young, alive) == (1, 1, 0)

@@ -22,6 +22,7 @@ from edgeflow.pipelines.gateways import open_service
 from edgeflow.pipelines.metrics import Metrics, connector_gauges, model_gauges, queue_gauges
 from edgeflow.pipelines.probes import ProbeServer
 from edgeflow.pipelines.session import Session
+from edgeflow.runtime.allocation import Spared
 
 __all__ = ["Orchestrator"]
 
@@ -38,6 +39,7 @@ class Orchestrator:
     Args:
         declaration: what to run first.
         reread: reads and checks the file again, for a reload.
+        spared: told when there may be more to spare; only for programs of their own.
         session_options: clocks and book of the sessions.
 
     Attributes:
@@ -55,6 +57,8 @@ class Orchestrator:
         self,
         declaration: Declaration,
         reread: Callable[[], Declaration],
+        *,
+        spared: Spared | None = None,
         **session_options: Any,
     ) -> None:
         self.stop_requested = threading.Event()
@@ -65,6 +69,7 @@ class Orchestrator:
         self.frames = _CurrentFrames(self)
         self._warming: threading.Thread | None = None
         self._reread = reread
+        self._spared = spared
         self._options = session_options
         self._service = _service_of(declaration)
         try:
@@ -113,9 +118,12 @@ class Orchestrator:
         while not self.stop_requested.wait(POLL_SECONDS):
             if self.reload_requested.is_set():
                 self.reload_requested.clear()
-                self.reload()
+                if self.reload() and self._spared is not None:
+                    self._spared.renew()
             elif self.flow.runtime.is_over():
                 return
+            elif self._spared is not None:
+                self._spared.look()
 
     def stop(self) -> bool:
         """End everything within 3 s; return whether it ended."""

@@ -1,9 +1,13 @@
-"""How this process gets memory from the system."""
+"""How this process gets memory from the system, and how it looks for what nobody uses."""
 
 import ctypes
+import gc
 import sys
+import time
+from collections.abc import Callable
+from typing import Final
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["Spared", "keep_freed_memory"]
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 64 << 20
@@ -28,3 +32,40 @@ def keep_freed_memory() -> bool:
     return bool(tune(_M_MMAP_THRESHOLD, _LARGE_BYTES)) and bool(
         tune(_M_TRIM_THRESHOLD, _KEPT_BYTES)
     )
+
+
+class Spared:
+    """Spares Python's collector what lives as long as the process.
+
+    A full collection stops all threads for 40 ms where large packages are loaded, again and again.
+    Objects that exist when their packages have been loaded are exempt from it. The whole process
+    is concerned, so only programs use this, not libraries.
+
+    Args:
+        now: monotonic seconds.
+    """
+
+    every_s: Final = 1.0
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._due = 0.0
+        self._modules = 0
+
+    def look(self) -> bool:
+        """Exempt what is there if packages have been loaded meanwhile; to be called now and then.
+
+        Returns:
+            Whether that was done; it stops all threads once more.
+        """
+        if len(sys.modules) == self._modules or self._now() < self._due:
+            return False
+        self._modules, self._due = len(sys.modules), self._now() + self.every_s
+        self.renew()
+        return True
+
+    def renew(self) -> None:
+        """Exempt what is there, and collect what was exempt until now and has fallen out of use."""
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()

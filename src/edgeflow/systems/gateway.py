@@ -31,7 +31,7 @@ from edgeflow.inference.servers.metrics import CollectorOf
 from edgeflow.inference.servers.ports import Port, choose, owned
 from edgeflow.inference.servers.statistics import CountedService, Statistics
 from edgeflow.inference.servers.tensor import TensorServer, TensorServerOptions
-from edgeflow.runtime.allocation import keep_freed_memory
+from edgeflow.runtime.allocation import Spared, keep_freed_memory
 from edgeflow.runtime.signals import setting_on_hangup, stopping_on_signals
 from edgeflow.security.access import AccessRules
 from edgeflow.security.tls import TlsFiles
@@ -90,7 +90,9 @@ def serve(options: ServeOptions, ready: Callable[["Gateway"], None]) -> int:
         Gateway(options) as gateway,
     ):
         ready(gateway)
+        spared = Spared()
         while not stop.wait(0.1):
+            spared.look()
             if changed.is_set():
                 changed.clear()
                 gateway.service.refresh()

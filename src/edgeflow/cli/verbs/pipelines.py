@@ -30,6 +30,7 @@ def up(
     from edgeflow.observe.logs import configure_logging
     from edgeflow.pipelines.loading.loader import load
     from edgeflow.pipelines.orchestrator import Orchestrator
+    from edgeflow.runtime.allocation import Spared
     from edgeflow.runtime.launch import drive
     from edgeflow.runtime.signals import setting_on_hangup, stopping_on_signals
 
@@ -46,7 +47,7 @@ def up(
     for warning in declaration.warnings:
         narrate(render(warning, kind="warning"))
     configure_logging()
-    orchestrator = Orchestrator(declaration, lambda: load(file))
+    orchestrator = Orchestrator(declaration, lambda: load(file), spared=Spared())
     with (
         stopping_on_signals(orchestrator.stop_requested) as early,
         setting_on_hangup(orchestrator.reload_requested),
