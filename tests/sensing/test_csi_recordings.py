@@ -3,6 +3,7 @@
 import lzma
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -232,3 +233,38 @@ def test_arbitrary_captures_never_crash(tmp_path_factory, data):
             list(Recording(file))
         except StoreError as error:
             assert "holds no frame" in error.message or "run:" in error.message
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        "1 2 3 128",
+        "1 -129",
+        "1 99999999999999999999",
+        "1-2 3 4",
+        "1 - 2 3",
+        "1 2 3 -",
+        "--1 2",
+        "+1 2",
+    ],
+)
+def test_what_is_no_number_of_eight_bits_is_damage(tmp_path, numbers):
+    file = tmp_path / "run.csv"
+    good = (DATA / "example_100hz_pitraffic.csv").read_text().splitlines()[:3]
+    head, _, _ = good[1].partition("[")
+    file.write_text("\n".join([*good, f"{head}[{numbers}]"]))
+    recording = Recording(file)
+    assert len(list(recording)) == 2
+    assert recording.damage.count == 1
+
+
+@given(
+    st.lists(st.integers(-128, 127), min_size=64, max_size=64), st.sampled_from([" ", "  ", ","])
+)
+def test_every_number_of_eight_bits_is_read(values, between):
+    line = "CSI_DATA,AP,20:50:0D:2A:A2:E4,-68,11,1,0,1,1,1,0,0,0,0,-96,0,1,1,100,0,84,0,0,1.0,64,"
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "run.csv"
+        file.write_text(f"{line}[{between.join(map(str, values))} ]\n")
+        (frame,) = Recording(file)
+    assert list(frame.payload) == [value & 0xFF for value in values]

@@ -6,6 +6,8 @@ One line is one frame: fields between commas, then the numbers in brackets, imag
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from edgeflow.sensing.clocks import Unwrapped
 from edgeflow.sensing.frames import CsiFrame, source_of
 from edgeflow.sensing.recording_lines import Damage, lines_of
@@ -25,6 +27,7 @@ PRINTED = 128
 MAX_NUMBERS = 1024
 MAX_SENDERS = 4096
 
+_PLAIN, _POSITIVE = b"0123456789- ", bytes(range(128))
 _BYTES = {str(value).encode(): value & 0xFF for value in range(-128, 128)}
 
 
@@ -116,10 +119,29 @@ class _Reader:
 def _payload(numbers: bytes) -> bytes:
     if b"," in numbers:
         numbers = numbers.replace(b",", b" ")
+    numbers = numbers.strip()
+    payload = _plain(numbers)
+    if payload is not None:
+        return payload
     try:
         return bytes(map(_BYTES.__getitem__, numbers.split()))
     except KeyError as error:
         raise ValueError(f"{error.args[0][:20].decode('ascii', 'replace')!r} is no i8") from None
+
+
+def _plain(numbers: bytes) -> bytes | None:
+    """Return numbers with a single space between them, twice as fast; None for anything else."""
+    if numbers.translate(None, _PLAIN) or b"  " in numbers:
+        return None
+    try:
+        wide = np.fromstring(numbers, np.int64, sep=" ")  # too large a number becomes the largest
+    except (ValueError, DeprecationWarning):  # how numpy tells that it stopped
+        return None
+    narrow = wide.astype(np.int8)
+    payload = narrow.tobytes()
+    signs = len(payload.translate(None, _POSITIVE))  # numpy takes a lone sign for 0
+    as_written = len(wide) == numbers.count(b" ") + 1 and signs == numbers.count(b"-")
+    return payload if as_written and narrow.astype(np.int64).tobytes() == wide.tobytes() else None
 
 
 def _integer(name: str, text: bytes, low: int, high: int) -> int:
