@@ -71,12 +71,19 @@ void esp_restart(void) {
     longjmp(restarted, 1);
 }
 
+bool httpd_uri_match_wildcard(const char *reference, const char *uri, size_t up_to) {
+    return strncmp(reference, uri, up_to) == 0;
+}
 esp_err_t httpd_start(httpd_handle_t *handle, const httpd_config_t *config) {
     CHECK_EQUAL(config->server_port, CONFIG_EDGEFLOW_OTA_PORT);
     CHECK(config->recv_wait_timeout > 0);
     *handle = routes;
     routed = 0;
     return ESP_OK;
+}
+
+bool httpd_uri_match_wildcard(const char *reference, const char *uri, size_t up_to) {
+    return strncmp(reference, uri, up_to) == 0;
 }
 
 esp_err_t httpd_register_uri_handler(httpd_handle_t handle, const httpd_uri_t *route) {

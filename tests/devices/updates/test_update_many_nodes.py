@@ -16,7 +16,7 @@ from update_kit import PSK, client, nodes, roll_out, update
 from edgeflow.devices.updates.client import NodeAddress, NodeClient, RefusedError
 from edgeflow.devices.updates.rollout import Rollout, Step, parse_stages
 from edgeflow.devices.updates.targets import heard_nodes, parse_nodes, read_groups
-from edgeflow.devices.virtual.csi_update import NodeTimes
+from edgeflow.devices.virtual.csi_update import NodeTimes, UpdatableNode
 from edgeflow.errors import CommsError, ConfigError, ProtocolError, UnreachableError
 
 NO_NETWORK = NodeTimes(boot=0, restart=0.02, network=1e9, patience=0.2, silence=5)
@@ -120,6 +120,76 @@ def test_cancelling_ends_a_call_that_hangs() -> None:
         rollout.cancel()
         thread.join(20)
         assert not thread.is_alive() and reports[0].stopped
+
+
+def test_an_answer_that_is_lost_is_no_failure() -> None:
+    """All of the image arrives, and the line breaks before the node says so."""
+    with nodes(1) as (one,), broken_line(one) as address:
+        rollout = Rollout(
+            update(), [address], lambda node: NodeClient(node, PSK, early=0.02), poll=0.02,
+        )  # fmt: skip
+        assert rollout.run().results[0].outcome == "updated"
+
+
+@contextmanager
+def broken_line(one: UpdatableNode) -> Iterator[NodeAddress]:
+    """A way to a node that passes all but the answer to an upload."""
+
+    def forward(line: socket.socket) -> None:
+        line.settimeout(20)
+        with socket.create_connection((one.host, one.port), timeout=20) as far:
+            asked = line.recv(65536)
+            far.sendall(asked)
+            if asked.startswith(b"GET"):
+                line.sendall(far.recv(65536))
+                return
+            left = int(asked.split(b"Content-Length: ")[1].split(b"\r")[0])
+            left -= len(asked.split(b"\r\n\r\n", 1)[1])
+            while left > 0:
+                piece = line.recv(65536)
+                far.sendall(piece)
+                left -= len(piece)
+            far.recv(65536)
+
+    with served(forward) as address:
+        yield address
+
+
+def test_two_who_update_at_once() -> None:
+    with nodes(1) as (one,):
+        outcomes: list[str] = []
+
+        def push(version: str) -> None:
+            try:
+                client(one, early=0.0).push(update(version))
+                outcomes.append("taken")
+            except CommsError:
+                outcomes.append("not")
+
+        threads = [threading.Thread(target=push, args=(version,)) for version in ("2.0", "3.0")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert "taken" in outcomes
+        end = time.monotonic() + 30
+        while one.version not in ("2.0", "3.0") and time.monotonic() < end:
+            time.sleep(0.01)
+        assert one.version in ("2.0", "3.0")
+
+
+def test_a_server_that_talks_slowly_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeflow.devices.updates.client.ANSWER_SECONDS", 0.3)
+
+    def drip(line: socket.socket) -> None:
+        line.recv(65536)
+        line.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            line.sendall(b"x: y\r\n"[:1])
+            time.sleep(0.05)
+
+    with served(drip) as address, pytest.raises(UnreachableError):
+        NodeClient(address, seconds=5).status()
 
 
 def test_nodes_are_given_once() -> None:

@@ -174,7 +174,7 @@ def test_the_power_is_cut_while_it_writes(after: int, manner: str) -> None:
     with node() as one:
         one.updates.cut_power(after, manner)
         with pytest.raises(UnreachableError):
-            client(one).push(update())
+            client(one, early=0.0).push(update())
         report = roll_out(update("3.0.0"), one)
         assert report.results[0].before == "1.0.0"
         assert not report.failed and client(one).status().version == "3.0.0"

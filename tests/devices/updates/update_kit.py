@@ -38,8 +38,8 @@ def node(**options: Any) -> UpdatableNode:
     return UpdatableNode(make_firmware("1.0.0"), **given)
 
 
-def client(of: UpdatableNode, psk: str = PSK, seconds: float = 10.0) -> NodeClient:
-    return NodeClient(NodeAddress.parse(of.address), psk, seconds=seconds)
+def client(of: UpdatableNode, psk: str = PSK, *, early: float = 0.2) -> NodeClient:
+    return NodeClient(NodeAddress.parse(of.address), psk, seconds=10.0, early=early)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ static httpd_handle_t server;
 static const ef_node_settings *known;
 static ef_ota ota;
 static uint8_t chunk[EF_OTA_CHUNK_BYTES];
+static bool can_go_back; /* finding out reads a whole image: not for everybody who asks for the status */
 
 static const char *status_line(int status) {
     switch (status) {
@@ -80,6 +81,7 @@ static esp_err_t on_image(httpd_req_t *request) {
     ef_ota_failure failure = EF_OTA_NOT_ALLOWED;
     if (ota_server_allows(request)) {
         failure = ef_ota_receive(&ota, request->content_len, &source, chunk);
+        can_go_back = esp_ota_check_rollback_is_possible();
     }
     ESP_LOGI(TAG, "upload_ended bytes=%u failure=%s", (unsigned)request->content_len, ef_ota_word(failure));
     esp_err_t sent = answer(request, failure);
@@ -122,7 +124,7 @@ static esp_err_t on_status(httpd_req_t *request) {
         .next = label(next),
         .previous_version = described ? other.version : "",
         .sequence = ota_slots_sequence(),
-        .can_go_back = esp_ota_check_rollback_is_possible(),
+        .can_go_back = can_go_back,
         .has_psk = known->ota_key[0] != '\0',
     };
     if (ef_ota_status(&ota, &place, body, sizeof body) == 0) {
@@ -142,6 +144,7 @@ static void set_rules(const ef_node_settings *settings) {
         .takes_unsigned = TAKES_UNSIGNED,
     };
     known = settings;
+    can_go_back = esp_ota_check_rollback_is_possible();
     ef_ota_init(&ota, &rules);
 }
 
@@ -154,6 +157,7 @@ bool ota_server_start(const ef_node_settings *settings) {
     config.lru_purge_enable = true;
     config.recv_wait_timeout = SILENCE_S;
     config.core_id = 0;
+    config.uri_match_fn = httpd_uri_match_wildcard; /* others register routes with one */
     set_rules(settings);
     const httpd_uri_t image = {.uri = "/ota", .method = HTTP_POST, .handler = on_image};
     const httpd_uri_t rollback = {.uri = "/ota/rollback", .method = HTTP_POST, .handler = on_rollback};

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ MAX_ANSWER = 4096
 CONNECT_SECONDS = 5.0
 WRITE_SECONDS = 60.0
 """A node answers nothing while it checks the whole image and writes its boot record."""
+ANSWER_SECONDS = 30.0
+UPLOAD_SECONDS = 660.0
+"""All of a call, however slowly the node talks; a node ends an upload after 600 s."""
 
 _REASONS = {
     "not_allowed": "it has no key for uploads, or another one: edgeflow provision --ota-key",
@@ -144,9 +148,11 @@ class NodeClient:
     ) -> None:
         self.address, self._psk, self._seconds, self._early = address, psk, seconds, early
         self._connection: http.client.HTTPConnection | None = None
+        self._aborted = False
 
     def abort(self) -> None:
         """End the call that is under way in another thread; it raises UnreachableError."""
+        self._aborted = True
         connection = self._connection
         line = connection.sock if connection is not None else None
         if line is not None:
@@ -189,7 +195,7 @@ class NodeClient:
         Raises:
             UnreachableError, ProtocolError, RefusedError: as they say.
         """
-        with self._connected() as connection:
+        with self._connected(UPLOAD_SECONDS) as connection:
             connection.putrequest("POST", "/ota")
             headers = {"Content-Type": "application/octet-stream", **self._headers()}
             for name, value in {**headers, "Content-Length": str(len(update))}.items():
@@ -219,17 +225,25 @@ class NodeClient:
         return {"Authorization": f"Bearer {self._psk}"} if self._psk else {}
 
     @contextmanager
-    def _connected(self) -> Iterator[http.client.HTTPConnection]:
+    def _connected(self, most: float = 0.0) -> Iterator[http.client.HTTPConnection]:
         connection = http.client.HTTPConnection(*self.address, timeout=self._seconds)
         self._connection = connection
+        self._aborted = False
+        end = threading.Timer(most or ANSWER_SECONDS, self.abort)
+        end.daemon = True
+        end.start()
         try:
             yield connection
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, CommsError) as error:
+            if isinstance(error, CommsError) and not self._aborted:
+                raise
+            why = "it takes too long, or it was cancelled" if self._aborted else str(error)
             raise UnreachableError(
-                f"{self.address} does not answer: {str(error) or type(error).__name__}",
+                f"{self.address} does not answer: {why or type(error).__name__}",
                 hint="is it switched on, and in this network? edgeflow doctor --help",
             ) from None
         finally:
+            end.cancel()
             self._connection = None
             connection.close()
 

@@ -219,10 +219,25 @@ class Rollout:
                 hint="--again tries it once more",
             )
         if before.version != wanted:
-            total = len(self._update)
-            client.push(self._update, lambda sent: self._say(Step(node, "sending", sent / total)))
+            if self._cancelled.is_set():
+                raise CommsError(f"{node} was not touched: cancelled")
+            self._push(client)
             self._say(Step(node, "restarting"))
         return "updated", before.version, self._watch(client, before.sequence)
+
+    def _push(self, client: NodeClient) -> None:
+        node, total = client.address, len(self._update)
+        try:
+            client.push(self._update, lambda sent: self._say(Step(node, "sending", sent / total)))
+        except UnreachableError:
+            # The node may have taken all of it, and only its answer is lost.
+            now = self._ask(client)
+            wanted = self.header.version
+            if now.version != wanted and (now.previous_version, now.previous_state) != (
+                wanted,
+                "new",
+            ):
+                raise
 
     def _ask(self, client: NodeClient) -> NodeStatus:
         until = self._clock() + self._reach

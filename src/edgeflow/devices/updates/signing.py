@@ -40,13 +40,16 @@ def make_key(path: Path, passphrase: bytes | None = None) -> KeyPair:
         MissingExtraError: ``cryptography`` is not installed.
     """
     keys, form = _library()
+    shown = path.with_name(path.name + ".pub")
+    if shown.exists():
+        raise _there(shown)
     private = keys.Ed25519PrivateKey.generate()
     cover = form.BestAvailableEncryption(passphrase) if passphrase else form.NoEncryption()
     secret = private.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, cover)
     public = private.public_key()
     plain = public.public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo)
     _write_new(path, secret, 0o600)
-    _write_new(path.with_name(path.name + ".pub"), plain, 0o644)
+    _write_new(shown, plain, 0o644)
     return KeyPair(private, public.public_bytes_raw())
 
 
@@ -144,11 +147,14 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
         with os.fdopen(os.open(path, flags, mode), "wb") as file:
             file.write(data)
     except FileExistsError:
-        raise ConfigError(
-            f"{path} is there already", hint="a key that nodes know must not be overwritten"
-        ) from None
+        raise _there(path) from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _there(path: Path) -> ConfigError:
+    hint = "a key that nodes know must not be overwritten"
+    return ConfigError(f"{path} is there already", hint=hint)
 
 
 def _library() -> tuple[Any, Any]:
