@@ -82,10 +82,6 @@ esp_err_t httpd_start(httpd_handle_t *handle, const httpd_config_t *config) {
     return ESP_OK;
 }
 
-bool httpd_uri_match_wildcard(const char *reference, const char *uri, size_t up_to) {
-    return strncmp(reference, uri, up_to) == 0;
-}
-
 esp_err_t httpd_register_uri_handler(httpd_handle_t handle, const httpd_uri_t *route) {
     CHECK(handle == routes && routed < 12);
     routes[routed++] = *route;
