@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 
 from edgeflow.errors import EdgeFlowError, ProtocolError, UnreachableError
 from edgeflow.inference.client.backoff import Retry
+from edgeflow.inference.client.blocking import SLICE_SECONDS, let_wait, send_some
 from edgeflow.inference.client.connection import NoAnswerError
 from edgeflow.inference.client.messages import (
     CLIENT_LIMITS,
@@ -32,7 +33,8 @@ from edgeflow.protocols.tensor.wire import Buffer, Status, error_of
 __all__ = ["TensorClient"]
 
 _MAX_PARTS = 512
-_CHECK_SECONDS = 0.2
+_FRESH_SECONDS = 0.1
+"""A connection on which an answer has come so lately is not asked whether it is closed."""
 _T = TypeVar("_T")
 
 
@@ -74,6 +76,7 @@ class TensorClient:
         self._poll = select.poll()
         self._frames: deque[memoryview] = deque()
         self._number = 0
+        self._heard = 0.0
         self._check: Callable[[], None] | None = None
 
     def infer(self, request: InferRequest) -> InferResponse:
@@ -121,7 +124,8 @@ class TensorClient:
     def is_connected(self) -> bool:
         """Return whether it holds a connection that the server has not closed."""
         with self._lock:
-            if self._socket is not None and self._has_hung_up(self._socket):
+            peer, silence = self._socket, time.monotonic() - self._heard
+            if peer is not None and silence > _FRESH_SECONDS and self._has_hung_up(peer):
                 self._hang_up()
             return self._socket is not None
 
@@ -269,7 +273,7 @@ class TensorClient:
             raise UnreachableError(f"{self._label} does not accept a connection") from None
         except OSError as error:
             raise UnreachableError(f"{self._label}: {error}") from error
-        peer.settimeout(0)
+        let_wait(peer)
         self._socket = peer
         self._poll = select.poll()
         self._poll.register(peer)
@@ -297,6 +301,7 @@ class TensorClient:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+            self._heard = 0.0
             self._frames.clear()
             self.protocol = self._fixed
 
@@ -324,21 +329,15 @@ class TensorClient:
             if self._tls is not None or len(parts) > _MAX_PARTS:
                 peer.settimeout(_left(limit))
                 peer.sendall(b"".join(parts))
-                peer.settimeout(0)
+                let_wait(peer)
                 return
-            left = [memoryview(part).cast("B") for part in parts]
-            while left:
+            while parts:
                 try:
-                    sent = peer.sendmsg(left)
+                    parts = send_some(peer, parts)
                 except BlockingIOError:
                     events = select.POLLOUT | (select.POLLIN if drain else 0)
                     if self._await(events, limit) & select.POLLIN:
                         self._read(peer, limit)
-                    continue
-                while left and sent >= len(left[0]):
-                    sent -= len(left.pop(0))
-                if left and sent:
-                    left[0] = left[0][sent:]
 
     def _receive(self, number: int, limit: float) -> memoryview:
         """Return the next answer; version-2 answers to calls that were given up are skipped."""
@@ -356,16 +355,20 @@ class TensorClient:
 
     def _read(self, peer: socket.socket, limit: float) -> None:
         """Take what has arrived, after waiting for it; keep the frames that are complete."""
+        flags = 0 if self._tls or limit - time.monotonic() > SLICE_SECONDS else socket.MSG_DONTWAIT
         while True:
             try:
-                count = peer.recv_into(self._receiver.space())
+                count = peer.recv_into(self._receiver.space(), 0, flags)
                 break
             except (BlockingIOError, ssl.SSLWantReadError):
+                if self._check is not None:
+                    self._check()
                 self._await(select.POLLIN, limit)
         if not count:
             raise ConnectionError("closed by the server")
         if self._receiver.received(count):
             while (cut := self._receiver.next()) is not None:
+                self._heard = time.monotonic()
                 self._frames.append(cut.frame)
 
     def _await(self, events: int, limit: float) -> int:
@@ -377,7 +380,7 @@ class TensorClient:
         self._poll.modify(self._socket or -1, events)
         while True:
             left, check = _left(limit), self._check
-            found = self._poll.poll((left if check is None else min(left, _CHECK_SECONDS)) * 1000)
+            found = self._poll.poll((left if check is None else min(left, SLICE_SECONDS)) * 1000)
             if found:
                 return found[0][1]
             if check is not None:

@@ -182,18 +182,14 @@ class Desk:
         try:
             while self._done:
                 touched: dict[Connection, None] = {}
-                ended: list[tuple[Call, bool]] = []
                 while self._done:
                     call = self._done.popleft()
-                    self.release(call.nbytes)
-                    ended.append((call, call.connection.is_open))
+                    self._count(call)
                     if not call.told:
                         call.connection.answered(call)
                     touched[call.connection] = None
                 for connection in touched:
                     _push(connection)
-                for call, heard in ended:  # last: clients wait for answers, not for numbers
-                    self._count(call, heard)
         finally:
             self._flushing = False
 
@@ -262,8 +258,9 @@ class Desk:
             return ""
         return describe_info(self._service.info(request.model, version))
 
-    def _count(self, call: Call, heard: bool) -> None:
-        if not heard:
+    def _count(self, call: Call) -> None:
+        self.release(call.nbytes)
+        if not call.connection.is_open:
             self.cancelled += 1
             return
         if call.kind is not v2.Kind.INFER:
