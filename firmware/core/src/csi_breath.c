@@ -6,7 +6,8 @@
 #define LEAST_PIECE 0.05f  /* of the strongest quarter's power in the weakest */
 #define MOST_KNOWN 0.7f    /* two who breathe beat: a rate that was told before may sway more */
 #define LEAST_KNOWN 0.01f
-#define LATE_SAMPLES 184u  /* 46 s */
+#define LATE_SAMPLES 160u  /* 40 s */
+#define LATE_POWER 20.0f   /* of a peak whose late rate is as uncertain as it can have changed */
 #define TRIED 5u           /* frequencies about the one that is known */
 #define TRIED_STEP_HZ 0.01f
 
@@ -44,16 +45,17 @@ bool ef_csi_breath_goes_on(ef_csi *csi, float hz) {
     return most < (known ? MOST_KNOWN : MOST_PIECE) * sum && least > (known ? LEAST_KNOWN : LEAST_PIECE) * most;
 }
 
-/* The rate of the last part of the window, from what was gathered before. */
-float ef_csi_breath_of_late(ef_csi *csi, float hz) {
+/* The rate of the last part of the window, from what was gathered before; of the whole where that has too much noise. */
+float ef_csi_breath_of_late(ef_csi *csi, ef_csi_peak peak) {
     const size_t count = csi->span < LATE_SAMPLES ? csi->span : LATE_SAMPLES;
     float *late = csi->buffer + csi->span - count, power[TRIED];
     size_t most = 1;
     ef_csi_window(late, count);
     for (size_t i = 0; i < TRIED; i++) {
-        const float tried = hz + TRIED_STEP_HZ * ((float)i - 0.5f * (float)(TRIED - 1u));
+        const float tried = peak.hz + TRIED_STEP_HZ * ((float)i - 0.5f * (float)(TRIED - 1u));
         power[i] = ef_csi_power_at(late, count, radians_of(tried));
         most = i > 0 && i + 1u < TRIED && power[i] > power[most] ? i : most;
     }
-    return hz + TRIED_STEP_HZ * (ef_csi_refined(power, most) - 0.5f * (float)(TRIED - 1u));
+    const float away = TRIED_STEP_HZ * (ef_csi_refined(power, most) - 0.5f * (float)(TRIED - 1u));
+    return peak.hz + away * peak.power / (peak.power + LATE_POWER);
 }

@@ -83,7 +83,7 @@ size_t ef_csi_heart_first(const ef_csi *csi);
 size_t ef_csi_heart_bands(const ef_csi *csi);
 bool ef_csi_lines_step(ef_csi *csi, size_t step); /* true when nothing more is found */
 bool ef_csi_breath_goes_on(ef_csi *csi, float hz);
-float ef_csi_breath_of_late(ef_csi *csi, float hz);
+float ef_csi_breath_of_late(ef_csi *csi, ef_csi_peak peak);
 void ef_csi_breathing_none(ef_csi *csi);
 void ef_csi_breathing_end(ef_csi *csi, ef_csi_peak peak);
 void ef_csi_heart_end(ef_csi *csi);

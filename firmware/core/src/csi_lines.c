@@ -10,11 +10,12 @@
 #define ROUNDS (EF_CSI_MODES - 1u)
 #define EDGE_LOW 0.008f  /* Hz beyond the band */
 #define EDGE_HIGH 0.03f
-#define CLEAR 30.0f      /* power of six modes that noise reaches once in ten million lines */
-#define KEPT 20.0f       /* once in ten thousand: enough for the rate that was told before */
+#define CLEAR 24.0f      /* power of six modes that noise reaches once in 400,000 lines */
+#define KEPT 20.0f       /* once in 15,000: enough for the rate that was told before */
 #define VALLEY 4.0f
 #define LEAST_OF_MOST 0.01f /* of the clearest breath: nobody breathes as evenly as to leave less elsewhere */
 #define SUBHARMONIC 0.1f /* of the peak's power at half its frequency: that is the breath, the peak its harmonic */
+#define STRONG 100.0f    /* 20 dB: weaker ones count only where nothing else moved; a cat's leaps are no breath */
 #define LEAST_TURNS 2.0f /* of a breath in the window */
 #define NEAR_HZ 0.025f   /* of the rate before */
 #define NEARLY 0.5f      /* of the clearest peak: then the rate before is preferred */
@@ -171,7 +172,8 @@ static void take_away(ef_csi *csi) {
 /* Whether the first peak is a breath, and its rate of late. */
 static bool is_breath(ef_csi *csi) {
     const float turns = csi->found.hz * (float)csi->span * 2.0f / EF_CSI_TICK_RATE;
-    return turns > LEAST_TURNS && csi->found.hz > csi->options.breathing_low_hz - EDGE_LOW && ef_csi_breath_goes_on(csi, csi->found.hz);
+    const bool calm = csi->calm >= 2u * csi->span || csi->breathing.bpm > 0.0f || csi->found.power > STRONG;
+    return calm && turns > LEAST_TURNS && csi->found.hz > csi->options.breathing_low_hz - EDGE_LOW && ef_csi_breath_goes_on(csi, csi->found.hz);
 }
 
 static void take_peak(ef_csi *csi) {
@@ -182,7 +184,7 @@ static void take_peak(ef_csi *csi) {
             return;
         }
         memcpy(csi->best, csi->direction, sizeof csi->best);
-        ef_csi_breathing_end(csi, (ef_csi_peak){ef_csi_breath_of_late(csi, csi->found.hz), csi->found.power});
+        ef_csi_breathing_end(csi, (ef_csi_peak){ef_csi_breath_of_late(csi, csi->found), csi->found.power});
     }
     ef_csi_persons_add(csi, csi->found);
     take_away(csi);

@@ -22,7 +22,7 @@
 #define HIGHEST_THRESHOLD 0.5f
 #define HIGHEST_SPARSE 1.0f /* some chips shake all subcarriers alike */
 #define RELEASE 0.6f /* of the threshold: below, presence ends */
-#define SEEN 3u      /* cycles in a row with a breath, whatever its rate: nobody else breathes */
+#define SEEN 2u      /* cycles in a row with a breath, whatever its rate: nobody else breathes */
 #define HOLD_US 3000000u
 #define WALKING_SHARE 0.3f /* of the variance changes within a tick: breathing stays far below */
 #define WALKING_SCORE 2.0f /* times the threshold */
@@ -118,12 +118,13 @@ void ef_csi_motion_tick(ef_csi *csi, const float *groups) {
     blend(&csi->moving_change, changed, ef_csi_share(EF_CSI_TICK_S, SCORE_SECONDS));
     blend(&csi->moving_total, total, ef_csi_share(EF_CSI_TICK_S, SCORE_SECONDS));
     if (csi->filled < SETTLING_SECONDS * 8u) {
-        csi->still = csi->filled;
+        csi->still = csi->calm = csi->filled;
         return;
     }
     const bool strong = csi->score > WALKING_SCORE * csi->threshold;
     csi->motion = strong && csi->moving_change > WALKING_SHARE * csi->moving_total;
     csi->still = csi->motion ? 0 : (uint16_t)(csi->still < UINT16_MAX ? csi->still + 1 : csi->still);
+    csi->calm = csi->score > csi->threshold ? 0 : (uint16_t)(csi->calm < UINT16_MAX ? csi->calm + 1 : csi->calm);
     const float needed = csi->present ? RELEASE * csi->threshold : csi->threshold;
     if (csi->score > needed || csi->seen >= SEEN) {
         csi->present = true;

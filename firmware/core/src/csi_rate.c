@@ -4,6 +4,7 @@
 #include "csi_internal.h"
 
 #define LEAST_SPAN 120u    /* samples: 30 s, before a rate is told */
+#define LEAST_RATIO 24.0f  /* 14 dB: somebody is there earlier than the rate is sure */
 #define SURE_RATIO 100.0f  /* 20 dB: believed sooner */
 #define AGREEMENT_BPM 1.5f
 #define LEAST_HEART 30.0f  /* power of six modes that noise reaches once in ten million lines */
@@ -45,7 +46,7 @@ void ef_csi_breathing_none(ef_csi *csi) {
 void ef_csi_breathing_end(ef_csi *csi, ef_csi_peak peak) {
     csi->seen = (uint8_t)(csi->seen < 250 ? csi->seen + 1u : 250u);
     csi->clearness = peak.power;
-    if (csi->span >= LEAST_SPAN) {
+    if (csi->span >= LEAST_SPAN && (csi->breathing.bpm > 0.0f || peak.power > LEAST_RATIO)) {
         settle(&csi->breathing, 60.0f * peak.hz, peak.power, AGREEMENT_BPM, peak.power > SURE_RATIO ? 2 : 4, csi->time_us);
     }
 }

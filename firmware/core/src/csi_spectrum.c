@@ -7,7 +7,7 @@
 
 #include "csi_internal.h"
 
-#define LEAST_SAMPLES 64u  /* 16 s at 4 Hz */
+#define LEAST_SAMPLES 48u  /* 12 s at 4 Hz */
 #define MOST_SAMPLES 244u  /* the ring moves on while they are gathered */
 #define FLOORS 23u         /* places of the band above breathing that give its noise, three lines each */
 #define FLOOR_FROM 48u     /* 0.75 Hz */

@@ -103,7 +103,7 @@ struct ef_csi {
     float usual_trust;
     int16_t ring[EF_CSI_TICKS][EF_CSI_MODES];
     uint8_t worth[EF_CSI_TICKS]; /* of these: none without a frame, less with disturbed ones */
-    uint16_t head, filled, still; /* still: ticks since the last motion */
+    uint16_t head, filled, still, calm; /* still: ticks since the last motion; calm: since the last score of presence */
 
     uint8_t job;             /* of the cycle: a mode for breathing, what they say, a mode for the heart */
     uint8_t step, granted;   /* within the job, and steps that may be done now */
