@@ -10,7 +10,7 @@ import structlog
 from edgeflow.errors import ConfigError, did_you_mean
 from edgeflow.store.tables import Row
 
-__all__ = ["Change", "DeviceRecord", "DeviceRegistry"]
+__all__ = ["MAX_DEVICES", "Change", "DeviceRecord", "DeviceRegistry"]
 
 _log = structlog.get_logger(__name__)
 

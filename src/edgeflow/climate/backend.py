@@ -1,0 +1,314 @@
+"""The middle of the climate system: readings to rows, changes to requests, decisions to history.
+
+Nothing is confirmed to the broker before it is on disk, so nothing that was acknowledged is lost.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+
+from edgeflow.climate.intake import Intake, Taken
+from edgeflow.climate.triggers import Decision, Trigger, feature_of
+from edgeflow.comms.mqtt import Incoming, MqttClient
+from edgeflow.devices.registry import MAX_DEVICES, Change, DeviceRegistry
+from edgeflow.errors import CommsError, ConfigError, EdgeFlowError, ProtocolError, StoreError
+from edgeflow.protocols import climate
+from edgeflow.protocols import climate_topics as topics
+from edgeflow.store.spooled import SpooledWriter
+from edgeflow.store.tables import Row
+
+__all__ = ["SUBSCRIPTIONS", "BackendStats", "ClimateBackend"]
+
+_log = structlog.get_logger(__name__)
+
+SUBSCRIPTIONS = (
+    topics.sensor_topic("+", "+"),
+    topics.control_topic("+"),
+    topics.override_topic("+"),
+    topics.status_topic("+"),
+    topics.config_ack_topic("+"),
+)
+BATCH = 2000
+BATCH_SECONDS = 0.05
+LOOK_SECONDS = 1.0
+FULL_PAUSE = 0.5
+MAX_WAITING = 10_000
+"""Requests that wait for the answer that names them."""
+
+
+@dataclass(slots=True)
+class BackendStats:
+    """Counts since the start; latency in seconds of the last answer."""
+
+    requests: int = 0
+    answers: int = 0
+    overrides: int = 0
+    batches: int = 0
+    errors: int = 0
+    spool_full: int = 0
+    latency: float = 0.0
+
+
+@dataclass(slots=True)
+class _Batch:
+    rows: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    messages: list[Incoming] = field(default_factory=list)
+
+
+class ClimateBackend:
+    """Reads sensors from a broker, stores them, and asks for decisions.
+
+    Args:
+        client: of the broker, with ``manual_ack``. writer: where rows go. trigger: when to ask.
+        devices: rows of the registry from before. intake: what is read.
+        on_change: told of devices that came or went.
+        now: seconds since the Unix epoch.
+    """
+
+    def __init__(
+        self,
+        client: MqttClient,
+        writer: SpooledWriter,
+        trigger: Trigger,
+        *,
+        devices: Iterable[Row] = (),
+        intake: Intake | None = None,
+        on_change: Callable[[Change], None] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._client, self._writer = client, writer
+        self._trigger, self._now = trigger, now
+        self._devices: deque[Row] = deque(maxlen=MAX_DEVICES)
+        self._keeping = asyncio.Lock()
+        self.registry = DeviceRegistry(self._devices.extend, devices)
+        self._on_change = on_change
+        self.intake = intake or Intake()
+        self.stats = BackendStats()
+        self._batch = _Batch()
+        self._asked: dict[str, float] = {}
+        self._last: dict[str, climate.Features] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled; what was read and not yet written comes again from the broker."""
+        for pattern in SUBSCRIPTIONS:
+            await self._client.subscribe(pattern, qos=1)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read())
+            tasks.create_task(self._flush())
+            tasks.create_task(self._look())
+
+    async def finish(self) -> None:
+        """Write what was read; for the end, after ``run`` was cancelled."""
+        self.registry.flush(self._now())
+        await self._keep()
+
+    async def _read(self) -> None:
+        async for message in self._client.messages():
+            self._take(message)
+            if len(self._batch.messages) >= BATCH:
+                await self._keep()
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(BATCH_SECONDS)
+            await self._keep()
+
+    async def _look(self) -> None:
+        """What time alone makes due."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = self._now()
+            self._tell(self.registry.check(now))
+            try:
+                for decision in await asyncio.to_thread(self._trigger.due, now):
+                    self._ask(decision)
+            except StoreError as error:
+                self.stats.errors += 1
+                _log.warning("trigger_failed", error=str(error))
+
+    def _take(self, message: Incoming) -> None:
+        """Read one message into the batch; what is wrong with it goes to the dead letters."""
+        self._batch.messages.append(message)
+        now = self._now()
+        try:
+            parsed = topics.parse_topic(message.topic)
+        except ProtocolError:
+            parsed = topics.Topic("sensor", "")
+        if parsed.role == "sensor":
+            self._take_reading(self.intake.take(message.topic, message.payload, now), now)
+            return
+        try:
+            self._take_other(parsed, message, now)
+        except (CommsError, ConfigError) as error:
+            self.stats.errors += 1
+            self._batch.rows["dead_letters"].append(
+                {
+                    "device_id": parsed.device,
+                    "timestamp": now,
+                    "topic": message.topic,
+                    "reason": str(error),
+                    "payload": message.payload[:200].decode("utf-8", "backslashreplace"),
+                }
+            )
+
+    def _take_reading(self, taken: Taken | None, now: float) -> None:
+        if taken is None:
+            return
+        self._batch.rows[taken.table].append(taken.row)
+        if not taken.accepted:
+            return
+        self._tell(self.registry.seen(taken.device, now, sensor=taken.kind))
+        feature = feature_of(taken.kind)
+        if feature is not None:
+            decision = self._trigger.take(taken.device, feature, taken.value, now)
+            if decision is not None:
+                self._ask(decision)
+
+    def _take_other(self, topic: topics.Topic, message: Incoming, now: float) -> None:
+        if topic.role == "control":
+            self._take_control(topic.device, message, now)
+        elif topic.role == "override":
+            self._take_override(topic.device, climate.decode_override(message.payload), now)
+        elif topic.role == "status":
+            said = message.payload[:16].decode("ascii", "replace").strip().lower()
+            self._tell(self.registry.said(topic.device, said, now))
+        elif topic.role == "config_ack":
+            self.registry.acknowledge(topic.device, _mapping(message.payload), now)
+
+    def _take_control(self, device: str, message: Incoming, now: float) -> None:
+        control = climate.decode_control(message.payload)
+        asked = self._asked.pop(control.correlation_id, None)
+        if asked is not None:
+            self.stats.latency = now - asked
+        self.stats.answers += 1
+        used = control.features_used
+        self._batch.rows["window_actions"].append(
+            {
+                "device_id": device,
+                "timestamp": now,
+                "position": control.position,
+                "confidence": control.confidence,
+                "temperature": used.temperature,
+                "humidity": used.humidity,
+                "sound_volume": used.sound_volume,
+                "correlation_id": control.correlation_id,
+                "rule": control.rule,
+            }
+        )
+        self._batch.rows["ml_predictions"].append(
+            {
+                "device_id": device,
+                "timestamp": now,
+                "prediction": control.position,
+                "confidence": control.confidence,
+                "inference_time_ms": control.inference_time_ms,
+                "model_version": control.model_version,
+                "correlation_id": control.correlation_id,
+            }
+        )
+
+    def _take_override(self, device: str, override: climate.Override, now: float) -> None:
+        self.stats.overrides += 1
+        row: dict[str, Any] = {
+            "device_id": device,
+            "timestamp": now,
+            "position": override.position,
+            "person": override.person,
+        }
+        known = self._last.get(device)
+        if known is not None:
+            row |= {
+                "temperature": known.temperature,
+                "humidity": known.humidity,
+                "sound_volume": known.sound_volume,
+            }
+        self._batch.rows["window_overrides"].append(row)
+
+    def _ask(self, decision: Decision) -> None:
+        """Publish a request, and note it."""
+        correlation = secrets.token_hex(8)
+        own = decision.features
+        request = climate.InferenceRequest(
+            device_id=decision.device,
+            timestamp=climate.iso_time(decision.time),
+            temperature=own.temperature,
+            humidity=own.humidity,
+            sound_volume=own.sound_volume,
+            correlation_id=correlation,
+            trigger=decision.reason,
+            degraded=list(decision.degraded),
+        )
+        z_scores = decision.z_scores
+        self._batch.rows["inference_history"].append(
+            {
+                "device_id": decision.device,
+                "timestamp": decision.time,
+                "trigger_reason": decision.reason,
+                "temp_z_score": z_scores[0],
+                "humidity_z_score": z_scores[1],
+                "volume_z_score": z_scores[2],
+                "correlation_id": correlation,
+            }
+        )
+        self._last[decision.device] = own
+        if len(self._asked) >= MAX_WAITING:
+            del self._asked[next(iter(self._asked))]
+        self._asked[correlation] = decision.time
+        try:
+            self._client.post(topics.request_topic(decision.device), climate.encode(request), qos=1)
+            self.stats.requests += 1
+        except EdgeFlowError as error:
+            self.stats.errors += 1
+            _log.warning("request_not_sent", device=decision.device, error=str(error))
+
+    async def _keep(self) -> None:
+        """Bring the batch to disk, then tell the broker so. A full spool holds the reader up."""
+        async with self._keeping:
+            batch, self._batch = self._batch, _Batch()
+            while self._devices:
+                batch.rows["device_registry"].append(self._devices.popleft())
+            left = {table: rows for table, rows in batch.rows.items() if rows}
+            while left:
+                try:
+                    await asyncio.to_thread(self._append, left)
+                except StoreError as error:
+                    self.stats.spool_full += 1
+                    _log.warning("readings_wait", error=str(error))
+                    await asyncio.sleep(FULL_PAUSE)
+            for message in batch.messages:
+                self._client.acknowledge(message)
+            self.stats.batches += bool(batch.messages)
+
+    def _append(self, left: dict[str, list[Row]]) -> None:
+        for table in list(left):
+            self._writer.append(table, left[table])
+            del left[table]
+
+    def _tell(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            _log.info("device_changed", device=change.device_id, what=change.what, why=change.why)
+            self._batch.rows["events"].append(
+                {
+                    "device_id": change.device_id,
+                    "timestamp": change.time,
+                    "kind": f"device_{change.what}",
+                    "source": "registry",
+                    "details": {"why": change.why},
+                }
+            )
+            if self._on_change is not None:
+                self._on_change(change)
+
+
+def _mapping(payload: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(payload[: climate.MAX_MESSAGE], type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ProtocolError(f"acknowledged configuration: {error}") from error
