@@ -93,11 +93,11 @@ def softmax_topk(
         PipelineError: there is no output, or it has NaN in it.
     """
     logits = response.first.astype(np.float32).reshape(-1)
-    if not logits.size or np.isnan(logits).any():
+    if not logits.size or math.isnan(logits.max()):  # the largest of numbers with NaN is NaN
         raise PipelineError(f"model {response.model!r} gave no usable scores")
     odds = _ACTIVATIONS[activation](logits)
     names = class_names(labels)
-    best = np.argsort(-odds, kind="stable")[:k].tolist()
+    best = (-odds).argsort(kind="stable")[:k].tolist()
     classes = [Classification(i, name_of(names, i), round(float(odds[i]), 6)) for i in best]
     return {
         "classes": [each.to_dict() for each in classes],
@@ -107,9 +107,11 @@ def softmax_topk(
 
 
 def _softmax(logits: Array) -> Array:
-    if not np.isfinite(logits).all():
+    top = logits.max()
+    if not math.isfinite(top):
         logits = np.nan_to_num(logits)
-    odds = np.exp(logits - logits.max())
+        top = logits.max()
+    odds = np.exp(logits - top)
     return np.asarray(odds / odds.sum())
 
 
