@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeflow.errors import ConfigError
@@ -66,6 +66,7 @@ def test_a_limit_is_positive() -> None:
     assert not LossTracker().is_silent(1e9)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**32 - 1), max_size=50))
 def test_no_sequence_breaks_the_tracker(numbers: list[int]) -> None:
     tracker, arrivals = fed(numbers)

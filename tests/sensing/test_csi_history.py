@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeflow.core.vitals import VitalsUpdate
@@ -23,6 +23,7 @@ def test_an_update_comes_back_as_it_was() -> None:
     assert kept == msgspec.to_builtins(said)
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.floats(0, 1e6, width=32),
     st.none() | st.floats(1, 200, width=32),

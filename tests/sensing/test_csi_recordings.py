@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeflow.errors import StoreError
@@ -258,6 +258,7 @@ def test_what_is_no_number_of_eight_bits_is_damage(tmp_path, numbers):
     assert recording.damage.count == 1
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.integers(-128, 127), min_size=64, max_size=64), st.sampled_from([" ", "  ", ","])
 )
