@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+WASM3 := firmware/tests/build/wasm3/wasm3/wasm3.h
 NATIVE := $(VENV)/.native
 CORE := $(shell find firmware/core firmware/host src/edgeflow/_native/cdef -name '*.[ch]' 2>/dev/null)
 PYTEST_ARGS ?=
@@ -14,7 +15,7 @@ IDF := ./scripts/idf -C $(FIRMWARE)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup native demo test lint format frontend bench csi-eval soak docs clean \
-	firmware-test firmware-qemu fw-target fw-build fw-flash fw-monitor fw-reconfigure
+	firmware-test firmware-qemu wasm3 fw-target fw-build fw-flash fw-monitor fw-reconfigure
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +40,7 @@ $(NATIVE): $(STAMP) hatch_build.py $(CORE)
 demo: setup ## People in a street, zones, actions: the dashboard on http://localhost:8000/dashboard
 	$(BIN)/edgeflow demo $(DEMO_ARGS)
 
-test: setup lint ## Lint, types, layers and all tests
+test: setup lint wasm3 ## Lint, types, layers and all tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy --strict, import layers
@@ -74,6 +75,15 @@ docs: setup ## Regenerate the reference pages
 
 firmware-test: ## The firmware core's tests under the sanitizers
 	$(MAKE) -C firmware/tests
+
+wasm3: $(WASM3) ## Fetch the interpreter that the node runs modules in, for the test that runs them in it
+
+$(WASM3): firmware/tests/wasm3/requirements.txt | $(STAMP)
+	mkdir -p $(@D)
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary :all: \
+		--no-build-isolation --require-hashes --dest firmware/tests/build -r $<
+	tar -xzf firmware/tests/build/pywasm3-0.5.0.tar.gz -C firmware/tests/build/wasm3 --strip-components 1
+	touch $@
 
 firmware-qemu: ## The same on a 32-bit ARM (apt-get install gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user)
 	$(MAKE) -C firmware/tests qemu

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static unsigned long checks_done, checks_failed;
+static _Atomic unsigned long checks_done, checks_failed; /* some tests have threads */
 
 #define CHECK(condition) check_that((condition), #condition, __FILE__, __LINE__)
 

@@ -68,7 +68,7 @@ static void begin(world *all, bool accepts_unsigned) {
     memset(all, 0, sizeof *all);
     all->arena = malloc((size_t)SLOTS * EF_MODULE_ARENA_BYTES);
     const ef_module_engine engine = {all, on_load, on_call, on_unload, on_clock, on_tell, on_log};
-    CHECK_EQUAL(ef_modules_init(&all->modules, &engine, all->arena, SLOTS, 9, module_key, accepts_unsigned), EF_OK);
+    CHECK_EQUAL(ef_modules_init(&all->modules, &engine, all->arena, SLOTS, EF_MODULE_ARENA_BYTES, 9, module_key, accepts_unsigned), EF_OK);
     all->takes_us = 100;
     all->inputs.subcarriers = 64;
 }

@@ -101,7 +101,7 @@ def test_numbers_to_configure_have_a_range_and_the_stubs_their_defaults() -> Non
     options = (PROJECT / "main/Kconfig.projbuild").read_text().split("\nconfig ")[1:]
     numbers = [option for option in options if "\n    int " in option]
     stubs = (STUBS / "sdkconfig.h").read_text()
-    assert len(numbers) == 4
+    assert len(numbers) == 5
     for option in numbers:
         name = option.split()[0]
         found = re.search(r"range (\d+) (\d+)\n\s+default (\d+)", option)

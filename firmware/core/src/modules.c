@@ -24,8 +24,8 @@ const char *ef_module_state_name(ef_module_state state) {
     return (unsigned)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
 }
 
-ef_status ef_modules_init(ef_modules *modules, const ef_module_engine *engine, uint8_t *arena, uint32_t count, uint8_t node,
-                          const uint8_t *key, bool accepts_unsigned) {
+ef_status ef_modules_init(ef_modules *modules, const ef_module_engine *engine, uint8_t *arena, uint32_t count, uint32_t arena_bytes,
+                          uint8_t node, const uint8_t *key, bool accepts_unsigned) {
     memset(modules, 0, sizeof *modules);
     if (count < 1u || count > EF_MODULE_SLOTS || arena == NULL) {
         return EF_ERROR_UNSUPPORTED;
@@ -33,6 +33,7 @@ ef_status ef_modules_init(ef_modules *modules, const ef_module_engine *engine, u
     modules->engine = *engine;
     modules->arena = arena;
     modules->count = count;
+    modules->arena_bytes = arena_bytes;
     modules->node = node;
     modules->key = key;
     modules->accepts_unsigned = accepts_unsigned;
@@ -55,11 +56,11 @@ static uint32_t held(uint32_t value, uint32_t otherwise, uint32_t least, uint32_
 
 static ef_module_refusal prepare(ef_modules *modules, const ef_rvf *rvf, uint32_t slot) {
     ef_module *module = &modules->slots[slot];
-    uint8_t *to = modules->arena + (size_t)slot * EF_MODULE_ARENA_BYTES;
+    uint8_t *to = modules->arena + (size_t)slot * modules->arena_bytes;
     const ef_module_engine *engine = &modules->engine;
     ef_module_size size;
     const ef_status status =
-        ef_module_prepare(rvf->wasm, rvf->wasm_bytes, to, EF_MODULE_ARENA_BYTES, &modules->work, &size);
+        ef_module_prepare(rvf->wasm, rvf->wasm_bytes, to, modules->arena_bytes, &modules->work, &size);
     if (status != EF_OK) {
         return status == EF_ERROR_SPACE || status == EF_ERROR_MEMORY ? EF_MODULE_MEMORY : EF_MODULE_CODE;
     }

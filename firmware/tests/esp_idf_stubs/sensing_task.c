@@ -6,6 +6,7 @@
 #include "edgeflow/node_turn.h"
 #include "esp_task_wdt.h"
 #include "esp_timer.h"
+#include "module_task.h"
 #include "radio.h"
 #include "sender.h"
 #include "sensing.h"
@@ -22,6 +23,7 @@ static bool home = true, shared;
 static uint8_t slot, nodes = 1;
 static uint32_t last_sequence;
 static uint32_t noise = 1;
+static unsigned offered, silences, events;
 
 void stub_log(const char *tag, const char *format, ...) {
     (void)tag;
@@ -50,6 +52,15 @@ BaseType_t xTaskCreatePinnedToCore(TaskFunction_t task, const char *name, uint32
     *handle = (TaskHandle_t)(void *)&ring;
     return pdPASS;
 }
+void module_task_offer(const ef_csi *csi, uint64_t now_us, bool fresh) {
+    CHECK(csi != NULL && now_us == clock_us);
+    offered += fresh;
+    silences += !fresh;
+}
+size_t module_task_packet(uint8_t to[MODULE_PACKET_BYTES]) {
+    const ef_csi_events_packet told = {.node = 9, .count = 1, .events = {{300, 1.0f}}};
+    return offered % 10u == 9u ? ef_csi_encode_wide_events(&told, to, MODULE_PACKET_BYTES) : 0;
+}
 bool sender_frame_due(uint64_t now_us) {
     (void)now_us;
     return true;
@@ -60,6 +71,7 @@ bool sender_send(const void *bytes, size_t count, bool frame, uint64_t now_us) {
     CHECK(ef_turn_is_mine(slot, nodes, radio_shared_us()));
     CHECK(home && now_us == clock_us && frame == (kind == EF_CSI_KIND_RAW));
     vitals += kind == EF_CSI_KIND_VITALS;
+    events += kind == EF_CSI_KIND_WIDE_EVENTS;
     features += kind == EF_CSI_KIND_FEATURES;
     if (kind == EF_CSI_KIND_RAW && CHECK(ef_csi_decode_raw(bytes, count, &packet) == EF_OK)) {
         CHECK(packet.node == 9 && packet.subcarriers == 64 && packet.frequency_mhz == 2437 && packet.rssi == -50);
@@ -111,6 +123,7 @@ static void test_every_frame_and_a_vitals_packet_each_second(void) {
     CHECK(made >= RUN_US / FRAME_US && made - raw <= 2);
     CHECK(vitals >= 19 && vitals <= 21);
     CHECK_EQUAL(features, vitals);
+    CHECK(offered > 0 && raw - offered <= 1 && events >= offered / 10u); /* modules see what is taken, and are heard */
     CHECK(fed > 500);
 }
 
@@ -119,6 +132,7 @@ static void test_frames_wait_while_away_and_leave_in_batches(void) {
     unsigned before = raw, told = vitals;
     run_for(2000000);
     CHECK(raw == before && vitals == told);
+    CHECK(silences >= 1 && silences <= 3); /* time goes on for modules */
     CHECK(ef_csi_ring_dropped(&ring) > 0); /* two seconds are more than the ring holds */
     home = true;
     most_since_pause = 0;

@@ -150,8 +150,9 @@ class ModuleHost:
         self._key = ffi.new("uint8_t[32]", key) if key is not None else ffi.NULL
         self._none = ffi.new("ef_module_inputs *")
         port = ffi.new("ef_module_engine *", _port(self._handle))
+        places = (self._arena, slots, lib.EF_MODULE_ARENA_BYTES)
         made = lib.ef_modules_init(
-            self.struct, port, self._arena, slots, node & 0xFF, self._key, accepts_unsigned
+            self.struct, port, *places, node & 0xFF, self._key, accepts_unsigned
         )
         if made != lib.EF_OK:
             raise ConfigError(f"{slots} slots for modules", hint="from 1 to 8")

@@ -20,7 +20,7 @@
 
 #define EF_MODULE_SLOTS 8u
 #define EF_MODULE_DEFAULT_SLOTS 4u
-#define EF_MODULE_ARENA_BYTES 163840u /* of one slot; holds the prepared module */
+#define EF_MODULE_ARENA_BYTES 163840u /* of one slot, where memory is plenty: holds the largest prepared module */
 #define EF_MODULE_MEMORY_KB 64u       /* where the manifest says 0 */
 #define EF_MODULE_MOST_MEMORY_KB 160u
 #define EF_MODULE_BUDGET_US 10000u /* where the manifest says 0 */
@@ -146,9 +146,9 @@ typedef struct ef_modules {
     ef_module slots[EF_MODULE_SLOTS];
     ef_module_work work;
     ef_module_call call;
-    uint8_t *arena; /* count times EF_MODULE_ARENA_BYTES */
+    uint8_t *arena; /* count times arena_bytes */
     const uint8_t *key;
-    uint32_t count;
+    uint32_t count, arena_bytes;
     uint8_t node;
     uint16_t sequence;
     bool accepts_unsigned;
@@ -172,9 +172,9 @@ const char *ef_module_say(ef_module_refusal refusal);
 const char *ef_module_state_name(ef_module_state state);
 
 /* key: of 32 bytes, or NULL: then nothing is loaded, unless unsigned modules are accepted. Both stay, and so does the arena of
- * `count` (1 to EF_MODULE_SLOTS) times EF_MODULE_ARENA_BYTES. */
+ * `count` (1 to EF_MODULE_SLOTS) times `arena_bytes`, each of which holds a prepared module. */
 EF_MUST_CHECK ef_status ef_modules_init(ef_modules *modules, const ef_module_engine *engine, uint8_t *arena, uint32_t count,
-                                        uint8_t node, const uint8_t *key, bool accepts_unsigned);
+                                        uint32_t arena_bytes, uint8_t node, const uint8_t *key, bool accepts_unsigned);
 
 /* Into the first empty slot; `fault` says more of EF_MODULE_CONTAINER. */
 EF_MUST_CHECK ef_module_refusal ef_modules_load(ef_modules *modules, const uint8_t *image, size_t count, uint32_t *slot,

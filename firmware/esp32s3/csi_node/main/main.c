@@ -7,6 +7,8 @@
 #include "esp_timer.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/task.h"
+#include "module_server.h"
+#include "module_task.h"
 #include "ota_server.h"
 #include "ota_slots.h"
 #include "probe.h"
@@ -63,5 +65,8 @@ void app_main(void) {
     }
     (void)collector_start(&settings); /* it says itself why it does not work */
     test.service = ota_server_start(&settings);
+    if (module_task_start(&settings) && test.service) {
+        test.service = module_server_start(ota_server_handle(), &settings);
+    }
     settle(&test, sends);
 }

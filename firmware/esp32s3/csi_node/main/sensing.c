@@ -10,6 +10,7 @@
 #include "esp_log.h"
 #include "esp_task_wdt.h"
 #include "esp_timer.h"
+#include "module_task.h"
 #include "radio.h"
 #include "sdkconfig.h"
 #include "sender.h"
@@ -27,7 +28,7 @@ static ef_csi csi;
 static bool measures; /* tier 1 and 2 */
 static uint32_t sequence;
 static uint16_t feature_sequence;
-static uint64_t vitals_us;
+static uint64_t vitals_us, offered_us;
 static atomic_uint told_version; /* odd while `told` is written */
 static _Atomic uint32_t told[EF_INGEST_VALUES + 1u];
 
@@ -144,9 +145,25 @@ static void tell(uint64_t now_us) {
     send_features(&vitals, now_us);
 }
 
+/* To the modules; the time, too, while no frames come. */
+static void offer(bool fresh, uint64_t now_us) {
+    if (measures && (fresh || now_us - offered_us >= EF_MODULE_TIMER_US)) {
+        offered_us = now_us;
+        module_task_offer(&csi, now_us, fresh);
+    }
+}
+
+static void send_events(uint64_t now_us) {
+    uint8_t packet[MODULE_PACKET_BYTES];
+    const size_t count = module_task_packet(packet);
+    if (count > 0) {
+        sender_send(packet, count, false, now_us);
+    }
+}
+
 static void handle(const ef_csi_frame *frame, uint64_t now_us) {
     if (measures) {
-        (void)!ef_csi_push(&csi, frame); /* what it refuses it counts */
+        offer(ef_csi_push(&csi, frame) == EF_OK, now_us); /* what it refuses it counts */
     }
 #if CONFIG_EDGEFLOW_SEND_RAW
     send_raw(frame, now_us);
@@ -193,7 +210,9 @@ static void run(void *unused) {
         unsigned taken = drain();
         if (may_send()) {
             tell((uint64_t)esp_timer_get_time());
+            send_events((uint64_t)esp_timer_get_time());
         }
+        offer(false, (uint64_t)esp_timer_get_time());
         esp_task_wdt_reset();
         if (taken == BATCH) {
             vTaskDelay(1);

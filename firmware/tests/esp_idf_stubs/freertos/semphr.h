@@ -3,6 +3,7 @@
 #include "freertos/FreeRTOS.h"
 typedef struct stub_semaphore *SemaphoreHandle_t;
 SemaphoreHandle_t xSemaphoreCreateMutex(void);
+SemaphoreHandle_t xSemaphoreCreateBinary(void);
 BaseType_t xSemaphoreTake(SemaphoreHandle_t semaphore, TickType_t ticks);
 BaseType_t xSemaphoreGive(SemaphoreHandle_t semaphore);
 #endif

@@ -90,8 +90,8 @@ typedef struct ef_modules {
 typedef enum ef_module_refusal { EF_MODULE_TAKEN, EF_MODULE_CONTAINER, ... } ef_module_refusal;
 const char *ef_module_say(ef_module_refusal refusal);
 const char *ef_module_state_name(ef_module_state state);
-ef_status ef_modules_init(ef_modules *modules, const ef_module_engine *engine, uint8_t *arena, uint32_t count, uint8_t node,
-                          const uint8_t *key, bool accepts_unsigned);
+ef_status ef_modules_init(ef_modules *modules, const ef_module_engine *engine, uint8_t *arena, uint32_t count, uint32_t arena_bytes,
+                          uint8_t node, const uint8_t *key, bool accepts_unsigned);
 ef_module_refusal ef_modules_load(ef_modules *modules, const uint8_t *image, size_t count, uint32_t *slot,
                                   ef_rvf_fault *fault);
 ef_status ef_modules_start(ef_modules *modules, uint32_t slot, const ef_module_inputs *inputs);

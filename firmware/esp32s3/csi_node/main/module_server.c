@@ -1,0 +1,91 @@
+#include "module_server.h"
+
+#include "module_task.h"
+
+#define AUTHORIZATION_BYTES (sizeof "Bearer " + EF_SETTING_BYTES)
+
+static const ef_node_settings *node;
+
+static const char *status_line(int status) {
+    switch (status) {
+    case 200:
+        return "200 OK";
+    case 400:
+        return "400 Bad Request";
+    case 403:
+        return "403 Forbidden";
+    case 404:
+        return "404 Not Found";
+    case 405:
+        return "405 Method Not Allowed";
+    case 413:
+        return "413 Content Too Large";
+    case 503:
+        return "503 Service Unavailable";
+    default:
+        return "500 Internal Server Error";
+    }
+}
+
+/* The whole body, or nothing: a sender that falls silent ends the request. */
+static bool receive(httpd_req_t *request) {
+    size_t at = 0;
+    while (at < request->content_len) {
+        const int got = httpd_req_recv(request, (char *)module_task_buffer() + at, request->content_len - at);
+        if (got <= 0) {
+            return false;
+        }
+        at += (size_t)got;
+    }
+    return true;
+}
+
+static esp_err_t say(httpd_req_t *request, int status, const char *json) {
+    httpd_resp_set_status(request, status_line(status));
+    httpd_resp_set_type(request, "application/json");
+    return httpd_resp_sendstr(request, json);
+}
+
+static esp_err_t on_request(httpd_req_t *request) {
+    char authorization[AUTHORIZATION_BYTES] = "";
+    const bool given = httpd_req_get_hdr_value_str(request, "Authorization", authorization, sizeof authorization) == ESP_OK;
+    const ef_module_request asked = {
+        .method = request->user_ctx,
+        .path = request->uri,
+        .authorization = given ? authorization : NULL,
+        .body = module_task_buffer(),
+        .length = request->content_len,
+    };
+    const char *json = "";
+    int status = ef_module_allow(&asked, node->ota_key);
+    if (status != 200) { /* the core says why; the body is not read, and the connection ends */
+        status = module_task_answer(&asked, &json);
+        say(request, status, json);
+        return ESP_FAIL;
+    }
+    if (request->content_len > module_task_room()) {
+        say(request, 413, "{\"error\":\"larger than this board has memory for\"}");
+        return ESP_FAIL;
+    }
+    if (!receive(request)) {
+        return ESP_FAIL;
+    }
+    status = module_task_answer(&asked, &json);
+    return say(request, status, json);
+}
+
+bool module_server_start(httpd_handle_t server, const ef_node_settings *settings) {
+    const httpd_uri_t routes[] = {
+        {"/wasm/upload", HTTP_POST, on_request, (void *)"POST"},
+        {"/wasm/list", HTTP_GET, on_request, (void *)"GET"},
+        {"/wasm/start/*", HTTP_POST, on_request, (void *)"POST"},
+        {"/wasm/stop/*", HTTP_POST, on_request, (void *)"POST"},
+        {"/wasm/*", HTTP_DELETE, on_request, (void *)"DELETE"},
+    };
+    bool taken = true;
+    node = settings;
+    for (unsigned i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        taken = taken && httpd_register_uri_handler(server, &routes[i]) == ESP_OK;
+    }
+    return taken;
+}
