@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,6 +16,11 @@ from sensed_rooms import LINK, NEAR, empty, lying, told, walking
 
 CHANGES = 900.0
 PAUSES = ((120.0, 25.0), (190.0, 25.0), (260.0, 18.0))
+
+
+@cache
+def built(name: str) -> bytes:
+    return build_module(SOURCES / f"{name}.c")
 
 
 def breathing_at(bpm: float, seconds: float, seed: int = 5, depth_mm: float = 9.0) -> Scenario:
@@ -32,7 +38,7 @@ def joined(first: Scenario, then: Scenario) -> list[Frame]:
 
 
 def told_of(name: str, frames: list[Frame]) -> list[Told]:
-    return list(events_of(build_module(SOURCES / f"{name}.c"), frames))
+    return list(events_of(built(name), frames))
 
 
 def faster_after(seconds: float, bpm: float) -> list[Frame]:
@@ -58,7 +64,7 @@ def test_no_change_is_told_of_a_steady_breath(scenario: Scenario) -> None:
 
 
 def test_a_heart_that_quickens_would_be_told() -> None:
-    module = ModuleInstance(build_module(SOURCES / "medical" / "vital_trend.c"))
+    module = ModuleInstance(built("medical/vital_trend"))
     events = []
     for second in range(1800):
         rate = 60.0 if second < 1200 else 115.0
@@ -143,7 +149,7 @@ def test_experimental_modules_are_silent_in_rooms_of_every_day(
 
 def driven(name: str, seconds: float, wave: Callable[[float], float], **known: float) -> list[Told]:
     """A module that sees amplitudes which a wave turns, 25 times a second."""
-    module = ModuleInstance(build_module(SOURCES / "medical" / f"{name}.c"))
+    module = ModuleInstance(built(f"medical/{name}"))
     bins = np.arange(64)
     events = []
     for number in range(round(seconds * 25)):

@@ -1,6 +1,7 @@
 """Modules of security, over simulated rooms."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -23,6 +24,11 @@ from sensed_rooms import (
 )
 
 COMES_IN, GOES_OUT = 100.0, 172.0
+
+
+@cache
+def built(name: str) -> bytes:
+    return build_module(SOURCES / f"{name}.c")
 
 
 def passing(speed: float = 1.0, seed: int = 1) -> Scenario:
@@ -126,7 +132,7 @@ def test_no_breach_is_told_of_who_lies_still(scenario: Scenario) -> None:
 
 def passages(bursts: tuple[float, ...]) -> list[ModuleEvent]:
     """What is told of bursts of change a second long each, over noise."""
-    module = ModuleInstance(build_module(SOURCES / "security" / "tailgating.c"))
+    module = ModuleInstance(built("security/tailgating"))
     rng = np.random.default_rng(5)
     events = []
     for number in range(500):

@@ -1,0 +1,226 @@
+/*
+ * Gestures of an arm near the link, by the rhythm of their strokes: one link sees when an arm moves, not where to. How far groups
+ * of subcarriers went within a fifth of a second is brought to between 0 and 1, and what lies between two silences is compared
+ * with four templates by dynamic time warping. One stroke is no gesture: who sits down or shuts a door makes one too.
+ */
+#include "edgeflow_filter.h"
+#include "edgeflow_math.h"
+#include "edgeflow_statistics.h"
+#include "edgeflow_time.h"
+
+#define GESTURE 1
+
+#define GROUPS 16
+#define STEP_S 0.1f
+#define BACK 2            /* steps that are compared */
+#define STEPS 80          /* steps that are kept */
+#define LONGEST 58        /* steps of a gesture */
+#define SILENCE 18        /* steps that end it; longer than its pauses */
+#define TURN 4            /* steps that a hand may rest at the end of a stroke, which are filled */
+#define BAND 5            /* steps that a gesture and its template may be apart, as is usual in dynamic time warping */
+#define ACCEPT 0.2f       /* mean distance of a step; half the steps of an unrelated one are apart */
+#define CLEARER 0.05f     /* and that much nearer than any other template */
+#define FORBIDDEN 1e9f
+#define LEAST 1e-6f
+#define USUAL_S 15.0f
+#define SETTLE_S 5.0f
+#define OUTLIER 3.0f      /* times the usual distance: what is more teaches no more */
+#define BEGINS 1.5f       /* times the usual distance: 0 */
+#define CERTAIN 3.5f      /* 1 */
+#define STIRS 0.25f       /* of the motion score: somebody walks, or breathes beside the antenna */
+#define CALM_S 5.0f       /* without that before a gesture */
+#define PRESENT_S 60.0f   /* since the core last knew of somebody: interference has rhythms too */
+
+typedef struct pattern {
+    int32_t parts;
+    int32_t lengths[5]; /* steps of strokes and pauses in turn, beginning with a stroke */
+} pattern;
+
+static const pattern patterns[] = {
+    {3, {10, 12, 10}},        /* 1: two pushes, each out and back, a second apart */
+    {5, {10, 12, 10, 12, 10}}, /* 2: three pushes */
+    {3, {10, 12, 24}},        /* 3: a push, then a wave of three */
+    {3, {24, 12, 10}},        /* 4: a wave, then a push */
+};
+#define PATTERNS ((int32_t)(sizeof patterns / sizeof *patterns))
+
+typedef struct groups {
+    float real[GROUPS], imaginary[GROUPS];
+} groups;
+
+EF_RING(levels, STEPS);
+static groups sums, steps[BACK + 1];
+static int32_t newest, known, active, silent;
+static float weights, since_step, far_before, calm, absent = PRESENT_S;
+static bool meant;
+static ef_smooth usual;
+static ef_clock clock;
+
+static void gather(groups *frame, int32_t subcarriers) {
+    for (int32_t g = 0; g < GROUPS; g++) {
+        frame->real[g] = frame->imaginary[g] = 0.0f;
+    }
+    for (int32_t i = 0; i < subcarriers; i++) {
+        const float amplitude = csi_get_amplitude(i), phase = csi_get_phase(i);
+        const int32_t group = i * GROUPS / subcarriers;
+        frame->real[group] += amplitude * ef_cos(phase);
+        frame->imaginary[group] += amplitude * ef_sin(phase);
+    }
+}
+
+static float distance(const groups *a, const groups *b) {
+    float far = 0.0f;
+    for (int32_t g = 0; g < GROUPS; g++) {
+        const float real = a->real[g] - b->real[g], imaginary = a->imaginary[g] - b->imaginary[g];
+        far += real * real + imaginary * imaginary;
+    }
+    return far;
+}
+
+/* A frame that lies further from the step before than its neighbours do is disturbed, and counts less. */
+static void add_frame(int32_t subcarriers) {
+    static groups frame;
+    gather(&frame, subcarriers);
+    const float weight = known > 0 ? 1.0f / (distance(&frame, &steps[newest]) + LEAST) : 1.0f;
+    for (int32_t g = 0; g < GROUPS; g++) {
+        sums.real[g] += weight * frame.real[g];
+        sums.imaginary[g] += weight * frame.imaginary[g];
+    }
+    weights += weight;
+}
+
+static void end_step(void) {
+    newest = (newest + 1) % (BACK + 1);
+    for (int32_t g = 0; g < GROUPS; g++) {
+        steps[newest].real[g] = sums.real[g] / weights;
+        steps[newest].imaginary[g] = sums.imaginary[g] / weights;
+        sums.real[g] = sums.imaginary[g] = 0.0f;
+    }
+    weights = 0.0f;
+    known++;
+}
+
+/* A disturbed step lies far from those two before and after it, but its neighbours do not: the smaller of two in a row. */
+static float gone(void) {
+    const float far = distance(&steps[newest], &steps[(newest + 1) % (BACK + 1)]);
+    const float nearer = ef_min(far, far_before);
+    far_before = far;
+    return nearer;
+}
+
+static float level_of(float far) {
+    const float most = usual.seconds > SETTLE_S ? OUTLIER * usual.value : far;
+    const float ratio = usual.value > 0.0f ? far / usual.value : 0.0f;
+    ef_smooth_step(&usual, ef_min(far, most), STEP_S, USUAL_S);
+    return usual.seconds > SETTLE_S ? ef_clamp((ratio - BEGINS) / (CERTAIN - BEGINS), 0.0f, 1.0f) : 0.0f;
+}
+
+static int32_t length_of(const pattern *own) {
+    int32_t length = 0;
+    for (int32_t i = 0; i < own->parts; i++) {
+        length += own->lengths[i];
+    }
+    return length;
+}
+
+static float wanted(const pattern *own, int32_t step) {
+    int32_t part = 0;
+    while (part + 1 < own->parts && step >= own->lengths[part]) {
+        step -= own->lengths[part++];
+    }
+    return part & 1 ? 0.0f : 1.0f;
+}
+
+static float strongest(int32_t from, int32_t to) {
+    float most = 0.0f;
+    for (int32_t i = from; i <= to; i++) {
+        most = ef_max(most, ef_ring_at(&levels, i));
+    }
+    return most;
+}
+
+/* Of the step, or the smaller of what surrounds it: pauses are longer than the turns that this fills. */
+static float seen(int32_t at) {
+    return ef_max(ef_ring_at(&levels, at), ef_min(strongest(at - TURN + 1, at - 1), strongest(at + 1, at + TURN - 1)));
+}
+
+/* One row of the table: the best ways that end at this step of the gesture, within the band. */
+static void extend(float *row, int32_t low, int32_t high, float level, const pattern *own) {
+    float diagonal = row[low - 1];
+    row[low - 1] = FORBIDDEN;
+    for (int32_t j = low; j <= high; j++) {
+        const float best = ef_min(ef_min(row[j - 1], row[j]), diagonal);
+        diagonal = row[j];
+        row[j] = best + ef_abs(level - wanted(own, j - 1));
+    }
+}
+
+/* Mean distance of a step along the best way through both, within a band about the diagonal. */
+static float warp(const float *gesture, int32_t length, const pattern *own) {
+    static float row[LONGEST + 1];
+    const int32_t total = length_of(own);
+    for (int32_t j = 0; j <= total; j++) {
+        row[j] = j == 0 ? 0.0f : FORBIDDEN;
+    }
+    for (int32_t i = 1; i <= length; i++) {
+        const int32_t middle = i * total / length;
+        const int32_t low = middle > BAND ? middle - BAND : 1;
+        const int32_t high = middle + BAND < total ? middle + BAND : total;
+        extend(row, low, high, gesture[i - 1], own);
+    }
+    return row[total] / (float)(length > total ? length : total);
+}
+
+static void recognise(int32_t length) {
+    const int32_t first = levels.count - SILENCE - length;
+    static float gesture[LONGEST];
+    float best = 1.0f, second = 1.0f;
+    int32_t which = 0;
+    for (int32_t i = 0; i < length; i++) {
+        gesture[i] = seen(first + i);
+    }
+    for (int32_t p = 0; p < PATTERNS; p++) {
+        const int32_t total = length_of(&patterns[p]), apart = length > total ? length - total : total - length;
+        const float far = apart <= 2 * BAND ? warp(gesture, length, &patterns[p]) : 1.0f;
+        second = ef_min(second, ef_max(best, far));
+        which = far < best ? p + 1 : which;
+        best = ef_min(best, far);
+    }
+    if (best < ACCEPT && second - best > CLEARER) {
+        csi_emit_event(GESTURE, (float)which);
+    }
+}
+
+/* What is too long is no gesture, and counts on until it is over. */
+static void follow(float level) {
+    ef_ring_push(&levels, level);
+    const bool stroke = level > 0.5f;
+    silent = stroke ? 0 : silent + 1;
+    meant = active > 0 ? meant : calm >= CALM_S && absent < PRESENT_S;
+    active = active > 0 || stroke ? active + 1 : 0;
+    if (active > 0 && silent >= SILENCE) {
+        if (meant && active - silent <= LONGEST && ef_ring_full(&levels)) {
+            recognise(active - silent);
+        }
+        active = 0;
+    }
+}
+
+EF_EXPORT(on_frame) void on_frame(int32_t subcarriers) {
+    const float passed = ef_clock_step(&clock);
+    if (clock.gap) {
+        known = active = 0;
+        since_step = 0.0f;
+    }
+    calm = csi_get_motion_energy() > STIRS ? 0.0f : calm + passed;
+    absent = csi_get_presence() ? 0.0f : ef_min(absent + passed, PRESENT_S);
+    since_step += passed;
+    if (since_step >= STEP_S && weights > 0.0f) {
+        end_step();
+        const float level = known > BACK + 1 ? level_of(gone()) : 0.0f;
+        for (; since_step >= STEP_S; since_step -= STEP_S) {
+            follow(level);
+        }
+    }
+    add_frame(subcarriers);
+}
