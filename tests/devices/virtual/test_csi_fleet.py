@@ -5,6 +5,7 @@ from itertools import islice, pairwise
 
 import pytest
 
+from edgeflow._native.turns import turn_us, turn_wait_us
 from edgeflow.devices.virtual.csi_node import CsiFleet, Packet, Tape, raw_packets
 from edgeflow.errors import CommsError, ConfigError
 from edgeflow.protocols.csi_raw import RawFrame
@@ -172,3 +173,36 @@ class TestFleet:
     def test_a_host_that_is_none_is_told(self):
         with pytest.raises(CommsError, match="invalid"):
             CsiFleet(("a" * 70 + ".invalid", 9), [iter([])])
+
+
+class TestTurns:
+    def heard_backwards(self, nodes):
+        """Of each 20 ms the last node hears something first."""
+        frame = next(iter(raw_packets(simulated(1.0)))).data
+        return [
+            iter([Packet(20_000 * n + 1000 * (nodes - i), frame) for n in range(20)])
+            for i in range(nodes)
+        ]
+
+    @pytest.mark.parametrize(("turns", "order"), [(False, [4, 3, 2, 1]), (True, [1, 2, 3, 4])])
+    def test_each_node_sends_in_its_own_turn(self, listener, turns, order):
+        sources = self.heard_backwards(4)
+        with CsiFleet(listener.getsockname(), sources, spread=0.0, turns=turns) as fleet:
+            assert fleet.wait(20)
+        heard = [RawFrame.decode(data).node for _, data in drain(listener)]
+        assert heard == 20 * order
+
+    def test_more_than_a_byte_can_count_do_not_take_turns(self):
+        with pytest.raises(ConfigError, match="turns"):
+            CsiFleet(("127.0.0.1", 9), [iter([])] * 256, turns=True)
+
+
+def test_turns_are_those_of_the_firmware():
+    for nodes in (1, 2, 20, 255):
+        assert 0 < turn_us(nodes) <= 5000
+        for slot in {0, nodes // 2, nodes - 1}:
+            wait = turn_wait_us(slot, nodes, 1_234_567)
+            assert turn_wait_us(slot, nodes, 1_234_567 + wait) == 0
+            assert wait < 100_000
+            assert wait == 0 or nodes > 1
+    assert turn_wait_us(3, 4, 0) == 0

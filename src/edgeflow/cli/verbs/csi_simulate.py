@@ -55,6 +55,9 @@ def simulate(
     loss: Annotated[
         float, typer.Option(metavar="P", min=0, max=1, help="Part of the datagrams to lose.")
     ] = 0.0,
+    turns: Annotated[
+        bool, typer.Option("--turns", help="Each node sends in its own turn (tdm_slot).")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a capture instead of sending.")
     ] = None,
@@ -89,7 +92,7 @@ def simulate(
         return 0
     from edgeflow.devices.virtual.csi_node import CsiFleet
 
-    fleet = CsiFleet((host, port), sources, speed=speed, loss=loss, seed=seed)
+    fleet = CsiFleet((host, port), sources, speed=speed, loss=loss, seed=seed, turns=turns)
     with update_servers(nodes, ota_port, ota_key, ota_public_key):
         stopped = _send(fleet, seconds / speed, f"{nodes} nodes send to {host}:{port}")
     stats = fleet.stats

@@ -38,6 +38,7 @@ GATE_US = 20_000
 """A node sends no frame sooner after the last one."""
 MAX_NODES = 10_000
 MAX_TAPE = 1_000_000
+MOST_TURNS = 255
 NODES_PER_ADDRESS = 250
 BACKOFF_SECONDS = 0.1
 LATE_SECONDS = 2.0
@@ -201,6 +202,7 @@ class CsiFleet:
         speed: how many times faster than life, 0.01 to 1000.
         seed: of losses, repeats and the nodes' first moments.
         spread: seconds over which the nodes start.
+        turns: of an access point's nodes, at most 255, each sends in its own turn (``tdm_slot``).
         clock: monotonic seconds.
 
     Raises:
@@ -219,6 +221,7 @@ class CsiFleet:
         speed: float = 1.0,
         seed: int = 1,
         spread: float = 0.05,
+        turns: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         _check("number of nodes", len(nodes), 1, MAX_NODES)
@@ -227,6 +230,8 @@ class CsiFleet:
         _check("repeats", repeats, 0, 1)
         _check("speed", speed, 0.01, 1000)
         _check("spread", spread, 0, 60)
+        _check("number of nodes that take turns", len(nodes) if turns else 1, 1, MOST_TURNS)
+        self._turns = len(nodes) if turns else 0
         self.stats = FleetStats()
         self._loss, self._repeats, self._speed, self._clock = loss, repeats, speed, clock
         self._rng = np.random.default_rng(seed)
@@ -331,6 +336,8 @@ class CsiFleet:
             self.stats.ended += 1
             return
         due = self._starts[index] + packet.time_us / 1e6 / self._speed
+        if self._turns:
+            due += _wait(index, self._turns, due)
         heapq.heappush(queue, (due, index, packet.data))
 
     def _send(self, node: _Node, data: bytes) -> None:
@@ -352,6 +359,13 @@ class CsiFleet:
         except OSError:
             self.stats.failed += 1
             node.blocked_until = self._clock() + BACKOFF_SECONDS
+
+
+def _wait(slot: int, nodes: int, at: float) -> float:
+    """Return the seconds until the turn of a node; what it hears meanwhile waits in its ring."""
+    from edgeflow._native.turns import turn_wait_us
+
+    return turn_wait_us(slot, nodes, 1 + round(at * 1e6)) / 1e6
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
