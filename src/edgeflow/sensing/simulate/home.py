@@ -19,7 +19,7 @@ EMPTY_SECONDS = 45.0
 
 Stay = tuple[str, tuple[Activity, ...]]
 
-HOME = {"living room": (4, 3), "kitchen": (5, 2), "bedroom": (8, 3)}
+HOME = {"living room": (4, 3), "kitchen": (8, 2), "bedroom": (5, 3)}
 """Rooms with their seeds, and how many nodes hang in each."""
 
 
