@@ -79,7 +79,7 @@ static void tell_unused(const ef_node_settings *settings) {
     ef_node_settings usual;
     ef_settings_default(&usual);
     if (settings->vital_window != usual.vital_window) {
-        ESP_LOGW(TAG, "setting_unused key=vital_win hint=rates_take_up_to_46_s");
+        ESP_LOGW(TAG, "setting_unused key=vital_win hint=the_core_chooses_its_windows");
     }
     if (strcmp(settings->zone, usual.zone) != 0) {
         ESP_LOGW(TAG, "setting_unused key=zone_name");
