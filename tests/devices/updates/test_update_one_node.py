@@ -187,6 +187,7 @@ def test_firmware_that_does_not_work_goes_back(behaviour: Behaviour, said: str) 
     with node() as one:
         report = roll_out(update("2.0.0", behaviour), one)
         assert report.failed and "went back to 1.0.0" in report.results[0].reason
+        assert (report.results[0].before, report.results[0].after) == ("1.0.0", "")
         status = client(one).status()
         assert (status.version, status.state) == ("1.0.0", "valid")
         assert (status.previous_version, status.previous_state) == ("2.0.0", said)

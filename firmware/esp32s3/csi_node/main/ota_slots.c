@@ -26,17 +26,24 @@ static ef_status open_slot(void *context) {
     return begun ? EF_OK : EF_ERROR_FLASH;
 }
 
+static ef_status status_of(esp_err_t error) {
+    if (error == ESP_OK) {
+        return EF_OK;
+    }
+    ESP_LOGW(TAG, "image_refused error=%s", esp_err_to_name(error));
+    return error == ESP_ERR_OTA_VALIDATE_FAILED ? EF_ERROR_MODEL : EF_ERROR_FLASH;
+}
+
 static ef_status write_slot(void *context, const uint8_t *bytes, uint32_t count) {
     (void)context;
-    return esp_ota_write(handle, bytes, count) == ESP_OK ? EF_OK : EF_ERROR_FLASH;
+    return status_of(esp_ota_write(handle, bytes, count));
 }
 
 static ef_status close_slot(void *context, const uint8_t note[EF_OTA_HEADER_BYTES]) {
     (void)context;
-    esp_err_t ended = esp_ota_end(handle);
-    if (ended != ESP_OK) {
-        ESP_LOGW(TAG, "image_refused error=%s", esp_err_to_name(ended));
-        return ended == ESP_ERR_OTA_VALIDATE_FAILED ? EF_ERROR_MODEL : EF_ERROR_FLASH;
+    ef_status ended = status_of(esp_ota_end(handle));
+    if (ended != EF_OK) {
+        return ended;
     }
     size_t at = target->size - SECTOR_BYTES;
     bool kept = esp_partition_erase_range(target, at, SECTOR_BYTES) == ESP_OK &&

@@ -188,15 +188,17 @@ class Rollout:
         if self._is_over():
             return NodeResult(node, stage, "waiting")
         started = self._clock()
+        found: list[str] = []
         client = self._connect(node)
         with self._lock:
             self._clients.add(client)
         try:
-            outcome, before, after = self._bring(client)
-            result = NodeResult(node, stage, outcome, before, after)
+            outcome = self._bring(client, found)
+            result = NodeResult(node, stage, outcome, found[0], self.header.version)
         except CommsError as error:
             self._failed.set()
-            result = NodeResult(node, stage, "failed", reason=str(error))
+            before = found[0] if found else ""
+            result = NodeResult(node, stage, "failed", before, reason=str(error))
         finally:
             with self._lock:
                 self._clients.discard(client)
@@ -207,12 +209,14 @@ class Rollout:
             node, stage, result.outcome, result.before, result.after, result.reason, seconds
         )
 
-    def _bring(self, client: NodeClient) -> tuple[Outcome, str, str]:
+    def _bring(self, client: NodeClient, found: list[str]) -> Outcome:
+        """Update a node, and wait until it has kept it; ``found`` gets the version before."""
         node, wanted = client.address, self.header.version
         self._say(Step(node, "asking"))
         before = self._ask(client)
+        found.append(before.version)
         if before.version == wanted and not before.pending:
-            return "already", wanted, wanted
+            return "already"
         if not self._again and _gone_back(before, wanted):
             raise CommsError(
                 f"{node} went back from {wanted} before: {_GONE_BACK[before.previous_state]}",
@@ -223,7 +227,8 @@ class Rollout:
                 raise CommsError(f"{node} was not touched: cancelled")
             self._push(client)
             self._say(Step(node, "restarting"))
-        return "updated", before.version, self._watch(client, before.sequence)
+        self._watch(client, before.sequence)
+        return "updated"
 
     def _push(self, client: NodeClient) -> None:
         node, total = client.address, len(self._update)
@@ -248,8 +253,8 @@ class Rollout:
                 if self._clock() >= until or self._cancelled.wait(self._poll):
                     raise
 
-    def _watch(self, client: NodeClient, sequence: int) -> str:
-        """Wait until the node has kept the version; returns it."""
+    def _watch(self, client: NodeClient, sequence: int) -> None:
+        """Wait until the node has kept the version."""
         wanted, until = self.header.version, self._clock() + self._patience
         last = "it did not answer"
         while self._clock() < until and not self._cancelled.wait(self._poll):
@@ -258,7 +263,7 @@ class Rollout:
             except UnreachableError:
                 continue
             if now.version == wanted and not now.pending:
-                return wanted
+                return
             if now.version != wanted and _gone_back(now, wanted):
                 why = _GONE_BACK[now.previous_state]
                 raise CommsError(f"{client.address} went back to {now.version}: {why}")
