@@ -6,6 +6,7 @@ from edgeflow.cli.terminal import new_group
 from edgeflow.cli.verbs.csi_live import listen, record
 from edgeflow.cli.verbs.csi_recordings import calibrate, plot, replay
 from edgeflow.cli.verbs.csi_simulate import simulate
+from edgeflow.cli.verbs.csi_wasm import verbs as wasm
 
 group = new_group()
 verbs = typer.Typer(rich_markup_mode=None)
@@ -28,3 +29,4 @@ verbs.command(epilog="Example: edgeflow csi record --out run.mcap --seconds 60")
 verbs.command(epilog="Example: edgeflow csi plot run.csv.xz --out run.png")(plot)
 verbs.command(epilog="Example: edgeflow csi calibrate empty.csv.xz --out room.json")(calibrate)
 verbs.command(epilog="Example: edgeflow csi simulate walking --nodes 3 --port 5005")(simulate)
+verbs.add_typer(wasm, name="wasm")
