@@ -61,6 +61,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb("devices", "devices", "Look at boards, or run boards that are only software."),
             Verb("mcu", "mcu", "Serve microcontroller boards, and make models for them."),
             Verb("csi", "csi", "Sense presence, breathing and falls from WiFi channel state."),
+            Verb("climate", "climate", "Rooms over MQTT, and windows that learn where to be."),
             Verb("provision", "provision", "Tell a CSI node its network, target and thresholds."),
             Verb("flash", "flash", "Put models and firmware on boards."),
             Verb("ota", "ota", "Sign firmware, and bring it to nodes over the network."),

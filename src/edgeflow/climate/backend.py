@@ -4,6 +4,7 @@ Nothing is confirmed to the broker before it is on disk, so nothing that was ack
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections import defaultdict, deque
@@ -39,6 +40,7 @@ BATCH = 2000
 BATCH_SECONDS = 0.05
 LOOK_SECONDS = 1.0
 FULL_PAUSE = 0.5
+FINISH_SECONDS = 1.0
 MAX_WAITING = 10_000
 """Requests that wait for the answer that names them."""
 
@@ -105,9 +107,10 @@ class ClimateBackend:
             tasks.create_task(self._look())
 
     async def finish(self) -> None:
-        """Write what was read; for the end, after ``run`` was cancelled."""
+        """Write what was read, for the end; what cannot be written now the broker brings again."""
         self.registry.flush(self._now())
-        await self._keep()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._keep(), FINISH_SECONDS)
 
     async def _read(self) -> None:
         async for message in self._client.messages():

@@ -83,6 +83,11 @@ class LearningService:
         """What decides now."""
         return self._decider.model
 
+    @property
+    def drift(self) -> dict[str, float]:
+        """How far the requests have shifted, by feature; empty while too few came."""
+        return self._decider.drift.scores()
+
     async def run(self) -> None:
         """Work until cancelled."""
         for pattern in SUBSCRIPTIONS:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,19 @@ class Versions:
             raise StoreError(f"{self.folder} holds no model", hint="edgeflow train climate")
         network = WindowNetwork.load(self.folder / chosen / WEIGHTS)
         return Model(network, self.metadata(chosen))
+
+    def load_or_begin(self) -> Model:
+        """The version in use; of an empty folder, a first one is made of the rule to begin with.
+
+        Raises:
+            EngineError: the version in use is damaged.
+        """
+        if self.current is None:
+            from edgeflow.climate.learning.learner import first_model
+
+            self.add(first_model(time.time()))
+            self.use("v1")
+        return self.load()
 
     def _sweep(self) -> None:
         known = self.names()

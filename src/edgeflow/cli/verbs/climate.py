@@ -1,0 +1,154 @@
+"""``climate``: rooms over MQTT, a database, and a model that decides and keeps learning."""
+
+import asyncio
+import signal
+from enum import StrEnum
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeflow.cli.terminal import JsonOption, narrate, new_group, write, write_json
+
+if TYPE_CHECKING:
+    from edgeflow.climate.learning.versions import Metadata
+    from edgeflow.systems.climate import ClimateOptions, ClimateSystem
+
+group = new_group()
+verbs = typer.Typer(rich_markup_mode=None)
+models = typer.Typer(rich_markup_mode=None)
+verbs.add_typer(models, name="models", help="Versions of the model that decides.")
+group.add_typer(verbs, name="climate")
+
+POLL_SECONDS = 0.1
+FolderOption = Annotated[
+    Path, typer.Option("--folder", metavar="DIR", help="Of the spool and the models.")
+]
+
+
+class Role(StrEnum):
+    """What runs in this process."""
+
+    BACKEND = "backend"
+    ML = "ml"
+
+
+class TriggerKind(StrEnum):
+    """When a decision is asked for."""
+
+    THRESHOLD = "threshold"
+    ZSCORE = "zscore"
+
+
+@verbs.callback(epilog="Example: edgeflow climate serve --store sqlite:///home.db")
+def climate() -> None:
+    """Sensors of rooms over MQTT, a database, a model that decides and keeps learning."""
+
+
+@verbs.command(epilog="Example: edgeflow climate serve --broker mqtt://192.168.1.5 --role backend")
+def serve(
+    *,
+    broker: Annotated[
+        str, typer.Option(metavar="URL", help="mqtt://embedded runs one.")
+    ] = "mqtt://embedded",
+    store: Annotated[
+        str, typer.Option(metavar="URL", help="Where readings are kept.")
+    ] = "sqlite:///climate.db",
+    folder: FolderOption = Path("climate"),
+    role: Annotated[
+        list[Role] | None, typer.Option(help="Only this part; may be repeated. All by default.")
+    ] = None,
+    trigger: Annotated[
+        TriggerKind, typer.Option(help="Ask for a decision on change, or by z-score.")
+    ] = TriggerKind.THRESHOLD,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, max=65535, help="/healthz, /readyz and /metrics here."),
+    ] = None,
+) -> int:
+    """Take readings in, keep them, decide where windows should be, and learn, until Ctrl+C."""
+    from edgeflow.runtime.signals import stopping_on_signals
+    from edgeflow.systems.climate import ClimateOptions
+
+    options = ClimateOptions(
+        broker=broker,
+        store=store,
+        folder=folder,
+        roles=frozenset(each.value for each in role or list(Role)),
+        trigger=trigger.value,
+        metrics_port=metrics_port,
+    )
+    stop = Event()
+    with stopping_on_signals(stop) as caught:
+        asyncio.run(_serve(options, stop))
+    return 130 if caught and caught[0] == signal.SIGINT else 0
+
+
+async def _serve(options: "ClimateOptions", stop: Event) -> None:
+    from edgeflow.systems.climate import ClimateSystem
+
+    async with ClimateSystem.running(options) as system:
+        narrate("\n".join(_welcome(options, system)))
+        while not stop.is_set():
+            await asyncio.sleep(POLL_SECONDS)
+        narrate(_summary(system))
+
+
+def _welcome(options: "ClimateOptions", system: "ClimateSystem") -> list[str]:
+    lines = [f"Climate system on {options.broker}, store {options.store}; Ctrl+C ends it"]
+    if system.service is not None:
+        lines.append(f"Model {system.service.model.metadata.version} decides")
+    if system.metrics_port:
+        lines.append(f"Metrics: http://127.0.0.1:{system.metrics_port}/metrics")
+    return lines
+
+
+def _summary(system: "ClimateSystem") -> str:
+    parts = []
+    if system.backend is not None:
+        intake = system.backend.intake.stats
+        parts.append(f"{intake.accepted} readings, {intake.refused} refused")
+    if system.service is not None:
+        stats = system.service.stats
+        parts.append(f"{stats.decided} decisions, {stats.labels} labels learnt from")
+    return "; ".join(parts)
+
+
+@models.command("list", epilog="Example: edgeflow climate models list")
+def list_models(*, folder: FolderOption = Path("climate"), json: JsonOption = False) -> int:
+    """Show the versions of the model, and which one decides."""
+    from edgeflow.climate.learning.versions import Versions
+
+    versions = Versions(folder / "models")
+    known = [versions.metadata(name) for name in versions.names()]
+    if json:
+        write_json({"current": versions.current, "versions": [_told(each) for each in known]})
+        return 0
+    for each in known:
+        mark = "*" if each.version == versions.current else " "
+        write(
+            f"{mark} {each.version:6} error {each.error:5.1f} points, of its parent "
+            f"{each.parent_error:5.1f}, {each.labels} labels"
+        )
+    return 0
+
+
+@models.command(epilog="Example: edgeflow climate models rollback")
+def rollback(*, folder: FolderOption = Path("climate")) -> int:
+    """Let the version before decide again; a service takes it at its next start."""
+    from edgeflow.climate.learning.versions import Versions
+
+    write(Versions(folder / "models").rollback())
+    return 0
+
+
+def _told(metadata: "Metadata") -> dict[str, object]:
+    return {
+        "version": metadata.version,
+        "created": metadata.created,
+        "parent": metadata.parent,
+        "labels": metadata.labels,
+        "error": metadata.error,
+        "parent_error": metadata.parent_error,
+    }

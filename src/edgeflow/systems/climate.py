@@ -1,0 +1,167 @@
+"""The climate system: sensors over MQTT, a database, a model that decides and keeps learning.
+
+::
+
+    sensors ── MQTT ──> backend ── spool ──> store
+       ^                  │ request               overrides
+       └── window ── learning service <──────────── people
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgeflow.climate.backend import ClimateBackend
+from edgeflow.climate.triggers import ThresholdTrigger, Trigger
+from edgeflow.comms.mqtt import MqttClient, MqttOptions
+from edgeflow.errors import ConfigError
+from edgeflow.pipelines.probes import ProbeServer
+from edgeflow.store.catalogue import TABLES
+from edgeflow.store.opening import open_tables
+from edgeflow.store.spool import Spool
+from edgeflow.store.spooled import SpooledWriter
+from edgeflow.store.tables import TableStore
+
+if TYPE_CHECKING:
+    from edgeflow.climate.learning.service import LearningService
+
+__all__ = ["ClimateOptions", "ClimateSystem"]
+
+Role = Literal["backend", "ml"]
+STOP_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClimateOptions:
+    """What a climate system is made of.
+
+    Attributes:
+        broker: URL; ``mqtt://embedded`` runs one. store: URL of the tables.
+        folder: of the spool and the model's versions.
+        roles: what runs in this process. trigger: ``threshold`` or ``zscore``.
+        metrics_port: of ``/healthz``, ``/readyz`` and ``/metrics``; None for none.
+    """
+
+    broker: str = "mqtt://embedded"
+    store: str = "sqlite:///climate.db"
+    folder: Path = Path("climate")
+    roles: frozenset[Role] = frozenset({"backend", "ml"})
+    trigger: Literal["threshold", "zscore"] = "threshold"
+    metrics_port: int | None = None
+
+
+@dataclass(slots=True)
+class ClimateSystem:
+    """What runs of a climate system in this process."""
+
+    options: ClimateOptions
+    clients: list[MqttClient] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    store: TableStore | None = None
+    writer: SpooledWriter | None = None
+    backend: ClimateBackend | None = None
+    service: "LearningService | None" = None
+    metrics_port: int = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, options: ClimateOptions) -> AsyncIterator["ClimateSystem"]:
+        """Run until the block ends; what was read is written before it does.
+
+        Raises:
+            ConfigError: the broker's address is wrong, or no role was chosen.
+            StoreError: the store or the folder cannot be opened.
+            MissingExtraError: torch is not installed, and the service is to run.
+        """
+        if not options.roles:
+            raise ConfigError("no role was chosen", hint="backend, ml, or both")
+        made = cls(options)
+        async with AsyncExitStack() as undone:
+            if "backend" in options.roles:
+                await made._begin_backend(undone)
+            if "ml" in options.roles:
+                await made._begin_service(undone)
+            made._begin_probes(undone)
+            yield made
+
+    def problems(self) -> list[str]:
+        """What keeps the system from working; empty when nothing does."""
+        found = [
+            f"broker: {client.last_error or client.state}"
+            for client in self.clients
+            if not client.is_connected
+        ]
+        found += [f"{task.get_name()} ended" for task in self.tasks if task.done()]
+        if self.writer is not None and self.writer.stats.last_error:
+            found.append(f"store: {self.writer.stats.last_error}")
+        return found
+
+    async def _begin_backend(self, undone: AsyncExitStack) -> None:
+        options = self.options
+        self.store = await asyncio.to_thread(open_tables, options.store)
+        undone.callback(self.store.close)
+        await asyncio.to_thread(self.store.create, list(TABLES.values()))
+        self.writer = SpooledWriter(self.store, Spool(options.folder / "spool"))
+        undone.push_async_callback(asyncio.to_thread, self.writer.close, STOP_SECONDS)
+        client = await self._connect(
+            undone, client_id="edgeflow-climate", clean_session=False, manual_ack=True, inbox=10_000
+        )
+        known = await asyncio.to_thread(self.store.latest, "device_registry")
+        self.backend = ClimateBackend(client, self.writer, self._trigger(self.store), devices=known)
+        undone.push_async_callback(self.backend.finish)
+        self._spawn(undone, self.backend.run(), "backend")
+
+    async def _begin_service(self, undone: AsyncExitStack) -> None:
+        from edgeflow.climate.learning.deciding import WindowDecider
+        from edgeflow.climate.learning.service import LearningService
+        from edgeflow.climate.learning.versions import Versions
+
+        versions = Versions(self.options.folder / "models")
+        model = await asyncio.to_thread(versions.load_or_begin)
+        client = await self._connect(undone, inbox=10_000)
+        self.service = LearningService(client, versions, WindowDecider(model))
+        self._spawn(undone, self.service.run(), "learning service")
+
+    def _begin_probes(self, undone: AsyncExitStack) -> None:
+        from edgeflow.climate.metrics import render
+
+        if self.options.metrics_port is None:
+            return
+        probes = ProbeServer(
+            self.options.metrics_port,
+            health=lambda: [each for each in self.problems() if "ended" in each],
+            readiness=self.problems,
+            metrics=lambda: render(self.backend, self.service, self.writer),
+        )
+        probes.open()
+        undone.callback(probes.close)
+        self.metrics_port = probes.port
+
+    async def _connect(self, undone: AsyncExitStack, **options: Any) -> MqttClient:
+        client = MqttClient(MqttOptions.from_url(self.options.broker, **options))
+        await client.start()
+        undone.push_async_callback(client.stop)
+        self.clients.append(client)
+        return client
+
+    def _spawn(self, undone: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self.tasks.append(task)
+
+        async def end() -> None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+        undone.push_async_callback(end)
+
+    def _trigger(self, store: TableStore) -> Trigger:
+        if self.options.trigger == "threshold":
+            return ThresholdTrigger()
+        from edgeflow.climate.zscore import ZscoreTrigger
+
+        return ZscoreTrigger(store)
