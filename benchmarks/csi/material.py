@@ -14,7 +14,7 @@ __all__ = ["DATA", "Way", "datagrams", "reading", "rows", "tapes"]
 DATA = Path(__file__).parents[2] / "tests" / "data" / "csi"
 RATE_HZ = 50
 SUBCARRIERS = 64
-RADIO = Radio(rate_hz=float(RATE_HZ), extra_hz=0.0)
+RADIO = Radio(rate_hz=float(RATE_HZ), loss=0.0)
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Way:
 def tapes(nodes: int = 8, seconds: float = 20.0) -> list[list[Packet]]:
     """Return what so many nodes hear of one room in which somebody walks, 50 frames/s each."""
     rooms = around(preset("walking", seconds=seconds, radio=RADIO), nodes)
-    return [[*raw_packets(Simulation(room, node))] for node, room in enumerate(rooms)]
+    return [[*raw_packets(Simulation(room, node), gate_us=0)] for node, room in enumerate(rooms)]
 
 
 def datagrams(count: int) -> list[tuple[int, bytes]]:
