@@ -20,7 +20,7 @@ __all__ = ["Process", "run"]
 WANTED = 500
 GROWTH = (500, 750, 1000, 1250, 1500, 2000, 2500, 3000, 4000)
 SETTLE_SECONDS = 1.0
-NEAR = 0.98
+NEAR = 0.96
 """Of what they should send, senders have to manage, or the round says nothing of the host."""
 
 
