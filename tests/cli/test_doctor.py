@@ -43,7 +43,8 @@ def test_what_it_looks_at():
     names = " ".join(findings())
     for part in (
         "python", "system", "packages", "video", "recordings", "models", "cameras", "redis",
-        "port", "run folder", "asset cache", "shared memory", "running flows", "exposure",
+        "port", "CSI nodes", "run folder", "asset cache", "shared memory", "running flows",
+        "exposure",
     ):  # fmt: skip
         assert part in names
 
@@ -52,6 +53,15 @@ def test_redis_away_is_a_warning():
     redis = findings()["redis"]
     assert redis.state is State.WARN
     assert "REDIS_HOST" in redis.help
+
+
+def test_a_port_of_csi_nodes_in_use_is_a_warning(monkeypatch):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as owner:
+        owner.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(probes.network, "CSI_PORT", owner.getsockname()[1])
+        found = findings()["CSI nodes"]
+    assert found.state is State.WARN
+    assert "edgeflow doctor csi" in found.help
 
 
 def test_a_port_in_use_is_a_warning(monkeypatch):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from edgeflow.cli.probes.finding import Finding, State, fail
 from edgeflow.cli.probes.machine import cameras, folders, shared_memory, system
-from edgeflow.cli.probes.network import exposure, flows, ports, redis
+from edgeflow.cli.probes.network import csi_nodes, exposure, flows, ports, redis
 from edgeflow.cli.probes.software import (
     models,
     package_version,
@@ -29,6 +29,7 @@ PROBES: tuple[Probe, ...] = (
     cameras,
     redis,
     ports,
+    csi_nodes,
     exposure,
     folders,
     shared_memory,

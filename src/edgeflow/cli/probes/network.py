@@ -7,7 +7,9 @@ from edgeflow.cli.probes.finding import Finding, ok, warn
 from edgeflow.config import settings
 from edgeflow.errors import CommsError, ConfigError
 
-__all__ = ["exposure", "flows", "ports", "redis"]
+__all__ = ["csi_nodes", "exposure", "flows", "ports", "redis"]
+
+CSI_PORT = 5005
 
 
 def redis() -> Iterator[Finding]:
@@ -50,6 +52,19 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def csi_nodes() -> Iterator[Finding]:
+    """Whether CSI nodes can be listened for; more about them with ``edgeflow doctor csi``."""
+    name = "CSI nodes"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", CSI_PORT))
+        except OSError:
+            advice = "end its owner, or listen elsewhere with --port; see edgeflow doctor csi"
+            yield warn(name, f"UDP port {CSI_PORT} is in use", advice)
+            return
+    yield ok(name, f"UDP port {CSI_PORT} is free; edgeflow doctor csi --node IP looks for a node")
 
 
 def exposure() -> Iterator[Finding]:
