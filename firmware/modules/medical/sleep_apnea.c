@@ -17,7 +17,8 @@
 #define LAG_S 5.5f        /* EF_BREATH_DEPTH_S * ln 4: so late is the depth seen to collapse */
 #define RESUMES_S 2.0f
 #define LONGEST_S 120.0f  /* longer: somebody is gone */
-#define STIRS 0.25f       /* of the motion score, above what breathing itself makes */
+#define STIRS 0.25f       /* of the motion score, above thrice its mean: breathing makes some of it */
+#define WALKS 1.0f        /* of the motion score: not to be learnt as breathing */
 #define WATCHED_S 300.0f  /* before an index means anything */
 
 static ef_breath breath;
@@ -65,9 +66,7 @@ EF_EXPORT(on_frame) void on_frame(int32_t subcarriers) {
 EF_EXPORT(on_timer) void on_timer(void) {
     const float passed = ef_clock_step(&clock);
     const bool breathes = csi_get_bpm_breathing() > 0.0f;
-    if (breathes && low_for <= 0.0f) {
-        ef_smooth_step(&energy, csi_get_motion_energy(), passed, USUAL_S);
-    }
+    ef_smooth_step(&energy, ef_min(csi_get_motion_energy(), WALKS), low_for > 0.0f ? 0.0f : passed, USUAL_S);
     if (clock.gap || stirs() || low_for > LONGEST_S) {
         forget();
         return;

@@ -9,8 +9,12 @@ typedef struct ef_smooth {
     float seconds; /* seen so far: a young mean follows faster, so that it starts at what is there */
 } ef_smooth;
 
-/* A running mean that forgets with a time constant; returns it. Steps of 0 seconds change nothing but the very first. */
+/* A running mean that forgets with a time constant; returns it. Steps of 0 seconds change nothing but the very first. What is no
+ * number is left out, since it would stay for ever. */
 static inline float ef_smooth_step(ef_smooth *own, float value, float seconds, float constant) {
+    if (__builtin_isnan(value)) {
+        return own->value;
+    }
     if (own->seconds <= 0.0f) {
         own->value = value;
     }
