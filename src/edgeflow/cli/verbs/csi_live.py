@@ -57,6 +57,10 @@ def listen(
     store: Annotated[
         str | None, typer.Option(metavar="URL", help="Keep all, such as sqlite:///vitals.db.")
     ] = None,
+    rooms: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep here what is set on the dashboard; may be new."),
+    ] = None,
     seconds: SecondsOption = None,
     events: EventsOption = False,
     json: JsonOption = False,
@@ -86,6 +90,7 @@ def listen(
             capture=out,
             http_port=http_port,
             store=store,
+            rooms=rooms,
         ) as server,
     ):
         narrate("\n".join(_welcome(server)))
