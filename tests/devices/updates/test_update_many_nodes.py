@@ -19,7 +19,7 @@ from edgeflow.devices.updates.targets import heard_nodes, parse_nodes, read_grou
 from edgeflow.devices.virtual.csi_update import NodeTimes, UpdatableNode
 from edgeflow.errors import CommsError, ConfigError, ProtocolError, UnreachableError
 
-NO_NETWORK = NodeTimes(boot=0, restart=0.02, network=1e9, patience=0.2, silence=5)
+NO_NETWORK = NodeTimes(boot=0, restart=0.02, network=1e9, patience=0.2, silence=30)
 
 
 def test_six_nodes_in_stages() -> None:
@@ -88,7 +88,7 @@ def test_cancelling_is_quick_and_touches_no_further_node() -> None:
         if step.doing == "trying":
             sent.set()
 
-    waiting = NodeTimes(boot=0, restart=0.02, network=1e9, patience=1e9, silence=5)
+    waiting = NodeTimes(boot=0, restart=0.02, network=1e9, patience=1e9, silence=30)
     with nodes(2, times=waiting) as two:
         rollout = Rollout(
             update(), [NodeAddress.parse(one.address) for one in two],

@@ -14,7 +14,7 @@ from edgeflow.devices.virtual.csi_image import Behaviour, make_firmware
 from edgeflow.devices.virtual.csi_update import NodeTimes, UpdatableNode
 
 PSK = "0123456789abcdef"
-QUICK = NodeTimes(boot=0.0, restart=0.02, network=0.0, patience=20.0, watchdog=0.2, silence=5.0)
+QUICK = NodeTimes(boot=0.0, restart=0.02, network=0.0, patience=20.0, watchdog=0.2, silence=30.0)
 
 
 def key(which: int = 0) -> KeyPair:
