@@ -1,6 +1,8 @@
 #ifndef ESP_HTTP_SERVER_H
 #define ESP_HTTP_SERVER_H
 #include "esp_err.h"
+#define HTTPD_SOCK_ERR_FAIL -1
+#define HTTPD_SOCK_ERR_TIMEOUT -3
 typedef void *httpd_handle_t;
 typedef enum { HTTP_DELETE, HTTP_GET, HTTP_HEAD, HTTP_POST } httpd_method_t;
 typedef struct httpd_req {

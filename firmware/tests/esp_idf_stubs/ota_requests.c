@@ -280,7 +280,9 @@ static void test_every_upload_is_refused_for_its_reason(void) {
     CHECK(!post("Bearer 0123456789abcdef", upload, 0, 3000, "400", "bad_size"));
     CHECK(!post("Bearer 0123456789abcdef", upload, sizeof upload, sizeof upload, "403", "unknown_key"));
     CHECK(!post("Bearer 0123456789abcdef", upload + EF_OTA_HEADER_BYTES, 800, OTA_IMAGE_BYTES, "403", "unsigned"));
-    at_end = -3;
+    at_end = HTTPD_SOCK_ERR_FAIL;
+    CHECK(!post("Bearer 0123456789abcdef", upload, 100, sizeof upload, "400", "incomplete"));
+    at_end = HTTPD_SOCK_ERR_TIMEOUT;
     CHECK(!post("Bearer 0123456789abcdef", upload, 100, sizeof upload, "408", "timed_out"));
     at_end = 0;
     CHECK(!post("Bearer 0123456789abcdef", upload, 100, sizeof upload, "400", "incomplete"));

@@ -68,7 +68,8 @@ bool ota_server_allows(httpd_req_t *request) {
 }
 
 static int receive(void *context, uint8_t *to, size_t most) {
-    return httpd_req_recv(context, (char *)to, most);
+    int count = httpd_req_recv(context, (char *)to, most);
+    return count == HTTPD_SOCK_ERR_TIMEOUT ? -1 : count < 0 ? 0 : count;
 }
 
 static uint32_t now_ms(void *context) {
