@@ -46,8 +46,9 @@ def test_events_of_modules_are_told_with_those_of_nodes(packets: list[Any]) -> N
         assert {event.code for event in said} == {300, 65535}
         ticking = row_of(host, everywhere)
         assert ticking["state"] == "running"
-        assert ticking["events"][-1]["type"] == 65535
-        assert {"type", "value", "t"} == ticking["events"][-1].keys()
+        assert ticking["events"][0]["name"] == "occupied"  # 300, by the catalogue
+        assert ticking["events"][-1]["id"] == 65535
+        assert abs(ticking["events"][-1]["time"] - time.time()) < 60
         assert ticking["binary_size"] == len(container_of(TICKING).wasm)
         assert host.modules.dropped == 0
 
@@ -55,18 +56,9 @@ def test_events_of_modules_are_told_with_those_of_nodes(packets: list[Any]) -> N
 def test_one_node_alone_and_start_stop_delete(packets: list[Any]) -> None:
     with SensingHost(port=0, module_key=PUBLIC) as host:
         number = host.modules.load(signed(TRAPPING), node="nobody@here")
-        assert row_of(host, number) == {
-            "id": number,
-            "node": "nobody@here",
-            "state": "loaded",
-            "name": "wdp-test-module",
-            "frame_count": 0,
-            "event_count": 0,
-            "error_count": 0,
-            "mean_us": 0,
-            "max_us": 0,
-            "events": [],
-        }
+        waiting = row_of(host, number)
+        assert (waiting["node"], waiting["state"]) == ("nobody@here", "loaded")
+        assert (waiting["frame_count"], waiting["events"]) == (0, [])
         with CsiFleet(("127.0.0.1", host.port), [iter(packets)], spread=0.0) as fleet:
             assert wait_for(lambda: bool(host.nodes()))
             name = host.nodes()[0].name

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,14 @@ from edgeflow.errors import ConfigError, did_you_mean
 from edgeflow.protocols.rvf import Container, Manifest, capability_bits
 from edgeflow.sensing.modules.build import SOURCES, build_module
 
-__all__ = ["ModuleEventKind", "ModuleSource", "catalogue", "find_module", "read_source"]
+__all__ = [
+    "ModuleEventKind",
+    "ModuleSource",
+    "catalogue",
+    "event_names",
+    "find_module",
+    "read_source",
+]
 
 MAX_MANIFEST = 64 * 1024
 NUMBERS = {"max_frame_us", "max_events_per_second", "memory_limit_kb"}
@@ -111,6 +119,15 @@ def catalogue(folder: Path = SOURCES) -> list[ModuleSource]:
         )
     found = [read_source(file.with_suffix(".c")) for file in folder.glob("*/*.toml")]
     return sorted(found, key=lambda each: (min((e.id for e in each.events), default=0), each.path))
+
+
+@cache
+def event_names() -> dict[int, str]:
+    """Return the names of events by their number; none where there is no checkout."""
+    try:
+        return {event.id: event.name for each in catalogue() for event in each.events}
+    except ConfigError:
+        return {}
 
 
 def find_module(name: str) -> ModuleSource:

@@ -8,6 +8,7 @@
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import structlog
 from edgeflow._native.csi import CsiProcessor
 from edgeflow._native.modules import ModuleFeed, ModuleHost
 from edgeflow.errors import ConfigError
+from edgeflow.sensing.modules.catalogue import event_names
 
 __all__ = ["ModuleRegistry"]
 
@@ -28,6 +30,15 @@ WAITING = 1024
 SILENT_US = 1_000_000
 EVENTS_KEPT = 16
 STOP_SECONDS = 2.0
+COUNTERS: tuple[str, ...] = (
+    "frame_count",
+    "skipped_count",
+    "event_count",
+    "error_count",
+    "mean_us",
+    "max_us",
+)
+COUNTERS += ("budget_us", "budget_faults", "memory_kb")
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +57,8 @@ class _Record:
     name: str
     runs: bool = True
     slots: dict[str, int] = field(default_factory=dict)
-    events: deque[dict[str, float]] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
+    size: int = 0
+    events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
 
 
 @dataclass
@@ -105,6 +117,11 @@ class ModuleRegistry:
     def __bool__(self) -> bool:
         return bool(self._wanted)
 
+    @property
+    def takes(self) -> bool:
+        """Whether there is a key by which modules are taken."""
+        return self._key is not None or self._unsigned
+
     def look(
         self, name: str, number: int, *, used: int, time_us: int, processor: CsiProcessor
     ) -> None:
@@ -140,7 +157,7 @@ class ModuleRegistry:
             ConfigError: it is refused; the message says why.
             MissingExtraError: wasmtime is not installed.
         """
-        name = self._try(image)
+        name, size = self._try(image)
         with self._lock:
             if self._closed:
                 raise ConfigError("modules are closed")
@@ -150,7 +167,9 @@ class ModuleRegistry:
                     f"{self._slots} modules are loaded already", hint="delete one first"
                 )
             self._number += 1
-            record = self._records[self._number] = _Record(self._number, node, image, name)
+            record = self._records[self._number] = _Record(
+                self._number, node, image, name, size=size
+            )
             for known in tuple(self._hosts):
                 self._place(record, known)
             self._want()
@@ -221,11 +240,12 @@ class ModuleRegistry:
             self._hosts.clear()
             self._want()
 
-    def _try(self, image: bytes) -> str:
+    def _try(self, image: bytes) -> tuple[str, int]:
         """Load a module once, to know what is wrong with it before any node has it."""
         host = self._make(0, "")
         slot = host.load(image)
-        return str(host.modules()[slot]["name"])
+        found = host.modules()[slot]
+        return str(found["name"]), int(found["binary_size"])
 
     def _make(self, number: int, name: str) -> ModuleHost:
         from edgeflow.sensing.modules.wasmtime_engine import WasmtimeEngine
@@ -269,14 +289,17 @@ class ModuleRegistry:
         if rows:
             return rows
         state = "loaded" if record.runs else "stopped"
-        bare = dict.fromkeys(("frame_count", "event_count", "error_count", "mean_us", "max_us"), 0)
+        bare = dict.fromkeys(COUNTERS, 0) | {"binary_size": record.size, "caps": "", "hash": ""}
         return [{**bare, **shared, "node": record.node or "*", "state": state, "name": record.name}]
 
     def _told(self, node: str, time_us: int, slot: int, events: Events) -> None:
         for record in self._records.values():
             if record.slots.get(node) == slot:
-                t = time_us / 1e6
-                record.events.extend({"type": kind, "value": v, "t": t} for kind, v in events)
+                now, names = time.time(), event_names()
+                record.events.extend(
+                    {"id": kind, "name": names.get(kind, ""), "value": value, "time": now}
+                    for kind, value in events
+                )
         self._tell(node, time_us, slot, events)
 
     def _put(self, work: _Work) -> None:
