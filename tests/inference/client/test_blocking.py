@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from edgeflow.inference.client import blocking
 from edgeflow.inference.client.backoff import Retry
 from edgeflow.inference.client.blocking import SLICE_SECONDS, let_wait, send_some
 from edgeflow.inference.client.sync import TensorClient
@@ -41,6 +42,25 @@ def test_what_does_not_go_at_once_is_returned() -> None:
             found += theirs.recv(1 << 20)
         assert bytes(found) + b"".join(rest) == b"head" + data.tobytes() + b"tail"
         assert send_some(theirs, [b"all"]) == []
+
+
+def test_a_system_that_writes_times_otherwise_is_asked_without_waiting(monkeypatch) -> None:
+    monkeypatch.setattr(blocking, "_SLICE", b"odd")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        let_wait(ours)
+        assert ours.gettimeout() == 0
+    service = NumpyService()
+    service.add("double", "x:f4:?", "y:f4:?", lambda x: (x * 2,))
+    request = InferRequest("double", [np.ones(1, np.float32)])
+    try:
+        with (
+            TensorServer(service, port=0) as server,
+            TensorClient(port=server.port, timeout=20) as client,
+        ):
+            assert client.infer(request).first.tolist() == [2]
+    finally:
+        service.close()
 
 
 def test_a_server_that_leaves_right_after_an_answer_is_found_again() -> None:

@@ -1,5 +1,6 @@
 """A socket of the blocking client: waits inside the call of the system, sends without waiting."""
 
+import contextlib
 import socket
 import ssl
 import struct
@@ -20,13 +21,14 @@ def let_wait(peer: socket.socket) -> None:
     """Let receiving wait for ``SLICE_SECONDS``; then it raises ``BlockingIOError``.
 
     To try, ask and try again would let other threads in three times, and have to wait for them.
-    Encryption reads and writes as it likes, so there nothing waits.
+    Encryption reads and writes as it likes, so there nothing waits; nor where the system writes
+    times otherwise.
     """
-    if isinstance(peer, ssl.SSLSocket):
-        peer.settimeout(0)
-        return
-    peer.settimeout(None)
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _SLICE)
+    peer.settimeout(0)
+    if not isinstance(peer, ssl.SSLSocket):
+        with contextlib.suppress(OSError):
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _SLICE)
+            peer.settimeout(None)
 
 
 def send_some(peer: socket.socket, parts: Sequence[Buffer]) -> list[memoryview]:
