@@ -55,6 +55,8 @@ static float weights, since_step, far_before, calm, absent = PRESENT_S;
 static bool meant;
 static ef_smooth usual;
 static ef_clock clock;
+static float gesture[LONGEST], best, second;
+static int32_t gesture_length, compared = PATTERNS, which;
 
 static void gather(groups *frame, int32_t subcarriers) {
     for (int32_t g = 0; g < GROUPS; g++) {
@@ -123,12 +125,14 @@ static int32_t length_of(const pattern *own) {
     return length;
 }
 
-static float wanted(const pattern *own, int32_t step) {
-    int32_t part = 0;
-    while (part + 1 < own->parts && step >= own->lengths[part]) {
-        step -= own->lengths[part++];
+static int32_t draw(const pattern *own, float *shape) {
+    int32_t at = 0;
+    for (int32_t part = 0; part < own->parts; part++) {
+        for (int32_t i = 0; i < own->lengths[part]; i++) {
+            shape[at++] = part & 1 ? 0.0f : 1.0f;
+        }
     }
-    return part & 1 ? 0.0f : 1.0f;
+    return at;
 }
 
 static float strongest(int32_t from, int32_t to) {
@@ -145,48 +149,51 @@ static float seen(int32_t at) {
 }
 
 /* One row of the table: the best ways that end at this step of the gesture, within the band. */
-static void extend(float *row, int32_t low, int32_t high, float level, const pattern *own) {
+static void extend(float *row, int32_t low, int32_t high, float level, const float *shape) {
     float diagonal = row[low - 1];
     row[low - 1] = FORBIDDEN;
     for (int32_t j = low; j <= high; j++) {
         const float best = ef_min(ef_min(row[j - 1], row[j]), diagonal);
         diagonal = row[j];
-        row[j] = best + ef_abs(level - wanted(own, j - 1));
+        row[j] = best + ef_abs(level - shape[j - 1]);
     }
 }
 
 /* Mean distance of a step along the best way through both, within a band about the diagonal. */
-static float warp(const float *gesture, int32_t length, const pattern *own) {
-    static float row[LONGEST + 1];
-    const int32_t total = length_of(own);
+static float warp(const pattern *own) {
+    static float row[LONGEST + 1], shape[LONGEST];
+    const int32_t total = draw(own, shape);
     for (int32_t j = 0; j <= total; j++) {
         row[j] = j == 0 ? 0.0f : FORBIDDEN;
     }
-    for (int32_t i = 1; i <= length; i++) {
-        const int32_t middle = i * total / length;
+    for (int32_t i = 1; i <= gesture_length; i++) {
+        const int32_t middle = i * total / gesture_length;
         const int32_t low = middle > BAND ? middle - BAND : 1;
         const int32_t high = middle + BAND < total ? middle + BAND : total;
-        extend(row, low, high, gesture[i - 1], own);
+        extend(row, low, high, gesture[i - 1], shape);
     }
-    return row[total] / (float)(length > total ? length : total);
+    return row[total] / (float)(gesture_length > total ? gesture_length : total);
 }
 
-static void recognise(int32_t length) {
+static void begin_to_compare(int32_t length) {
     const int32_t first = levels.count - SILENCE - length;
-    static float gesture[LONGEST];
-    float best = 1.0f, second = 1.0f;
-    int32_t which = 0;
     for (int32_t i = 0; i < length; i++) {
         gesture[i] = seen(first + i);
     }
-    for (int32_t p = 0; p < PATTERNS; p++) {
-        const int32_t total = length_of(&patterns[p]), apart = length > total ? length - total : total - length;
-        const float far = apart <= 2 * BAND ? warp(gesture, length, &patterns[p]) : 1.0f;
-        second = ef_min(second, ef_max(best, far));
-        which = far < best ? p + 1 : which;
-        best = ef_min(best, far);
-    }
-    if (best < ACCEPT && second - best > CLEARER) {
+    gesture_length = length;
+    compared = which = 0;
+    best = second = 1.0f;
+}
+
+/* One pattern a step, so that no frame takes long. */
+static void compare_next(void) {
+    const pattern *own = &patterns[compared++];
+    const int32_t total = length_of(own), apart = gesture_length > total ? gesture_length - total : total - gesture_length;
+    const float far = apart <= 2 * BAND ? warp(own) : 1.0f;
+    second = ef_min(second, ef_max(best, far));
+    which = far < best ? compared : which;
+    best = ef_min(best, far);
+    if (compared == PATTERNS && best < ACCEPT && second - best > CLEARER) {
         csi_emit_event(GESTURE, (float)which);
     }
 }
@@ -194,13 +201,16 @@ static void recognise(int32_t length) {
 /* What is too long is no gesture, and counts on until it is over. */
 static void follow(float level) {
     ef_ring_push(&levels, level);
+    if (compared < PATTERNS) {
+        compare_next();
+    }
     const bool stroke = level > 0.5f;
     silent = stroke ? 0 : silent + 1;
     meant = active > 0 ? meant : calm >= CALM_S && absent < PRESENT_S;
     active = active > 0 || stroke ? active + 1 : 0;
     if (active > 0 && silent >= SILENCE) {
         if (meant && active - silent <= LONGEST && ef_ring_full(&levels)) {
-            recognise(active - silent);
+            begin_to_compare(active - silent);
         }
         active = 0;
     }
@@ -210,6 +220,7 @@ EF_EXPORT(on_frame) void on_frame(int32_t subcarriers) {
     const float passed = ef_clock_step(&clock);
     if (clock.gap) {
         known = active = 0;
+        compared = PATTERNS;
         since_step = 0.0f;
     }
     calm = csi_get_motion_energy() > STIRS ? 0.0f : calm + passed;

@@ -37,16 +37,7 @@ EF_EXPORT(on_frame) void on_frame(int32_t subcarriers) {
 }
 
 static int32_t period(void) {
-    int32_t best = 0;
-    float most = REGULAR;
-    for (int32_t lag = FASTEST; lag <= SLOWEST && ef_ring_full(&motion); lag++) {
-        const float own = ef_autocorrelation(&motion, lag);
-        if (own > most && own >= ef_autocorrelation(&motion, lag + 1)) {
-            most = own;
-            best = lag;
-        }
-    }
-    return best;
+    return ef_ring_full(&motion) ? ef_period(&motion, FASTEST, SLOWEST, REGULAR) : 0;
 }
 
 static void play(int32_t steps) {

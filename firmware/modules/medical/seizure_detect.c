@@ -48,16 +48,18 @@ EF_EXPORT(on_frame) void on_frame(int32_t subcarriers) {
 
 /* Share of the variance at the strongest rate of the band. */
 static float rhythm(void) {
-    const ef_moments own = ef_ring_moments(&waves, 0, waves.count);
+    static float values[STEPS];
+    const int32_t count = ef_rhythm_unroll(&waves, values);
     float most = 0.0f;
     for (float hz = LOWEST_HZ; hz <= HIGHEST_HZ; hz += BIN_HZ) {
-        const float power = ef_power(&waves, hz * 0.001f * (float)STEP_MS);
+        const float power = ef_rhythm_power(values, count, hz * 0.001f * (float)STEP_MS);
         if (power > most) {
             most = power;
             rate_hz = hz;
         }
     }
-    return own.variance > 0.0f ? most / own.variance : 0.0f;
+    const float variance = ef_rhythm_product(values, count, 0);
+    return variance > 0.0f ? most / variance : 0.0f;
 }
 
 static void follow(float passed, float energy) {

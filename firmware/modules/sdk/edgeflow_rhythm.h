@@ -6,6 +6,7 @@
 #include "edgeflow_statistics.h"
 #include "edgeflow_time.h"
 
+#define EF_RHYTHM_MOST 256
 #define EF_GRID_FILL 5 /* so many empty steps take the value before; more is a gap */
 
 typedef struct ef_grid {
@@ -44,44 +45,60 @@ static inline int32_t ef_grid_push(ef_grid *grid, float value) {
     return done;
 }
 
-static inline int32_t ef_rhythm_next(const ef_ring *ring, int32_t at) {
-    return at + 1 < ring->capacity ? at + 1 : 0;
+/* The ring's values about their mean, oldest first; what is beyond EF_RHYTHM_MOST is left out. Returns how many. */
+static inline int32_t ef_rhythm_unroll(const ef_ring *ring, float *to) {
+    const int32_t count = ring->count < EF_RHYTHM_MOST ? ring->count : EF_RHYTHM_MOST;
+    int32_t at = ring->next - ring->count;
+    at = at < 0 ? at + ring->capacity : at;
+    float sum = 0.0f;
+    for (int32_t i = 0; i < count; i++) {
+        to[i] = ring->values[at];
+        sum += to[i];
+        at = at + 1 < ring->capacity ? at + 1 : 0;
+    }
+    for (int32_t i = 0; i < count; i++) {
+        to[i] -= sum / (float)count;
+    }
+    return count;
 }
 
-static inline int32_t ef_rhythm_oldest(const ef_ring *ring) {
-    return ring->next >= ring->count ? ring->next - ring->count : ring->next - ring->count + ring->capacity;
+/* Mean product of values about their mean with those so many steps before. */
+static inline float ef_rhythm_product(const float *values, int32_t count, int32_t lag) {
+    float sum = 0.0f;
+    for (int32_t i = lag; i < count; i++) {
+        sum += values[i] * values[i - lag];
+    }
+    return sum / (float)(count - lag);
+}
+
+static inline float ef_rhythm_correlation(const float *values, int32_t count, int32_t lag) {
+    if (lag < 1 || count < 2 * lag) {
+        return 0.0f;
+    }
+    const float most = ef_rhythm_product(values, count, 0);
+    return most > 0.0f ? ef_clamp(ef_rhythm_product(values, count, lag) / most, -1.0f, 1.0f) : 0.0f;
 }
 
 /* Correlation (-1 to 1) of the ring's values with those so many steps before; 0 when there are too few or all are alike. */
 static inline float ef_autocorrelation(const ef_ring *ring, int32_t lag) {
-    if (lag < 1 || ring->count < 2 * lag) {
-        return 0.0f;
-    }
-    float sum = 0.0f, squares = 0.0f, products = 0.0f;
-    const int32_t oldest = ef_rhythm_oldest(ring);
-    for (int32_t i = 0, at = oldest; i < ring->count; i++, at = ef_rhythm_next(ring, at)) {
-        sum += ring->values[at];
-    }
-    const float mean = sum / (float)ring->count;
-    for (int32_t i = 0, at = oldest, before = oldest; i < ring->count; i++, at = ef_rhythm_next(ring, at)) {
-        const float here = ring->values[at] - mean;
-        squares += here * here;
-        if (i >= lag) {
-            products += here * (ring->values[before] - mean);
-            before = ef_rhythm_next(ring, before);
-        }
-    }
-    const float most = squares * (float)(ring->count - lag) / (float)ring->count;
-    return most > 0.0f ? ef_clamp(products / most, -1.0f, 1.0f) : 0.0f;
+    static float values[EF_RHYTHM_MOST];
+    return ef_rhythm_correlation(values, ef_rhythm_unroll(ring, values), lag);
 }
 
 /* The shortest period in steps, from..to, whose correlation is a peak above a least one and that half a period contradicts;
  * 0 for none. The contradiction tells a rhythm from a slow change. */
 static inline int32_t ef_period(const ef_ring *ring, int32_t from, int32_t to, float least) {
-    float before = ef_autocorrelation(ring, from - 1), here = ef_autocorrelation(ring, from);
+    static float values[EF_RHYTHM_MOST];
+    const int32_t count = ef_rhythm_unroll(ring, values);
+    if (from < 2 || count < 2 * (to + 1)) {
+        return 0;
+    }
+    const float enough = least * ef_rhythm_product(values, count, 0);
+    float before = ef_rhythm_product(values, count, from - 1), here = ef_rhythm_product(values, count, from);
     for (int32_t lag = from; lag <= to; lag++) {
-        const float after = ef_autocorrelation(ring, lag + 1);
-        if (here > least && here >= before && here >= after && ef_autocorrelation(ring, lag / 2) < 0.0f) {
+        const float after = ef_rhythm_product(values, count, lag + 1);
+        const bool peak = here > enough && here >= before && here >= after;
+        if (peak && ef_rhythm_product(values, count, lag / 2) < 0.0f) {
             return lag;
         }
         before = here;
@@ -90,18 +107,21 @@ static inline int32_t ef_period(const ef_ring *ring, int32_t from, int32_t to, f
     return 0;
 }
 
-/* Power of the ring's values about their mean at a frequency in cycles per step: half the square of the wave's amplitude. */
-static inline float ef_power(const ef_ring *ring, float cycles_per_step) {
-    const float mean = ef_ring_moments(ring, 0, ring->count).mean;
-    const float twice = 2.0f * ef_cos(2.0f * EF_PI * cycles_per_step);
+/* Power of values about their mean at a frequency in cycles per step: half the square of the wave's amplitude. */
+static inline float ef_rhythm_power(const float *values, int32_t count, float cycles_per_step) {
+    const float twice = 2.0f * ef_cos(2.0f * EF_PI * cycles_per_step), size = (float)count;
     float before = 0.0f, now = 0.0f;
-    for (int32_t i = 0; i < ring->count; i++) {
-        const float next = ef_ring_at(ring, i) - mean + twice * now - before;
+    for (int32_t i = 0; i < count; i++) {
+        const float next = values[i] + twice * now - before;
         before = now;
         now = next;
     }
-    const float count = (float)ring->count;
-    return count > 0.0f ? 2.0f * (now * now + before * before - twice * now * before) / (count * count) : 0.0f;
+    return count > 0 ? 2.0f * (now * now + before * before - twice * now * before) / (size * size) : 0.0f;
+}
+
+static inline float ef_power(const ef_ring *ring, float cycles_per_step) {
+    static float values[EF_RHYTHM_MOST];
+    return ef_rhythm_power(values, ef_rhythm_unroll(ring, values), cycles_per_step);
 }
 
 #endif
