@@ -18,9 +18,12 @@ NAME = f"7@{HOST}:{PORT}"
 
 
 @contextmanager
-def desk_of(file: Path | None = None) -> Iterator[tuple[SensingHost, Desk]]:
+def desk_of(
+    file: Path | None = None, module_key: bytes | None = None
+) -> Iterator[tuple[SensingHost, Desk]]:
     rooms = Rooms(file)
-    with SensingHost(port=0, options=with_rooms(TrackOptions(), rooms)) as host:
+    options = with_rooms(TrackOptions(), rooms)
+    with SensingHost(port=0, options=options, module_key=module_key) as host:
         desk = Desk(host, rooms)
         yield host, desk
         desk.close()

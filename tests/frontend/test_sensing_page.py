@@ -13,6 +13,7 @@ from edgeflow.devices.virtual.csi_node import CsiFleet, Packet
 from edgeflow.sensing.simulate import Simulation, around, preset
 from edgeflow.sensing.simulate.sending import node_packets
 from edgeflow.systems.csi import CsiServer
+from module_images import PUBLIC, TICKING, signed
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +34,7 @@ def packets(number: int) -> Iterator[Packet]:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[CsiServer, Path]]:
     file = tmp_path_factory.mktemp("home") / "rooms.json"
-    with CsiServer(port=0, http_port=0, rooms=file) as server:
+    with CsiServer(port=0, http_port=0, rooms=file, module_key=PUBLIC) as server:
         target = ("127.0.0.1", server.sensing.port)
         with CsiFleet(target, [packets(number) for number in range(NODES)]):
             yield server, file
@@ -135,6 +136,18 @@ def test_settings_are_changed_and_refusals_told(home: tuple[CsiServer, Path], sh
     shown.click("[aria-label=Configuration] button[type=submit]")
     assert not shown.evaluate(f"document.querySelector('{field}').validity.valid")
     assert home[0].desk.settings(name).top_subcarriers == 12
+
+
+def test_modules_are_listed_stopped_and_removed(home: tuple[CsiServer, Path], shown: Page) -> None:
+    panel = inner("Modules")
+    shown.until(f"{panel}.includes('No module watches this node')")
+    home[0].desk.load_module(signed(TICKING, "wdp-tick"), None)
+    shown.until(f"{panel}.includes('wdp-tick') && {panel}.includes('running')")
+    shown.until(f"/65535|event|occupied/.test({panel})")
+    shown.click("[aria-label=Modules] li button")
+    shown.until(f"{panel}.includes('stopped')")
+    shown.click("[aria-label='Remove wdp-tick']")
+    shown.until(f"{panel}.includes('No module watches this node')")
 
 
 def test_a_node_that_is_not_there_is_told(home: tuple[CsiServer, Path], page: Page) -> None:

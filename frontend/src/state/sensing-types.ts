@@ -108,19 +108,20 @@ export interface ModuleEvent {
 }
 
 export interface SensingModule {
-  id: string;
+  id: number;
+  /** `*` for one that no node has yet. */
   node: string;
   state: string;
   name: string;
-  binary_size: number;
-  caps: string[] | number;
+  /** Absent until a node has it, like the budget. */
+  binary_size?: number;
   frame_count: number;
   event_count: number;
   error_count: number;
   mean_us: number;
   max_us: number;
-  budget_us: number;
-  budget_faults: number;
+  budget_us?: number;
+  budget_faults?: number;
   events: ModuleEvent[];
 }
 

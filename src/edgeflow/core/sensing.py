@@ -10,6 +10,7 @@ from edgeflow.core.vitals import SensingView, VitalsUpdate
 __all__ = [
     "CalibrationStatus",
     "Glance",
+    "ModuleChange",
     "NodeSettings",
     "Room",
     "Row",
@@ -18,6 +19,7 @@ __all__ = [
     "Watch",
 ]
 
+ModuleChange = Literal["start", "stop", "delete"]
 Finite = Annotated[float, Meta(ge=0, lt=1e6)]
 
 
@@ -66,7 +68,7 @@ class NodeSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     calibration_frames: Annotated[int, Meta(ge=100, le=65535)] = 1200
     presence_threshold: Annotated[float, Meta(ge=0, le=100)] = 0.0
     presence_sigma: Annotated[float, Meta(ge=0.5, le=20)] = 3.0
-    fall_threshold: Annotated[float, Meta(ge=0.1, le=100)] = 6.0
+    fall_threshold: Annotated[float, Meta(ge=0.1, le=100)] = 30.0
 
 
 class Glance(msgspec.Struct, kw_only=True, frozen=True):
@@ -189,6 +191,27 @@ class SensingDesk(SensingView, Protocol):
         Raises:
             ConfigError: no such node, or the core refuses.
             StoreError: it cannot be kept.
+        """
+        ...
+
+    def modules(self) -> dict[str, Any]:
+        """Return the WASM modules: ``modules``, ``loaded``, ``max``; 0 where none are taken."""
+        ...
+
+    def load_module(self, image: bytes, node: str | None) -> int:
+        """Take a signed module for one node, or for all; return its number.
+
+        Raises:
+            ConfigError: it is refused.
+            MissingExtraError: what runs modules is not installed.
+        """
+        ...
+
+    def change_module(self, number: int, change: ModuleChange) -> None:
+        """Start or stop a module, or forget it.
+
+        Raises:
+            ConfigError: no such module, or it does already.
         """
         ...
 

@@ -13,6 +13,7 @@ from edgeflow._native.csi import Calibration, CsiOptions, CsiProcessor
 from edgeflow.core.sensing import (
     CalibrationStatus,
     Glance,
+    ModuleChange,
     NodeSettings,
     Room,
     SensingSummary,
@@ -159,6 +160,22 @@ class Desk:
         self._ask(name, put)
         self._rooms.keep(name, settings=settings)
         log.info("node_configured", node=name, **msgspec.structs.asdict(settings))
+
+    def modules(self) -> dict[str, Any]:
+        """Return the WASM modules; room for none where there is no key that they are signed by."""
+        found = self._host.modules
+        return found.list() if found.takes else {"modules": [], "loaded": 0, "max": 0}
+
+    def load_module(self, image: bytes, node: str | None) -> int:
+        """Take a signed module for one node, or for all; return its number."""
+        if not self._host.modules.takes:
+            raise ConfigError("modules are not taken here", hint="start with --module-key FILE")
+        return self._host.modules.load(image, node)
+
+    def change_module(self, number: int, change: ModuleChange) -> None:
+        """Start or stop a module, or forget it."""
+        modules = self._host.modules
+        {"start": modules.start, "stop": modules.stop, "delete": modules.delete}[change](number)
 
     def kept(self, name: str, since: float, until: float, limit: int) -> list[dict[str, Any]]:
         """Return the newest updates that the store holds, else of the last day, oldest first."""

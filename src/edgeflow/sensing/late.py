@@ -6,6 +6,7 @@ from typing import Any
 from edgeflow.core.sensing import (
     CalibrationStatus,
     Glance,
+    ModuleChange,
     NodeSettings,
     Room,
     Row,
@@ -94,6 +95,19 @@ class LateDesk:
     def configure(self, name: str, settings: NodeSettings) -> None:
         """Sense the frames of a node so from now on, and keep that."""
         self._now().configure(name, settings)
+
+    def modules(self) -> dict[str, Any]:
+        """Return the WASM modules."""
+        desk = self._find()
+        return desk.modules() if desk is not None else {"modules": [], "loaded": 0, "max": 0}
+
+    def load_module(self, image: bytes, node: str | None) -> int:
+        """Take a signed module for one node, or for all; return its number."""
+        return self._now().load_module(image, node)
+
+    def change_module(self, number: int, change: ModuleChange) -> None:
+        """Start or stop a module, or forget it."""
+        self._now().change_module(number, change)
 
     def kept(self, name: str, since: float, until: float, limit: int) -> list[dict[str, Any]]:
         """Return the newest updates that are kept, oldest first."""

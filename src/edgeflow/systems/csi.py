@@ -32,6 +32,7 @@ class CsiServer:
         host, port, allow, options, capture: as of ``SensingHost``.
         http_port: of REST, WebSocket and dashboard, 0 for any; None for none of them.
         store: url of what keeps vitals and events, for example ``sqlite:///vitals.db``.
+        module_key: as of ``SensingHost``.
         rooms: file that keeps calibrations and settings of nodes; it need not exist.
 
     Attributes:
@@ -55,6 +56,7 @@ class CsiServer:
         http_port: int | None = None,
         store: str | None = None,
         rooms: Path | None = None,
+        module_key: bytes | None = None,
     ) -> None:
         self._web: WebServer | None = None
         self._keeper: Keeper | None = None
@@ -62,7 +64,14 @@ class CsiServer:
         chosen = with_rooms(options or TrackOptions(), kept)
         with ExitStack() as undone:
             self.sensing = undone.enter_context(
-                SensingHost(host, port, allow=allow, options=chosen, capture=capture)
+                SensingHost(
+                    host,
+                    port,
+                    allow=allow,
+                    options=chosen,
+                    capture=capture,
+                    module_key=module_key,
+                )
             )
             if store is not None:
                 self._keeper = undone.enter_context(Keeper(self.sensing, store))

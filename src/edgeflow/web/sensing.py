@@ -14,6 +14,7 @@ from edgeflow.core.vitals import SensingView, VitalsUpdate
 from edgeflow.errors import ConfigError
 from edgeflow.web.problems import Problem, json_response, to_json
 from edgeflow.web.sensing_live import live_routes
+from edgeflow.web.sensing_modules import module_routes
 from edgeflow.web.sensing_setting import refusal, setting_routes
 
 __all__ = ["sensing_routes"]
@@ -70,15 +71,12 @@ def sensing_routes(sensing: SensingDesk | None, closing: asyncio.Event) -> APIRo
     def news(after: After = 0, limit: Limit = 500) -> Response:
         return json_response(sensing.news(after, limit) if sensing is not None else [])
 
-    @router.get("/api/csi/modules", summary="The WASM modules that run here")
-    def modules() -> Response:
-        return json_response({"modules": [], "loaded": 0, "max": 0})
-
     @router.websocket("/ws/csi")
     async def live(socket: WebSocket) -> None:
         await _feed(socket, sensing, closing)
 
     router.include_router(setting_routes(sensing))
+    router.include_router(module_routes(sensing))
     router.include_router(live_routes(sensing, closing))
     return router
 

@@ -11,7 +11,7 @@ import { Icon } from "../../ui/icons";
 
 const PATH = "api/csi/modules";
 const REFRESH_MS = 2000;
-const MAX_BYTES = 4 << 20;
+const MAX_BYTES = 1 << 20;
 
 export function Modules({ name }: { name: string }): JSX.Element | null {
   const list = useSignal<ModuleList | null>(null);
@@ -42,13 +42,13 @@ export function Modules({ name }: { name: string }): JSX.Element | null {
       refusal.value = reason(error);
     }
   };
-  const own = list.value.modules.filter((module) => module.node === "" || module.node === name);
+  const own = list.value.modules.filter((module) => module.node === "*" || module.node === name);
   return (
     <section class="card csi-modules" aria-label="Modules">
       <header><h3>Modules</h3><span class="tag">{list.value.loaded}/{list.value.max}</span></header>
       {own.length === 0 && <p class="muted">No module watches this node. Upload a signed module (.rvf) to add one.</p>}
       <ul>
-        {own.map((module) => <ModuleLine key={module.id} module={module} act={act} />)}
+        {own.map((module) => <ModuleLine key={`${module.id} ${module.node}`} module={module} act={act} />)}
       </ul>
       <Upload give={(file) => void act("POST", `${PATH}?node=${encodeURIComponent(name)}`, file)} refuse={(text) => (refusal.value = text)} />
       {refusal.value && <p class="model-note bad" role="alert"><Icon name="failed" />{refusal.value}</p>}
@@ -59,7 +59,7 @@ export function Modules({ name }: { name: string }): JSX.Element | null {
 type Act = (method: "POST" | "DELETE", path: string) => Promise<void>;
 
 function ModuleLine({ module, act }: { module: SensingModule; act: Act }): JSX.Element {
-  const path = `${PATH}/${encodeURIComponent(module.id)}`;
+  const path = `${PATH}/${module.id}`;
   const runs = module.state === "running";
   return (
     <li>
@@ -70,9 +70,9 @@ function ModuleLine({ module, act }: { module: SensingModule; act: Act }): JSX.E
         <button type="button" class="icon-button" aria-label={`Remove ${module.name}`} title="Remove" onClick={() => void act("DELETE", path)}><Icon name="close" /></button>
       </div>
       <small>
-        {bytes(module.binary_size)} · {count(module.frame_count)} frames · {Math.round(module.mean_us)} µs, at most {count(module.max_us)} of {count(module.budget_us)} µs
+        {bytes(module.binary_size ?? 0)} · {count(module.frame_count)} frames · {Math.round(module.mean_us)} µs, at most {count(module.max_us)} of {count(module.budget_us ?? 0)} µs
         {module.error_count > 0 && ` · ${count(module.error_count)} errors`}
-        {module.budget_faults > 0 && ` · ${count(module.budget_faults)} too slow`}
+        {(module.budget_faults ?? 0) > 0 && ` · ${count(module.budget_faults ?? 0)} too slow`}
       </small>
       {module.events.length > 0 && (
         <ol>

@@ -61,6 +61,10 @@ def listen(
         Path | None,
         typer.Option(metavar="FILE", help="Keep here what is set on the dashboard; may be new."),
     ] = None,
+    module_key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Public key (.pub) of WASM modules that may run here."),
+    ] = None,
     seconds: SecondsOption = None,
     events: EventsOption = False,
     json: JsonOption = False,
@@ -73,6 +77,7 @@ def listen(
     """
     from edgeflow._native.csi import CsiOptions
     from edgeflow.runtime.signals import stopping_on_signals
+    from edgeflow.sensing.modules.keys import read_public_key
     from edgeflow.sensing.tracking import TrackOptions
     from edgeflow.systems.csi import CsiServer
 
@@ -91,6 +96,7 @@ def listen(
             http_port=http_port,
             store=store,
             rooms=rooms,
+            module_key=read_public_key(module_key) if module_key is not None else None,
         ) as server,
     ):
         narrate("\n".join(_welcome(server)))
