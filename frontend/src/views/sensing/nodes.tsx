@@ -12,10 +12,18 @@ import { Icon } from "../../ui/icons";
 import { useVisible } from "../../ui/visible";
 import { scaleOf } from "./colours";
 
+/** Pixels beside the chosen node where the list scrolls sideways. */
+const EDGE = 12;
+
 export function NodeList({ chosen }: { chosen: string }): JSX.Element {
   const all = nodes.value ?? [];
+  const list = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const card = list.current?.querySelector<HTMLElement>("[aria-current]");
+    if (card && list.current) list.current.scrollLeft = card.offsetLeft - list.current.offsetLeft - EDGE;
+  }, [chosen, all.length]);
   return (
-    <nav class="csi-nodes" aria-label="Nodes">
+    <nav ref={list} class="csi-nodes" aria-label="Nodes">
       {all.map((node) => <NodeCard key={node.name} node={node} chosen={node.name === chosen} />)}
     </nav>
   );
