@@ -14,6 +14,7 @@ typedef struct room {
     double second_hz;        /* of somebody else, as deep, seen by other subcarriers */
     double heart_hz;         /* of the first, a quarter as deep: a heart that is easy to see */
     double sway;             /* of somebody who moves about */
+    double haste;            /* times as fast as a stroll */
     uint32_t interval_us;
     int8_t pairs[2 * EF_CSI_MAX_SUBCARRIERS];
 } room;
@@ -46,7 +47,7 @@ static void make(room *it, size_t bins) {
             continue;
         }
         const double place = (double)(i % BINS) / BINS;
-        const double moving = it->sway * wave(place + it->seconds * 1.7 + 0.3 * wave(it->seconds * 0.9));
+        const double moving = it->sway * wave(place + it->haste * it->seconds * 1.7 + 0.3 * wave(it->seconds * 0.9));
         const double level = 20 * (1 + 0.4 * wave(place)) * (1 + breath * wave(0.2 + 2 * place) + second * wave(0.6 + 3 * place) + moving);
         it->pairs[2 * i] = (int8_t)(level * gain_of(it->time_us) * wave(place * 3) + noise(it));
         it->pairs[2 * i + 1] = (int8_t)(level * gain_of(it->time_us) * wave(place * 3 + 0.25) + noise(it));
@@ -75,7 +76,7 @@ static ef_csi_vitals told(uint64_t time_us) {
 static room start(uint32_t interval_us) {
     const ef_csi_options options = ef_csi_default_options();
     CHECK_EQUAL(ef_csi_init(&csi, &options), EF_OK);
-    return (room){.time_us = 5000000, .random = 7, .interval_us = interval_us};
+    return (room){.time_us = 5000000, .random = 7, .interval_us = interval_us, .haste = 1};
 }
 
 static void test_options_out_of_range(void) {
@@ -224,6 +225,67 @@ static void test_a_calibration_is_kept(void) {
     CHECK(!told(it.time_us).calibrated);
 }
 
+/* Somebody strolls for a while, or moves faster for a moment, and is still. */
+static void stop(room *it, double haste, double seconds, double still) {
+    it->breath_hz = 0.25;
+    it->depth = 0.01;
+    live(it, 20);
+    it->sway = 0.3;
+    it->haste = haste;
+    live(it, seconds);
+    it->sway = 0;
+    live(it, still);
+}
+
+static void test_a_fall_is_told_eight_seconds_later(void) {
+    static const uint32_t intervals[] = {20000, 10000};
+    for (size_t i = 0; i < sizeof intervals / sizeof *intervals; i++) {
+        room it = start(intervals[i]);
+        stop(&it, 7, 0.8, 7.5);
+        const uint64_t fell = it.time_us - 7500000u;
+        CHECK(!told(it.time_us).fall && told(it.time_us).fall_us == 0);
+        live(&it, 1.5);
+        const ef_csi_vitals vitals = told(it.time_us);
+        CHECK(vitals.fall);
+        CHECK(vitals.fall_us > fell - 600000u && vitals.fall_us < fell + 600000u);
+        live(&it, 4);
+        CHECK(!told(it.time_us).fall && told(it.time_us).fall_us == vitals.fall_us);
+    }
+}
+
+static void test_who_stops_or_moves_on_did_not_fall(void) {
+    room it = start(20000);
+    stop(&it, 1, 6, 20);
+    CHECK(told(it.time_us).fall_us == 0);
+    stop(&it, 7, 0.8, 2);
+    it.sway = 0.3;
+    it.haste = 1;
+    live(&it, 20);
+    CHECK(told(it.time_us).fall_us == 0);
+}
+
+static void test_the_threshold_of_falls_governs(void) {
+    static const float thresholds[] = {1.0f, 10.0f, 1000.0f};
+    for (size_t i = 0; i < 3; i++) {
+        for (double haste = 1; haste <= 7; haste += 6) {
+            room it = start(20000);
+            csi.options.fall_threshold = thresholds[i];
+            stop(&it, haste, 0.8, 10);
+            CHECK((told(it.time_us).fall_us > 0) == (i == 0 || (i == 1 && haste > 1)));
+        }
+    }
+}
+
+static void test_falls_need_frames_and_tier_2(void) {
+    room it = start(50000);
+    stop(&it, 7, 0.8, 12);
+    CHECK(told(it.time_us).fall_us == 0);
+    it = start(20000);
+    csi.options.tier = 1;
+    stop(&it, 7, 0.8, 12);
+    CHECK(told(it.time_us).fall_us == 0);
+}
+
 static void test_frames_that_are_refused(void) {
     room it = start(20000);
     live(&it, 2);
@@ -324,6 +386,10 @@ int main(int count, char **arguments) {
     test_values_expire();
     test_somebody_is_there_at_the_start();
     test_a_calibration_is_kept();
+    test_a_fall_is_told_eight_seconds_later();
+    test_who_stops_or_moves_on_did_not_fall();
+    test_the_threshold_of_falls_governs();
+    test_falls_need_frames_and_tier_2();
     test_frames_that_are_refused();
     test_a_clock_that_goes_back();
     test_other_lengths_and_senders_are_kept_apart();

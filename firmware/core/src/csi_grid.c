@@ -17,6 +17,7 @@ void ef_csi_grid_reset(ef_csi *csi) {
     csi->seen = csi->persons = csi->told = csi->cycles = 0;
     csi->moving_change = csi->moving_total = 0.0f;
     csi->motion = false;
+    ef_csi_fall_reset(csi);
 }
 
 /* Cosines over the groups, each as long as all of them together, of unit energy but for the first. */
@@ -84,14 +85,14 @@ static void close_tick(ef_csi *csi) {
 }
 
 /* Fields of a frame see the same echoes: their groups are the same part of the band. */
-static void add_field(ef_csi *csi, const ef_csi_field *field, float share) {
+static void add_field(const ef_csi *csi, const ef_csi_field *field, float share, float *groups) {
     for (size_t g = 0, v = 0; g < EF_CSI_GROUPS; g++) {
         const size_t end = (g + 1u) * field->count / EF_CSI_GROUPS, count = end - v;
         float sum = 0.0f;
         for (; v < end; v++) {
             sum += csi->amplitude[csi->bins[field->first + v]];
         }
-        csi->sums[g] += count > 0 ? share * sum / (float)count : 0.0f;
+        groups[g] += count > 0 ? share * sum / (float)count : 0.0f;
     }
 }
 
@@ -103,8 +104,15 @@ void ef_csi_grid_frame(ef_csi *csi) {
     csi->tick = tick;
     csi->in_tick += csi->trust;
     const size_t fields = (csi->subcarriers + EF_CSI_FIELD - 1u) / EF_CSI_FIELD;
+    float groups[EF_CSI_GROUPS] = {0};
     for (size_t i = 0; i < fields; i++) {
-        add_field(csi, &csi->fields[i], csi->trust / (float)fields);
+        add_field(csi, &csi->fields[i], 1.0f / (float)fields, groups);
+    }
+    for (size_t g = 0; g < EF_CSI_GROUPS; g++) {
+        csi->sums[g] += csi->trust * groups[g];
+    }
+    if (csi->options.tier >= 2) {
+        ef_csi_fall_frame(csi, groups);
     }
     ef_csi_cycle_frame(csi);
 }

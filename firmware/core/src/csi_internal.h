@@ -62,6 +62,11 @@ void ef_csi_motion_frame(ef_csi *csi, float elapsed);
 void ef_csi_motion_tick(ef_csi *csi, const float *groups);
 void ef_csi_second(ef_csi *csi);
 
+/* Falls. */
+void ef_csi_fall_reset(ef_csi *csi);
+void ef_csi_fall_frame(ef_csi *csi, const float *groups);
+bool ef_csi_fall_told(const ef_csi *csi, uint64_t now);
+
 /* The slow grid. */
 void ef_csi_grid_frame(ef_csi *csi);
 void ef_csi_grid_reset(ef_csi *csi);

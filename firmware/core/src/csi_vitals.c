@@ -58,6 +58,8 @@ void ef_csi_get_vitals(const ef_csi *csi, uint64_t now_us, ef_csi_vitals *vitals
     vitals->degraded = vitals->frame_rate < LEAST_RATE || csi->filled < FIRST_TICKS || is_mixed(csi);
     vitals->motion_score = csi->filled < FIRST_TICKS ? 0.0f : csi->score;
     vitals->motion = csi->motion;
+    vitals->fall = ef_csi_fall_told(csi, now);
+    vitals->fall_us = csi->fall.fell_us;
     vitals->presence = csi->present;
     tell_rates(csi, now, vitals);
     const float moved = csi->score / (csi->score + csi->threshold), breathes = csi->seen > 0 ? confidence(csi->clearness) : 0.0f;

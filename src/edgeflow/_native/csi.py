@@ -25,7 +25,7 @@ class CsiOptions:
         tier: 1 motion and presence, 2 rates too. top_subcarriers: K, 1 to 32.
         calibration_frames: frames of the room that a threshold is learnt from.
         presence_threshold: a score; 0 takes the calibration's: mean + presence_sigma deviations.
-        fall_threshold: rad/s^2; kept for a detector to come.
+        fall_threshold: rad/s^2, of the channel's pattern before somebody lay still; tier 2 only.
         breathing_low_hz to heart_high_hz: the bands.
         zero_crossing: rates from zero crossings, where the spectrum sees one at all.
     """
@@ -35,7 +35,7 @@ class CsiOptions:
     calibration_frames: int = 1200
     presence_threshold: float = 0.0
     presence_sigma: float = 3.0
-    fall_threshold: float = 6.0
+    fall_threshold: float = 30.0
     breathing_low_hz: float = 0.1
     breathing_high_hz: float = 0.5
     heart_low_hz: float = 0.8
@@ -58,7 +58,8 @@ class CsiVitals:
     """What is known at a time. Rates are per minute; None means: no reading.
 
     Attributes:
-        fall: always False as yet; docs/explanation/csi-accuracy.md says why.
+        fall: somebody fell eight seconds ago and is still; True for 3 s. fall_us: when the last one
+            was, 0 for none. Many falls are missed; docs/explanation/csi-accuracy.md says how many.
         calibrated: a threshold of this room is known. degraded: too few frames to say anything.
         motion_score: continuous; motion_threshold is what presence compares it with.
         persons: 0 to 4; person_bpm: the rates of those whose breath is known.
@@ -84,6 +85,7 @@ class CsiVitals:
     rssi: int
     frames: int
     refused: int
+    fall_us: int = 0
 
 
 _PLAIN = [

@@ -35,7 +35,7 @@ typedef struct ef_csi_options {
     uint16_t calibration_frames; /* 1200 */
     float presence_threshold;  /* 0: from the calibration */
     float presence_sigma;      /* 3: threshold = mean + sigma * deviation of the empty room */
-    float fall_threshold;      /* rad/s^2; no detector uses it yet */
+    float fall_threshold;      /* rad/s^2: how fast the pattern turned before somebody lay still; csi_fall.c */
     float breathing_low_hz, breathing_high_hz; /* 0.1, 0.5 */
     float heart_low_hz, heart_high_hz;         /* 0.8, 2.0 */
     bool zero_crossing;        /* rates from zero crossings instead of the spectrum */
@@ -45,7 +45,8 @@ typedef struct ef_csi_options {
 typedef struct ef_csi_vitals {
     uint64_t time_us;
     bool presence, motion;
-    bool fall;                /* always false as yet: nothing was found that tells a fall from somebody who stops */
+    bool fall;                /* somebody fell and has been still since; true for 3 s, 8 s after the fall; tier 2, 37 Hz or more */
+    uint64_t fall_us;         /* when the last one was; 0: none */
     bool calibrated;          /* a threshold of this room is known */
     bool degraded;            /* too few frames, or of too mixed a kind, to say anything */
     float motion_score;       /* continuous; what the threshold is compared with */

@@ -14,6 +14,8 @@
 #define EF_CSI_COUNTS 7u
 #define EF_CSI_SCORES 64u      /* seconds that the calibration looks back */
 #define EF_CSI_STREAMS 4u
+#define EF_CSI_FALL_SLOTS 180u
+#define EF_CSI_FALL_PAST 3u
 #define EF_CSI_MAX_TOP 32u
 
 /* Frames of one sender and length; the one with most frames is measured, the others are only counted. */
@@ -52,6 +54,21 @@ typedef struct ef_csi_crossing {
     float since, mean; /* ticks */
     uint16_t crossings;
 } ef_csi_crossing;
+
+/* What the patterns did in slots of 50 ms: roots of mean squared steps, coded; see csi_fall.c. */
+typedef struct ef_csi_fall {
+    uint64_t slot, reference_us;
+    uint64_t told_us, fell_us; /* when a fall was told last, and when it was */
+    float reference[EF_CSI_GROUPS];
+    float sums[EF_CSI_GROUPS];
+    float past[EF_CSI_FALL_PAST][EF_CSI_GROUPS];
+    float squares, pair_s;
+    float noise, share; /* of one pair; the part of it that is left in a slot's mean */
+    float last_fast[2], last_slow[2];
+    uint16_t fast[EF_CSI_FALL_SLOTS], slow[EF_CSI_FALL_SLOTS];
+    uint16_t in_slot, pairs;
+    uint8_t head, filled, turn;
+} ef_csi_fall;
 
 struct ef_csi {
     ef_csi_options options;
@@ -121,6 +138,7 @@ struct ef_csi {
     ef_csi_rate breathing, heart;
     uint8_t leader; /* the mode whose zero crossings are counted */
     ef_csi_crossing crossing_breathing, crossing_heart;
+    ef_csi_fall fall;
     float person_bpm[EF_CSI_MAX_PERSONS];
     uint8_t persons, told;   /* told: those whose rate is known */
     uint8_t counted[EF_CSI_COUNTS], cycles; /* counts of the cycles before */

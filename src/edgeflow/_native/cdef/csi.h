@@ -25,6 +25,7 @@ typedef struct ef_csi_options {
 typedef struct ef_csi_vitals {
     uint64_t time_us;
     bool presence, motion, fall;
+    uint64_t fall_us;
     bool calibrated;
     bool degraded;
     float motion_score;
