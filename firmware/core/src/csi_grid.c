@@ -14,6 +14,7 @@ void ef_csi_grid_reset(ef_csi *csi) {
     csi->job = csi->step = csi->granted = 0;
     csi->span = 0;
     csi->breathing = csi->heart = (ef_csi_rate){0};
+    csi->apnea = (ef_csi_apnea){0};
     csi->seen = csi->persons = csi->told = csi->cycles = 0;
     csi->moving_change = csi->moving_total = 0.0f;
     csi->motion = false;

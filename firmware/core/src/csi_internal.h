@@ -73,6 +73,7 @@ void ef_csi_grid_reset(ef_csi *csi);
 void ef_csi_cycle_tick(ef_csi *csi);  /* grants steps of the spectra */
 void ef_csi_cycle_frame(ef_csi *csi); /* does its share of them */
 void ef_csi_gather(ef_csi *csi, const float *factor, size_t fold, size_t slice); /* a part of the samples of a sum of modes */
+void ef_csi_straighten(float *samples, size_t count); /* takes the line through them away */
 void ef_csi_window(float *samples, size_t count); /* Hann's */
 float ef_csi_sine_of(size_t turn);    /* in parts of EF_CSI_SAMPLES */
 void ef_csi_fourier_stage(float *samples, size_t stage);
@@ -89,6 +90,8 @@ size_t ef_csi_heart_bands(const ef_csi *csi);
 bool ef_csi_lines_step(ef_csi *csi, size_t step); /* true when nothing more is found */
 bool ef_csi_breath_goes_on(ef_csi *csi, float hz);
 float ef_csi_breath_of_late(ef_csi *csi, ef_csi_peak peak);
+void ef_csi_apnea_tick(ef_csi *csi);
+void ef_csi_apnea_cycle(ef_csi *csi);
 void ef_csi_breathing_none(ef_csi *csi);
 void ef_csi_breathing_end(ef_csi *csi, ef_csi_peak peak);
 void ef_csi_heart_end(ef_csi *csi);

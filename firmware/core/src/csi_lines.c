@@ -208,5 +208,6 @@ bool ef_csi_lines_step(ef_csi *csi, size_t step) {
         ef_csi_breathing_none(csi);
     }
     ef_csi_persons_end(csi);
+    ef_csi_apnea_cycle(csi);
     return true;
 }

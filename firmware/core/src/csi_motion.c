@@ -125,8 +125,9 @@ void ef_csi_motion_tick(ef_csi *csi, const float *groups) {
     csi->motion = strong && csi->moving_change > WALKING_SHARE * csi->moving_total;
     csi->still = csi->motion ? 0 : (uint16_t)(csi->still < UINT16_MAX ? csi->still + 1 : csi->still);
     csi->calm = csi->score > csi->threshold ? 0 : (uint16_t)(csi->calm < UINT16_MAX ? csi->calm + 1 : csi->calm);
+    ef_csi_apnea_tick(csi);
     const float needed = csi->present ? RELEASE * csi->threshold : csi->threshold;
-    if (csi->score > needed || csi->seen >= SEEN) {
+    if (csi->score > needed || csi->seen >= SEEN || csi->apnea.stopped) {
         csi->present = true;
         csi->present_us = csi->time_us;
     } else if (csi->time_us - csi->present_us > HOLD_US) {

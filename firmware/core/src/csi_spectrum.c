@@ -58,7 +58,7 @@ float ef_csi_power_at(const float *samples, size_t count, float radians) {
     return step * step - turn * sum * before;
 }
 
-static void take_line_away(float *samples, size_t count) {
+void ef_csi_straighten(float *samples, size_t count) {
     const float middle = 0.5f * (float)(count - 1);
     float sum = 0.0f, moment = 0.0f;
     for (size_t i = 0; i < count; i++) {
@@ -146,7 +146,7 @@ static void gather_mode(ef_csi *csi, size_t mode, size_t fold, size_t slice) {
 }
 
 static void prepare(ef_csi *csi, size_t fold) {
-    take_line_away(csi->buffer, csi->span);
+    ef_csi_straighten(csi->buffer, csi->span);
     apply_worth(csi, fold);
     ef_csi_window(csi->buffer, csi->span);
     memset(csi->buffer + csi->span, 0, (EF_CSI_SAMPLES - csi->span) * sizeof csi->buffer[0]);
@@ -202,6 +202,7 @@ static void begin(ef_csi *csi, size_t fold) {
 static void forget_rates(ef_csi *csi) {
     csi->job = csi->step = csi->granted = 0;
     csi->breathing = csi->heart = (ef_csi_rate){0};
+    csi->apnea = (ef_csi_apnea){0};
     csi->seen = csi->persons = csi->told = csi->cycles = 0;
 }
 

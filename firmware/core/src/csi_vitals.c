@@ -8,6 +8,7 @@
 #define LEAST_RATE 5.0f    /* frames per second */
 #define FIRST_TICKS 4u     /* before, the score is of too few frames */
 #define CERTAIN 8.0f       /* the ratio at which half is believed */
+#define CLEAR_BREATH 18.0f /* the ratio from which on a breath is one */
 #define LEAST_SHARE 0.3f   /* of the frames belong to the measured stream */
 
 static bool fresh(const ef_csi_rate *rate, uint64_t now) {
@@ -64,6 +65,9 @@ void ef_csi_get_vitals(const ef_csi *csi, uint64_t now_us, ef_csi_vitals *vitals
     tell_rates(csi, now, vitals);
     const float moved = csi->score / (csi->score + csi->threshold), breathes = csi->seen > 0 ? confidence(csi->clearness) : 0.0f;
     vitals->presence_confidence = moved > breathes ? moved : breathes;
+    const float by_motion = csi->score / csi->threshold, by_breath = csi->seen > 0 ? csi->clearness / CLEAR_BREATH : 0.0f;
+    vitals->presence_score = by_motion > by_breath ? by_motion : by_breath;
+    vitals->apnea = csi->apnea.stopped && csi->present;
     vitals->persons = vitals->presence ? 1 : 0;
     if (vitals->presence && csi->persons > 0) {
         vitals->persons = csi->persons;

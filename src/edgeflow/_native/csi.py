@@ -62,6 +62,8 @@ class CsiVitals:
             was, 0 for none. Many falls are missed; docs/explanation/csi-accuracy.md says how many.
         calibrated: a threshold of this room is known. degraded: too few frames to say anything.
         motion_score: continuous; motion_threshold is what presence compares it with.
+        presence_score: continuous; 1 or more is somebody, by motion or by breath.
+        apnea: somebody alone who breathed, and did not move, has not breathed for some 15 s.
         persons: 0 to 4; person_bpm: the rates of those whose breath is known.
         frame_rate: Hz, from the time stamps. refused: frames that were null, late or damaged.
     """
@@ -75,6 +77,8 @@ class CsiVitals:
     motion_score: float
     motion_threshold: float
     presence_confidence: float
+    presence_score: float
+    apnea: bool
     breathing_bpm: float | None
     breathing_confidence: float
     heart_bpm: float | None

@@ -74,7 +74,8 @@ class Vitals:
 
     Attributes:
         breathing_bpm, heart_bpm: 0 means no reading; carried in steps of 0.01 and 0.0001.
-        presence_score: not bounded by 1 as the reference's firmware sends it.
+        presence_score: 1 or more is somebody; not bounded by 1. The reference's firmware sends the
+            motion energy again.
         uptime_ms: since boot, u32.
     """
 

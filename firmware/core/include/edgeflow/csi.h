@@ -52,6 +52,8 @@ typedef struct ef_csi_vitals {
     float motion_score;       /* continuous; what the threshold is compared with */
     float motion_threshold;
     float presence_confidence;
+    float presence_score;     /* 1 or more is somebody, by motion or by breath */
+    bool apnea;               /* somebody who breathed and did not move does not breathe, for 15 s or more */
     float breathing_bpm, breathing_confidence;
     float heart_bpm, heart_confidence;
     uint8_t persons;          /* 0 to 4 */

@@ -48,6 +48,15 @@ typedef struct ef_csi_peak {
     float hz, power;
 } ef_csi_peak;
 
+/* The watch for a breath that stops. */
+typedef struct ef_csi_apnea {
+    float direction[EF_CSI_MODES];
+    float usual, score; /* power of a quarter of a minute in units of the noise, score of motion */
+    uint64_t told_us, since_us;
+    uint8_t learnt, missed; /* cycles */
+    bool stopped;
+} ef_csi_apnea;
+
 /* A band-pass of second order with its crossings of zero. */
 typedef struct ef_csi_crossing {
     float b0, a1, a2, x1, x2, y1, y2;
@@ -136,6 +145,7 @@ struct ef_csi {
     uint8_t seen;            /* cycles in a row with a breath, of whatever rate */
     float clearness;         /* of it: a ratio as of a rate */
     ef_csi_rate breathing, heart;
+    ef_csi_apnea apnea;
     uint8_t leader; /* the mode whose zero crossings are counted */
     ef_csi_crossing crossing_breathing, crossing_heart;
     ef_csi_fall fall;

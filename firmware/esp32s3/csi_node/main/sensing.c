@@ -66,7 +66,7 @@ static void send_vitals(const ef_csi_vitals *vitals, uint64_t now_us) {
         .rssi = vitals->rssi,
         .persons = vitals->persons,
         .motion_energy = vitals->motion_score,
-        .presence_score = vitals->presence_confidence,
+        .presence_score = vitals->presence_score,
         .uptime_ms = (uint32_t)(now_us / 1000u),
     };
     sender_send(packet, ef_csi_encode_vitals(&values, packet, sizeof packet), false, now_us);
@@ -117,7 +117,7 @@ static void send_features(const ef_csi_vitals *vitals, uint64_t now_us) {
         .node = node->node_id,
         .sequence = feature_sequence++,
         .time_us = (int64_t)now_us,
-        .values = {held(vitals->presence_confidence), held(vitals->motion_score / 10.0f),
+        .values = {held(vitals->presence_score / 10.0f), held(vitals->motion_score / 10.0f),
                    held(vitals->breathing_bpm / 30.0f), held(vitals->heart_bpm / 120.0f), held(mean_variance()),
                    held((float)vitals->persons / 4.0f), vitals->fall ? 1.0f : 0.0f,
                    held(((float)vitals->rssi + 100.0f) / 100.0f)},

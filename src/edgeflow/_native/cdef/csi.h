@@ -31,6 +31,8 @@ typedef struct ef_csi_vitals {
     float motion_score;
     float motion_threshold;
     float presence_confidence;
+    float presence_score;
+    bool apnea;
     float breathing_bpm, breathing_confidence;
     float heart_bpm, heart_confidence;
     uint8_t persons;

@@ -100,7 +100,7 @@ class VirtualModules:
             rssi=said.rssi,
             persons=said.persons,
             motion_energy=said.motion_score,
-            presence_score=said.presence_confidence,
+            presence_score=said.presence_score,
             uptime_ms=said.time_us // 1000 & 0xFFFFFFFF,
         ).encode()
 
