@@ -79,7 +79,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("fall-thresh", "fall_thresh", _U16, "thousandth",
             "Acceleration of the phase that is a fall, rad/s^2.",
             0.001, 65.535, "it is stored as 16 bits of thousandths, and 0 alarms all the time",
-            "6.0"),
+            "30.0"),
     Setting("vital-win", "vital_win", _U16, "number",
             "Samples that rates are estimated from; without an effect in our own firmware.",
             32, 256, "the node keeps 256, and fewer than 32 hold no breath", "256"),
