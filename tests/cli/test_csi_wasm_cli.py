@@ -1,14 +1,20 @@
 """``edgeflow csi wasm``: from a source to a node."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from edgeflow.cli import main
+from edgeflow.core.vitals import SensingEvent
 from edgeflow.devices.updates.signing import make_key
 from edgeflow.devices.virtual.csi_modules import ModuleServer, VirtualModules
+from edgeflow.sensing.host import SensingHost
 from edgeflow.sensing.modules.wasmtime_engine import WasmtimeEngine
+from flows import wait_until
+from servers import free_port
 
 DATA = Path(__file__).parents[1] / "data" / "csi"
 PSK = "0123456789abcdef"
@@ -86,6 +92,35 @@ def test_a_module_of_ones_own_runs_over_a_room_and_a_recording(capsys, tmp_path)
     code, out, _ = run(capsys, "run", image, "--recording", DATA / "mov_01.csv.xz")
     assert code == 0
     assert len(out.splitlines()) > 50
+
+
+def test_a_simulated_node_runs_modules_beside_its_updates(capsys, tmp_path, key):
+    """A real process: nodes that send, take updates, and run what is uploaded."""
+    make_key(tmp_path / "ota.pem")
+    image = tmp_path / "coherence.rvf"
+    assert run(capsys, "build", "coherence", "--key", key, "--out", image)[0] == 0
+    (tmp_path / "psk").write_text(PSK)
+    port, secret = free_port(), f"file:{tmp_path / 'psk'}"
+    program = str(Path(sys.executable).with_name("edgeflow"))
+    words = [program, "csi", "simulate", "walking", "--seconds", "600"]
+    with SensingHost(port=0) as host:
+        words += ["--rate", "10", "--port", str(host.port), "--ota-port", str(port)]
+        words += ["--ota-key", secret, "--wasm-pubkey", f"file:{key}.pub"]
+        process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+        try:
+            node = f"127.0.0.1:{port}"
+            upload = ("upload", node, image, "--ota-key", secret)
+            wait_until(lambda: run(capsys, *upload)[0] == 0, 60)
+            assert main(["ota", "status", node]) == 0
+
+            def codes() -> set[int]:
+                return {event.code for event in host.news() if isinstance(event, SensingEvent)}
+
+            wait_until(lambda: 2 in codes(), 60)
+            assert host.nodes()[0].firmware == "edgeflow"
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 def test_what_is_wrong_with_a_source_is_told(capsys, tmp_path):

@@ -32,7 +32,8 @@ EF_IMPORT(csi_get_n_persons) int32_t csi_get_n_persons(void);
 /* The corrected phase of the best subcarrier, one value per frame, oldest first; returns how many were written. */
 EF_IMPORT(csi_get_phase_history) int32_t csi_get_phase_history(float *to, int32_t most);
 
-/* At most 16 events a call; a repeated value that changed by less than 5 % is dropped, unless it is at most 0.001. */
+/* At most 16 events a call; a value within 5 % of the one told is not told again within a second, unless that is at most 0.001.
+ * What a call told before a trap is dropped. */
 EF_IMPORT(csi_emit_event) void csi_emit_event(int32_t type, float value);
 EF_IMPORT(csi_log) void csi_log(const char *text, int32_t length);
 

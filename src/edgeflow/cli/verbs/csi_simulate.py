@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from edgeflow.cli.terminal import JsonOption, narrate, write, write_json
-from edgeflow.cli.verbs.csi_updates import update_servers
+from edgeflow.cli.verbs.csi_updates import modules_of, update_servers
 from edgeflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ def simulate(
     ota_public_key: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What signed it: file:KEY.pub.")
     ] = None,
+    wasm_pubkey: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Nodes with --ota-port run modules that it signed."),
+    ] = None,
     json: JsonOption = False,
 ) -> int:
     """Send what WiFi nodes would hear in a room with people in it.
@@ -85,7 +89,14 @@ def simulate(
     scenario = _scenario(name, seed, seconds, rate)
     if truth is not None:
         _write_truth(scenario, truth)
-    sources = _sources(scenario, nodes, tier, whole=out is not None)
+    modules = []
+    if wasm_pubkey is not None:
+        if ota_port is None or out is not None:
+            raise typer.BadParameter("--wasm-pubkey needs --ota-port, and no --out")
+        modules = modules_of(scenario, nodes, ota_key, wasm_pubkey)
+    sources = [sent for _, sent in modules] or _sources(
+        scenario, nodes, tier, whole=out is not None
+    )
     if out is not None:
         count = _capture(out, sources)
         narrate(f"{out}: {count} datagrams")
@@ -93,7 +104,8 @@ def simulate(
     from edgeflow.devices.virtual.csi_node import CsiFleet
 
     fleet = CsiFleet((host, port), sources, speed=speed, loss=loss, seed=seed, turns=turns)
-    with update_servers(nodes, ota_port, ota_key, ota_public_key):
+    able = [each for each, _ in modules]
+    with update_servers(nodes, ota_port, ota_key, ota_public_key, able):
         stopped = _send(fleet, seconds / speed, f"{nodes} nodes send to {host}:{port}")
     stats = fleet.stats
     if json:

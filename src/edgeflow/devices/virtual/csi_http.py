@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from edgeflow._native.updates import bearer_matches
+from edgeflow.protocols.rvf import MAX_BYTES
 
 if TYPE_CHECKING:
     from edgeflow.devices.virtual.csi_update import UpdatableNode
@@ -72,12 +73,33 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def do_GET(self) -> None:
+        if self._has_answered_for_modules():
+            return
         if self.path == "/ota/status":
             self._send(200, self.server.node.status())
         else:
             self._send(404, b'{"status":"error","error":"not_found"}')
 
+    def do_DELETE(self) -> None:
+        if not self._has_answered_for_modules():
+            self._send(404, b'{"status":"error","error":"not_found"}')
+
+    def _has_answered_for_modules(self) -> bool:
+        """Leave what is under /wasm/ to the node's modules, where it has any."""
+        modules = self.server.node.modules
+        if modules is None or not self.path.startswith("/wasm/"):
+            return False
+        length = self.headers.get("Content-Length", "")
+        count = int(length) if length.isascii() and length.isdigit() and len(length) < 11 else 0
+        # One byte more than may be: the core says that it is too many, and the rest is not read.
+        body = self.rfile.read(min(count, MAX_BYTES + 1))
+        shown = self.headers.get("Authorization")
+        self._send(*modules.answer(self.command, self.path, shown, body))
+        return True
+
     def do_POST(self) -> None:
+        if self._has_answered_for_modules():
+            return
         node = self.server.node
         routes = {"/ota": self._take, "/ota/rollback": node.updates.may_go_back}
         route = routes.get(self.path)

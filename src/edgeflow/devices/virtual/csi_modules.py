@@ -15,7 +15,7 @@ import structlog
 
 from edgeflow._native.csi import CsiProcessor, CsiVitals
 from edgeflow._native.modules import Engine, ModuleFeed, ModuleHost
-from edgeflow.devices.virtual.csi_node import HeardFrame, Packet
+from edgeflow.devices.virtual.csi_node import HeardFrame, Packet, raw_packets
 from edgeflow.protocols.csi_events import Event, WideEvents
 from edgeflow.protocols.csi_vitals import Vitals, VitalsFlags
 from edgeflow.protocols.rvf import MAX_BYTES
@@ -70,9 +70,14 @@ class VirtualModules:
         with self._lock:
             return self._host.modules()
 
-    def packets(self, frames: Iterable[HeardFrame]) -> Iterator[Packet]:
-        """Return the node's packets for the frames that it hears, in their time."""
+    def packets(self, frames: Iterable[HeardFrame], *, raw: bool = False) -> Iterator[Packet]:
+        """Return the node's packets for the frames that it hears, in their time.
+
+        Raw ones have node and sequence 0; a fleet fills them in.
+        """
         for frame in frames:
+            if raw:
+                yield from raw_packets((frame,), 0)
             for data in self._hear(frame):
                 yield Packet(frame.time_us, data)
 

@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
 
@@ -26,6 +26,9 @@ from edgeflow.devices.virtual.flash import NorFlash
 from edgeflow.errors import CommsError, ConfigError
 from edgeflow.protocols.ota import PSK_LEAST, PSK_MOST
 from edgeflow.protocols.partitions import Partition
+
+if TYPE_CHECKING:
+    from edgeflow.devices.virtual.csi_modules import VirtualModules
 
 __all__ = ["PARTITIONS", "NodeTimes", "UpdatableNode"]
 
@@ -79,6 +82,7 @@ class UpdatableNode:
         host, port: where to listen; 0 chooses a port, which stays over restarts.
         times: how long things take.
         unsigned: without a public key, take what boots.
+        modules: what answers under /wasm/; None answers 404.
 
     Attributes:
         boots: starts so far.
@@ -99,12 +103,14 @@ class UpdatableNode:
         port: int = 0,
         times: NodeTimes | None = None,
         unsigned: bool = False,
+        modules: "VirtualModules | None" = None,
     ) -> None:
         if psk and not PSK_LEAST <= len(psk) <= PSK_MOST:
             raise ConfigError(f"a key of {len(psk)} characters", hint=f"{PSK_LEAST} to {PSK_MOST}")
         if public_key is not None and len(public_key) != 32:
             raise ConfigError(f"a public key of {len(public_key)} bytes", hint="Ed25519 has 32")
         self.times = times or NodeTimes()
+        self.modules = modules
         self.psk, self._public_key, self._unsigned = psk, public_key, unsigned
         self.boots = 0
         self._flash = flash or NorFlash.in_memory(FLASH_BYTES)
