@@ -14,8 +14,8 @@ __all__ = ["HOME", "HomeNode", "empty_rooms", "home_nodes"]
 
 DOOR = 12.0
 """Seconds from the door to where somebody is going."""
-ROUNDS = 12
-EMPTY_SECONDS = 45.0
+ROUNDS = 6
+EMPTY_SECONDS = 32.0
 
 Stay = tuple[str, tuple[Activity, ...]]
 
@@ -25,7 +25,7 @@ HOME = {"living room": (4, 3), "kitchen": (8, 2), "bedroom": (5, 3)}
 
 @dataclass(frozen=True, slots=True)
 class HomeNode:
-    """A node of the home: the room it hangs in, and what it hears there for an hour."""
+    """A node of the home: the room it hangs in, and what it hears there for half an hour."""
 
     room: str
     scenario: Scenario
@@ -39,9 +39,9 @@ class HomeNode:
         return processor.calibration
 
     def packets(self) -> Iterator[Packet]:
-        """Return what it sends, hour after hour."""
-        for hour in count():
-            begin = round(hour * self.scenario.seconds * 1e6)
+        """Return what it sends, again and again."""
+        for turn in count():
+            begin = round(turn * self.scenario.seconds * 1e6)
             for time_us, data in node_packets(Simulation(self.scenario), gate_us=0):
                 yield Packet(begin + time_us, data)
 
