@@ -1,27 +1,10 @@
 """Tables as SQLite has them: a row number, times in milliseconds, rollups by minute and hour."""
 
-import math
-from collections.abc import Callable
-from typing import Any
-
-import msgspec
-
-from edgeflow.errors import ConfigError
+from edgeflow.store.cells import SPANS, rolled_up
 from edgeflow.store.tables import Column, Table
 
-__all__ = [
-    "HOUR_MS",
-    "MINUTE_MS",
-    "creating",
-    "from_cell",
-    "insertion",
-    "rolled_up",
-    "rolling",
-    "to_cell",
-]
+__all__ = ["creating", "insertion", "rolling"]
 
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
 TOKENS_TABLE = (
     "CREATE TABLE IF NOT EXISTS tokens (number INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE)"
 )
@@ -54,12 +37,7 @@ def creating(table: Table, known: set[str]) -> list[str]:
     if table.identity:
         key = ", ".join(table.identity)
         made.append(f"CREATE UNIQUE INDEX {name}_once ON {name} ({key}) WHERE sequence >= 0")
-    return made + [_rollup(table, span) for span in ("minute", "hour") if rolled_up(table)]
-
-
-def rolled_up(table: Table) -> bool:
-    """Whether a table has rollups: it has one measure, and one sensor a device."""
-    return bool(table.measure) and all(column.name != "kind" for column in table.columns)
+    return made + [_rollup(table, span) for span in SPANS if rolled_up(table)]
 
 
 def insertion(table: Table) -> str:
@@ -80,7 +58,7 @@ def rolling(table: Table) -> list[str]:
     if not rolled_up(table):
         return []
     made = []
-    for span, width in (("minute", MINUTE_MS), ("hour", HOUR_MS)):
+    for span, width in SPANS.items():
         made.append(
             f"INSERT INTO {table.name}_{span} "  # noqa: S608 - names are the catalogue's
             f"SELECT device_id, timestamp / {width} * {width} AS start, "
@@ -94,25 +72,6 @@ def rolling(table: Table) -> list[str]:
     return made
 
 
-def to_cell(column: Column) -> Callable[[Any], Any]:
-    """What turns a value into its stored form; raises ConfigError for one that has none."""
-
-    def convert(value: Any) -> Any:
-        try:
-            return _TO[column.kind](value)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ConfigError(
-                f"column {column.name}: {value!r:.80} is no {column.kind}: {error}"
-            ) from error
-
-    return convert
-
-
-def from_cell(column: Column) -> Callable[[Any], Any]:
-    """What turns a stored value back."""
-    return _FROM[column.kind]
-
-
 def _defined(column: Column) -> str:
     return f"{column.name} {_TYPES[column.kind]}"
 
@@ -123,32 +82,3 @@ def _rollup(table: Table, span: str) -> str:
         "total REAL NOT NULL, least REAL NOT NULL, most REAL NOT NULL, amount INTEGER NOT NULL, "
         "PRIMARY KEY (device_id, start)) WITHOUT ROWID"
     )
-
-
-def _float(value: Any) -> float | None:
-    number = float(value)
-    return None if math.isnan(number) else number
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return value.encode("utf-8", "replace").decode()
-
-
-_TO: dict[str, Callable[[Any], Any]] = {
-    "float": _float,
-    "integer": int,
-    "text": _text,
-    "bool": bool,
-    "time": lambda value: round(value * 1000),
-    "json": lambda value: msgspec.json.encode(value).decode(),
-}
-_FROM: dict[str, Callable[[Any], Any]] = {
-    "float": lambda value: math.nan if value is None else float(value),
-    "integer": int,
-    "text": str,
-    "bool": bool,
-    "time": lambda value: value / 1000,
-    "json": msgspec.json.decode,
-}

@@ -9,16 +9,16 @@ from typing import Any
 
 from edgeflow.errors import ConfigError, StoreError, did_you_mean
 from edgeflow.store import sqlite_schema as schema
-from edgeflow.store.tables import (
-    MAX_ROWS,
-    TOKENS,
-    Aggregate,
-    Bucket,
-    Column,
-    Row,
-    Table,
-    TableStore,
+from edgeflow.store.cells import (
+    cells_of,
+    column_of,
+    milliseconds,
+    number_of,
+    row_of,
+    span_of,
+    time_of,
 )
+from edgeflow.store.tables import MAX_ROWS, TOKENS, Aggregate, Bucket, Row, Table, TableStore
 
 __all__ = ["SqliteTables"]
 
@@ -61,7 +61,7 @@ class SqliteTables(TableStore):
     def insert(self, table: str, rows: Sequence[Row], *, token: str = "") -> None:
         """Keep the rows, all or none; those that the table's identity knows already, once."""
         own = self._table(table)
-        cells = _cells(own, rows)
+        cells = cells_of(own, rows)
         with self._write() as database:
             if token and not _is_new(database, token):
                 return
@@ -88,14 +88,14 @@ class SqliteTables(TableStore):
     ) -> list[dict[str, Any]]:
         """The newest rows with ``since <= timestamp < until``, oldest first."""
         own = self._table(table)
-        order = _time_of(own)
+        order = time_of(own)
         condition, values = self._condition(own, device, where, (since, until))
         found = self._read(
             f"SELECT {_names(own)} FROM {own.name} WHERE {condition} "  # noqa: S608
             f"ORDER BY {order} DESC LIMIT ?",
             [*values, max(0, min(limit, MAX_ROWS))],
         )
-        return [_row(own, cells) for cells in reversed(found)]
+        return [row_of(own, cells) for cells in reversed(found)]
 
     def latest(self, table: str, *, since: float = float("-inf")) -> list[dict[str, Any]]:
         """The newest row of each device, by device."""
@@ -113,9 +113,9 @@ class SqliteTables(TableStore):
             f"SELECT {_names(own, 'newest.')} FROM devices JOIN {own.name} AS newest "
             f"ON newest.number = (SELECT number FROM {own.name} WHERE device_id = devices.id "
             "ORDER BY timestamp DESC, number DESC LIMIT 1) WHERE newest.timestamp >= ?",
-            [_milliseconds(since)],
+            [milliseconds(since)],
         )
-        return [_row(own, cells) for cells in found]
+        return [row_of(own, cells) for cells in found]
 
     def series(
         self,
@@ -130,11 +130,11 @@ class SqliteTables(TableStore):
     ) -> list[Bucket]:
         """A column in steps of so many seconds, by time and device."""
         own = self._table(table)
-        self._numeric(own, column)
+        number_of(own, column)
         width = round(step * 1000)
         if width < 1:
             raise ConfigError(f"series: a step of {step} s", hint="a millisecond or more")
-        span = _span(own, column, width) if not where else None
+        span = span_of(own, column, width) if not where else None
         if span is not None:
             return self._rolled(own, span, width, device, (since, until))
         condition, values = self._condition(own, device, where, (since, until))
@@ -160,7 +160,7 @@ class SqliteTables(TableStore):
     ) -> Aggregate:
         """A column over a stretch of time."""
         own = self._table(table)
-        self._numeric(own, column)
+        number_of(own, column)
         condition, values = self._condition(own, device, where, (since, until))
         ((count, mean, least, most),) = self._read(
             f"SELECT count({column}), avg({column}), min({column}), max({column}) "  # noqa: S608
@@ -187,7 +187,7 @@ class SqliteTables(TableStore):
                 gone = database.execute(
                     f"DELETE FROM {own.name} WHERE number IN (SELECT number FROM {own.name} "  # noqa: S608
                     f"WHERE timestamp < ? LIMIT {FORGET_AT_ONCE})",
-                    (_milliseconds(before),),
+                    (milliseconds(before),),
                 ).rowcount
             total += gone
             if gone < FORGET_AT_ONCE:
@@ -211,7 +211,7 @@ class SqliteTables(TableStore):
         device: str | None,
         times: tuple[float, float],
     ) -> list[Bucket]:
-        first = _milliseconds(times[0]) // width * width
+        first = milliseconds(times[0]) // width * width
         chosen, values = ("device_id = ? AND ", [device]) if device is not None else ("", [])
         return _buckets(
             self._read(
@@ -219,7 +219,7 @@ class SqliteTables(TableStore):
                 f"max(most), sum(amount) FROM {own.name}_{span} "
                 f"WHERE {chosen}start >= ? AND start < ? "
                 f"GROUP BY step, device_id ORDER BY step, device_id LIMIT {MAX_ROWS}",
-                [*values, first, _milliseconds(times[1])],
+                [*values, first, milliseconds(times[1])],
             )
         )
 
@@ -231,19 +231,15 @@ class SqliteTables(TableStore):
         times: tuple[float, float],
     ) -> tuple[str, list[Any]]:
         wanted = dict(where or {}) | ({"device_id": device} if device is not None else {})
-        time = _time_of(own)
+        time = time_of(own)
         parts = [f"{time} >= ?", f"{time} < ?"]
-        values = [_milliseconds(each) for each in times]
+        values = [milliseconds(each) for each in times]
         texts: list[Any] = []
         for name, text in wanted.items():
-            _column(own, name)
+            column_of(own, name)
             parts.append(f"{name} = ?")
             texts.append(text)
         return " AND ".join(parts), [*values, *texts]
-
-    def _numeric(self, own: Table, name: str) -> None:
-        if _column(own, name).kind not in ("float", "integer"):
-            raise ConfigError(f"{own.name}.{name} is no number", hint=f"{own.measure} is one")
 
     def _table(self, name: str) -> Table:
         table = self._tables.get(name)
@@ -304,64 +300,8 @@ def _is_new(database: sqlite3.Connection, token: str) -> bool:
     return True
 
 
-def _cells(table: Table, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-    known = {column.name for column in table.columns}
-    strange = {name for row in rows for name in row if name not in known}
-    if strange:
-        name = min(strange)
-        raise ConfigError(
-            f"{table.name} has no column {name!r}", hint=did_you_mean(name, sorted(known))
-        )
-    converters = [(column, schema.to_cell(column)) for column in table.columns]
-    return [
-        tuple(
-            convert(row.get(column.name, _MISSING[column.kind])) for column, convert in converters
-        )
-        for row in rows
-    ]
-
-
-_MISSING: dict[str, Any] = {
-    "float": math.nan,
-    "integer": -1,
-    "text": "",
-    "bool": False,
-    "time": 0.0,
-    "json": {},
-}
-
-
-def _time_of(table: Table) -> str:
-    return "last_seen" if table.newest_by else "timestamp"
-
-
-def _column(table: Table, name: str) -> Column:
-    for column in table.columns:
-        if column.name == name:
-            return column
-    names = [column.name for column in table.columns]
-    raise ConfigError(f"{table.name} has no column {name!r}", hint=did_you_mean(name, names))
-
-
 def _names(table: Table, prefix: str = "") -> str:
     return ", ".join(prefix + column.name for column in table.columns)
-
-
-def _row(table: Table, cells: Sequence[Any]) -> dict[str, Any]:
-    return {
-        column.name: schema.from_cell(column)(cell)
-        for column, cell in zip(table.columns, cells, strict=True)
-    }
-
-
-def _span(table: Table, column: str, width: int) -> str | None:
-    """The coarsest rollup that steps of a width can be made of."""
-    if column != table.measure or not schema.rolled_up(table):
-        return None
-    for span, unit in (("hour", schema.HOUR_MS), ("minute", schema.MINUTE_MS)):
-        if width % unit == 0:
-            return span
-    return None
 
 
 def _buckets(found: Sequence[tuple[Any, ...]]) -> list[Bucket]:
@@ -369,9 +309,3 @@ def _buckets(found: Sequence[tuple[Any, ...]]) -> list[Bucket]:
         Bucket(device, start / 1000, total / amount, least, most, amount)
         for device, start, total, least, most, amount in found
     ]
-
-
-def _milliseconds(seconds: float) -> int:
-    if math.isinf(seconds):
-        return -(2**62) if seconds < 0 else 2**62
-    return round(seconds * 1000)

@@ -1,0 +1,178 @@
+"""Values of rows as databases keep them: checked, times in milliseconds, no number as None."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from edgeflow.errors import ConfigError, did_you_mean
+from edgeflow.store.tables import Column, Row, Table
+
+__all__ = [
+    "SPANS",
+    "cells_of",
+    "column_of",
+    "from_cell",
+    "milliseconds",
+    "number_of",
+    "rolled_up",
+    "row_of",
+    "span_of",
+    "time_of",
+    "to_cell",
+]
+
+SPANS = {"minute": 60_000, "hour": 3_600_000}
+"""Widths of rollups, in milliseconds."""
+_INTEGERS = range(-(2**63), 2**63)
+_TIMES = range(-2_208_988_800_000, 10_413_792_000_000)
+"""The years 1900 to 2299: what every database has a form for."""
+
+
+def cells_of(table: Table, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """The rows' values in their stored form, in the table's order.
+
+    Raises:
+        ConfigError: a row has a column that the table does not, or a value that has no form.
+    """
+    known = {column.name for column in table.columns}
+    strange = {name for row in rows for name in row if name not in known}
+    if strange:
+        name = min(strange)
+        raise ConfigError(
+            f"{table.name} has no column {name!r}", hint=did_you_mean(name, sorted(known))
+        )
+    converters = [(column, to_cell(column)) for column in table.columns]
+    return [
+        tuple(
+            convert(row.get(column.name, _MISSING[column.kind])) for column, convert in converters
+        )
+        for row in rows
+    ]
+
+
+def row_of(table: Table, cells: Sequence[Any]) -> dict[str, Any]:
+    """A row of stored values."""
+    return {
+        column.name: from_cell(column)(cell)
+        for column, cell in zip(table.columns, cells, strict=True)
+    }
+
+
+def to_cell(column: Column) -> Callable[[Any], Any]:
+    """What turns a value into its stored form; raises ConfigError for one that has none."""
+
+    def convert(value: Any) -> Any:
+        try:
+            return _TO[column.kind](value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ConfigError(
+                f"column {column.name}: {value!r:.80} is no {column.kind}: {error}"
+            ) from error
+
+    return convert
+
+
+def from_cell(column: Column) -> Callable[[Any], Any]:
+    """What turns a stored value back."""
+    return _FROM[column.kind]
+
+
+def column_of(table: Table, name: str) -> Column:
+    """A column by its name.
+
+    Raises:
+        ConfigError: the table has none.
+    """
+    for column in table.columns:
+        if column.name == name:
+            return column
+    names = [column.name for column in table.columns]
+    raise ConfigError(f"{table.name} has no column {name!r}", hint=did_you_mean(name, names))
+
+
+def number_of(table: Table, name: str) -> Column:
+    """A column of numbers; raises ConfigError for another."""
+    column = column_of(table, name)
+    if column.kind not in ("float", "integer"):
+        raise ConfigError(f"{table.name}.{name} is no number", hint=f"{table.measure} is one")
+    return column
+
+
+def time_of(table: Table) -> str:
+    """The column that says when a row is of."""
+    return "last_seen" if table.newest_by else "timestamp"
+
+
+def rolled_up(table: Table) -> bool:
+    """Whether a table has rollups: it has one measure, and one sensor a device."""
+    return bool(table.measure) and all(column.name != "kind" for column in table.columns)
+
+
+def span_of(table: Table, column: str, width: int) -> str | None:
+    """The coarsest rollup that steps of a width in milliseconds can be made of."""
+    if column != table.measure or not rolled_up(table):
+        return None
+    for span in reversed(SPANS):
+        if width % SPANS[span] == 0:
+            return span
+    return None
+
+
+def milliseconds(seconds: float) -> int:
+    """A time as it is stored; an infinite one as the first or last that is."""
+    if math.isinf(seconds):
+        return _TIMES[0] if seconds < 0 else _TIMES[-1]
+    return max(_TIMES[0], min(round(seconds * 1000), _TIMES[-1]))
+
+
+def _float(value: Any) -> float | None:
+    number = float(value)
+    return None if math.isnan(number) else number
+
+
+def _integer(value: Any) -> int:
+    number = int(value)
+    if number not in _INTEGERS:
+        raise ValueError("more than 64 bits")
+    return number
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value.encode("utf-8", "replace").decode()
+
+
+def _time(value: Any) -> int:
+    number: int = round(value * 1000)
+    if number not in _TIMES:
+        raise ValueError("not in the years 1900 to 2299")
+    return number
+
+
+_TO: dict[str, Callable[[Any], Any]] = {
+    "float": _float,
+    "integer": _integer,
+    "text": _text,
+    "bool": bool,
+    "time": _time,
+    "json": lambda value: msgspec.json.encode(value).decode(),
+}
+_FROM: dict[str, Callable[[Any], Any]] = {
+    "float": lambda value: math.nan if value is None else float(value),
+    "integer": int,
+    "text": str,
+    "bool": bool,
+    "time": lambda value: value / 1000,
+    "json": msgspec.json.decode,
+}
+_MISSING: dict[str, Any] = {
+    "float": math.nan,
+    "integer": -1,
+    "text": "",
+    "bool": False,
+    "time": 0.0,
+    "json": {},
+}
