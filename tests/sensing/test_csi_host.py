@@ -148,6 +148,7 @@ def test_a_packet_is_news_history_and_a_call_at_once():
         assert (event.number, update.number) == (1, 2)
         assert isinstance(update, VitalsUpdate)
         assert host.history(node.name) == [update] == host.news(after=1)
+        assert node.vitals == update
         assert host.history(node.name, after=2) == []
         (kept,) = host.past(node.name, 0, 1e12)
         assert (kept["number"], kept["time"]) == (update.number, update.time)

@@ -111,7 +111,7 @@ class SensingHost:
         """Return every node as it is now."""
         now, offset = _now(), self._unix_us / 1e6
         with self._lock:
-            return [node.status(now, offset) for node in self._nodes]
+            return [self._status(node, now, offset) for node in self._nodes]
 
     def history(self, name: str, after: int = 0, limit: int = HISTORY) -> list[VitalsUpdate]:
         """Return the newest updates of a node above ``after``, oldest first.
@@ -226,6 +226,13 @@ class SensingHost:
                 code="EF-DEVICE-404",
             )
         return known[name]
+
+    def _status(self, node: Node, now: int, offset: float) -> SensingNode:
+        """Return a node as it is, its vitals with the time and number they were told with."""
+        status, kept = node.status(now, offset), self._history.get(node.tracker.name)
+        return (
+            msgspec.structs.replace(status, vitals=kept[-1]) if status.vitals and kept else status
+        )
 
     def _look(self, node: Node | None) -> None:
         """Show the frame that came to whoever watches its node."""
