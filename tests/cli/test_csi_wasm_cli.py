@@ -10,7 +10,9 @@ import pytest
 from edgeflow.cli import main
 from edgeflow.core.vitals import SensingEvent
 from edgeflow.devices.updates.signing import make_key
-from edgeflow.devices.virtual.csi_modules import ModuleServer, VirtualModules
+from edgeflow.devices.virtual.csi_image import make_firmware
+from edgeflow.devices.virtual.csi_modules import VirtualModules
+from edgeflow.devices.virtual.csi_update import UpdatableNode
 from edgeflow.sensing.host import SensingHost
 from edgeflow.sensing.modules.wasmtime_engine import WasmtimeEngine
 from flows import wait_until
@@ -45,7 +47,7 @@ def test_a_module_is_built_signed_and_brought_to_a_node(capsys, tmp_path, key, m
 
     monkeypatch.setenv("EDGEFLOW_OTA_KEY", PSK)
     modules = VirtualModules(WasmtimeEngine(), key=public, psk=PSK)
-    with ModuleServer(modules) as server:
+    with UpdatableNode(make_firmware("1.0"), psk=PSK, modules=modules) as server:
         node = f"127.0.0.1:{server.port}"
         code, _, err = run(capsys, "upload", node, image)
         assert code != 0

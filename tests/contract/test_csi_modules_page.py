@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from edgeflow.cli import main
-from edgeflow.devices.virtual.csi_modules import ModuleServer, VirtualModules
+from edgeflow.devices.virtual.csi_image import make_firmware
+from edgeflow.devices.virtual.csi_modules import VirtualModules
+from edgeflow.devices.virtual.csi_update import UpdatableNode
 from edgeflow.protocols.rvf import Container
 from edgeflow.sensing.modules.wasmtime_engine import WasmtimeEngine
 
@@ -41,7 +43,7 @@ def test_the_module_of_the_page_is_written_tried_signed_and_uploaded(
     assert Container.decode((tmp_path / "restless.rvf").read_bytes()).has_signature
     monkeypatch.setenv("EDGEFLOW_OTA_KEY", PSK)
     modules = VirtualModules(WasmtimeEngine(), key=public, psk=PSK)
-    with ModuleServer(modules) as server:
+    with UpdatableNode(make_firmware("1.0"), psk=PSK, modules=modules) as server:
         for line in upload.replace("192.168.4.7", f"127.0.0.1:{server.port}").splitlines():
             assert main(line.removeprefix("edgeflow ").split()) == 0, line
     assert "wdp-own-restless" in capsys.readouterr().out

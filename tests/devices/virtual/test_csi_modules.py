@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from edgeflow.devices.virtual.csi_modules import ModuleServer, VirtualModules
+from edgeflow.devices.virtual.csi_image import make_firmware
+from edgeflow.devices.virtual.csi_modules import VirtualModules
 from edgeflow.devices.virtual.csi_node import CsiFleet
+from edgeflow.devices.virtual.csi_update import UpdatableNode
 from edgeflow.protocols.csi import decode
 from edgeflow.protocols.csi_events import WideEvents
 from edgeflow.protocols.csi_vitals import Vitals
@@ -72,7 +74,7 @@ class Node:
 @contextmanager
 def node_of(frames: list[Frame]) -> Iterator[Node]:
     node = Node(frames)
-    with ModuleServer(node.modules) as server:
+    with UpdatableNode(make_firmware("1.0"), psk=PSK, modules=node.modules) as server:
         node.port = server.port
         yield node
 

@@ -3,35 +3,28 @@
 The engine that runs WebAssembly is given, as on the board, where it is WASM3.
 """
 
-import socketserver
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from http.server import BaseHTTPRequestHandler
-from typing import Any, Self
-
-import structlog
+from typing import Any
 
 from edgeflow._native.csi import CsiProcessor, CsiVitals
 from edgeflow._native.modules import Engine, ModuleFeed, ModuleHost
 from edgeflow.devices.virtual.csi_node import HeardFrame, Packet, raw_packets
 from edgeflow.protocols.csi_events import Event, WideEvents
 from edgeflow.protocols.csi_vitals import Vitals, VitalsFlags
-from edgeflow.protocols.rvf import MAX_BYTES
 
-__all__ = ["ModuleServer", "VirtualModules"]
-
-log = structlog.get_logger(__name__)
+__all__ = ["VirtualModules"]
 
 VITALS_US = 1_000_000
 TOLD = 1024
 """Packets of events that wait to be sent."""
-SILENCE_SECONDS = 5.0
 
 
 class VirtualModules:
     """What a node of tier 2 sends of the frames that it hears: vitals, and what its modules tell.
+
+    ``UpdatableNode`` has it behind its HTTP server.
 
     Args:
         engine: runs the modules.
@@ -116,65 +109,3 @@ class VirtualModules:
         )
         self._sequence = self._sequence + 1 & 0xFFFF
         self._told.append(packet.encode())
-
-
-class ModuleServer(socketserver.TCPServer):
-    """The node's HTTP server, one request at a time as on the board. A context manager.
-
-    Args:
-        modules: what answers. host, port: 0 for any.
-    """
-
-    allow_reuse_address = True
-    request_queue_size = 3
-
-    def __init__(self, modules: VirtualModules, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.modules = modules
-        super().__init__((host, port), _Handler)
-        self.port: int = self.server_address[1]
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(0.05,), name="csi-node-http", daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self._thread.join(3.0)
-        self.server_close()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Note what ended a connection; the node goes on."""
-        log.debug("connection_failed", peer=str(client_address), error=repr(sys.exc_info()[1]))
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: ModuleServer
-    timeout = SILENCE_SECONDS
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_POST(self) -> None:
-        self._answer()
-
-    def do_DELETE(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
-        announced = self.headers.get("Content-Length", "0")
-        count = int(announced) if announced.isascii() and announced.isdigit() else 0
-        shown = self.headers.get("Authorization")
-        # One byte more than may be: the core says that it is too many, and the rest is not read.
-        body = self.rfile.read(min(count, MAX_BYTES + 1))
-        status, answer = self.server.modules.answer(self.command, self.path, shown, body)
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
-        """Requests are no news."""
