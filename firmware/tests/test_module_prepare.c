@@ -55,6 +55,9 @@ static void test_bodies(void) {
     CHECK_EQUAL(with_body("\0\x02\x40\x0B", 4), EF_ERROR_MODEL);               /* does not end */
     CHECK_EQUAL(with_body("\0\x0B\x01", 3), EF_ERROR_MODEL);                   /* goes on after its end */
     CHECK_EQUAL(with_body("\1\xFF\xFF\xFF\xFF\x0F\x7F\x0B", 8), EF_ERROR_UNSUPPORTED); /* 2^32 locals */
+    CHECK_EQUAL(with_body("\0\x23\0\x1A\x0B", 5), EF_ERROR_MODEL);           /* a global that the copy alone has: its fuel */
+    CHECK_EQUAL(with_body("\0\x41\0\x24\0\x0B", 6), EF_ERROR_MODEL);        /* fills it up */
+    CHECK_EQUAL(with_body("\0\x41\0\x24\x80\0\x0B", 7), EF_ERROR_MODEL);    /* the same, written longer */
     char deep[201];
     deep[0] = 0;
     for (int i = 0; i < 100; i++) {

@@ -95,6 +95,15 @@ def test_what_cannot_be_bounded_is_refused(body: str) -> None:
         prepare_module(bytes(wasm))
 
 
+def test_a_module_cannot_name_its_fuel() -> None:
+    looping = "(loop (global.set 0 (i32.const 9999)) (br 0))"
+    wasm = wasm_of(f'(global (mut i32) (i32.const 0)) (func (export "on_init") {looping})')
+    assert is_valid(prepare_module(wasm).wasm)
+    place = wasm.index(b"\x24\x00") + 1
+    with pytest.raises(EngineError, match="damaged"):
+        prepare_module(wasm[:place] + b"\x01" + wasm[place + 1 :])
+
+
 def test_calls_may_be_nested_but_not_without_end() -> None:
     def chain(length: int) -> str:
         calls = "".join(f"(func $f{n} (call $f{n + 1}))" for n in range(length))

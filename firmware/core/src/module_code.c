@@ -14,6 +14,7 @@ enum {
     CALL = 0x10,
     DROP = 0x1A,
     LOCAL_GET = 0x20,
+    GLOBAL_GET = 0x23,
     GLOBAL_SET = 0x24,
     FIRST_LOAD = 0x28,
     LAST_STORE = 0x3E,
@@ -75,6 +76,12 @@ static uint32_t put_check(const module_code *code, module_writer *to) {
     static const uint8_t trap_below_zero[] = {CONST_I32, 0, 0x48, IF, 0x40, UNREACHABLE, END};
     module_put(to, trap_below_zero, sizeof trap_below_zero);
     return place;
+}
+
+/* The copy has one global more, which was no global before: whoever names it would fill its own fuel up. */
+static bool names_fuel(const module_code *code, uint8_t op, const uint8_t *operand, const uint8_t *end) {
+    module_reader from = {operand, end, false};
+    return (op == GLOBAL_GET || op == GLOBAL_SET) && (module_number(&from) >= code->fuel || from.broken);
 }
 
 /* Instructions that an interpreter executes by themselves. */
@@ -142,8 +149,11 @@ static ef_status copy_instructions(const module_code *code, uint32_t index, modu
             return EF_ERROR_MODEL;
         }
         const bool known = skip_rest(from, op);
-        if (from->broken || !known) {
-            return from->broken ? EF_ERROR_MODEL : EF_ERROR_UNSUPPORTED;
+        if (from->broken || names_fuel(code, op, begin + 1, from->at)) {
+            return EF_ERROR_MODEL;
+        }
+        if (!known) {
+            return EF_ERROR_UNSUPPORTED;
         }
         own += counts(op) ? 1u : 0u;
         open.cost[open.loop] += op == CALL ? (uint32_t)HOST_CALL_COST : 1u;
