@@ -7,12 +7,18 @@
 #define CONTROL_HUMIDITY 0xF2u
 #define STATUS 0xF3u
 #define MEASURING 0x08u
+#define LOADING 0x01u /* the chip copies its calibration */
 #define CONTROL 0xF4u
 #define DATA 0xF7u
 #define ONCE 0x01u   /* oversampling: none */
 #define FORCED 0x25u /* temperature and pressure once each, then sleep */
 #define SKIPPED_AIR 0x80000
 #define SKIPPED_HUMIDITY 0x8000
+#define COLDEST (-40 * 5120) /* of what the chip can measure */
+#define WARMEST (85 * 5120)
+#define LEAST_HPA 300.0f
+#define MOST_HPA 1100.0f
+#define MOST_PARTS ((int64_t)1 << 36) /* 1/65536 Pa: beyond, squares leave 64 bits */
 
 static uint16_t u16(const uint8_t *from) {
     return (uint16_t)(from[1] << 8 | from[0]);
@@ -45,13 +51,16 @@ static void take_calibration(ef_bme280 *chip, const uint8_t air[26], const uint8
 }
 
 ef_status ef_bme280_init(ef_bme280 *chip, const ef_register_bus *bus) {
-    uint8_t id = 0, air[26], wet[7];
+    uint8_t id = 0, status = 0, air[26], wet[7];
     *chip = (ef_bme280){.bus = *bus};
-    if (!bus->read(bus->device, ID, &id, 1)) {
+    if (!bus->read(bus->device, ID, &id, 1) || !bus->read(bus->device, STATUS, &status, 1)) {
         return EF_ERROR_FLASH;
     }
     if (id != CHIP) {
         return EF_ERROR_TYPE;
+    }
+    if (status & LOADING) {
+        return EF_ERROR_BUSY;
     }
     const bool read = bus->read(bus->device, CALIBRATION, air, sizeof air) &&
                       bus->read(bus->device, CALIBRATION_HUMIDITY, wet, sizeof wet);
@@ -70,34 +79,34 @@ ef_status ef_bme280_begin(const ef_bme280 *chip) {
 }
 
 /* Temperature in 1/5120 degrees, on which the others depend. */
-static int32_t fine_temperature(const ef_bme280 *chip, int32_t raw) {
-    const int32_t t1 = chip->t1;
-    const int32_t one = (((raw >> 3) - (t1 << 1)) * chip->t2) >> 11;
-    const int32_t off = (raw >> 4) - t1;
-    const int32_t two = (((off * off) >> 12) * chip->t3) >> 14;
-    return one + two;
+static int64_t fine_temperature(const ef_bme280 *chip, int32_t raw) {
+    const int64_t off = (raw >> 3) - ((int64_t)chip->t1 << 1);
+    const int64_t half = (raw >> 4) - (int64_t)chip->t1;
+    return ((off * chip->t2) >> 11) + ((((half * half) >> 12) * chip->t3) >> 14);
 }
 
-/* In 1/256 Pa. */
-static uint32_t pressure(const ef_bme280 *chip, int32_t raw, int32_t fine) {
+/* In hPa; 0 for what no calibration of a working chip makes. */
+static float pressure(const ef_bme280 *chip, int32_t raw, int32_t fine) {
     int64_t one = (int64_t)fine - 128000;
-    int64_t two = one * one * chip->p6;
-    two += (one * chip->p5) * 131072;
-    two += (int64_t)chip->p4 * 34359738368;
-    one = ((one * one * chip->p3) >> 8) + (one * chip->p2) * 4096;
-    one = ((((int64_t)1 << 47) + one) * chip->p1) >> 33;
-    if (one == 0) {
-        return 0;
+    int64_t two = one * one * chip->p6 + one * chip->p5 * 131072 + (int64_t)chip->p4 * 34359738368;
+    one = ((int64_t)1 << 47) + ((one * one * chip->p3) >> 8) + one * chip->p2 * 4096;
+    if (one <= 0 || one > INT64_MAX / chip->p1) {
+        return 0.0f;
     }
-    int64_t value = 1048576 - raw;
-    value = (value * 2147483648 - two) * 3125 / one;
+    one = (one * chip->p1) >> 33;
+    two = (int64_t)(1048576 - raw) * 2147483648 - two;
+    if (one == 0 || two < 0 || two > INT64_MAX / 3125 || two * 3125 / one > MOST_PARTS) {
+        return 0.0f;
+    }
+    int64_t value = two * 3125 / one;
     one = ((int64_t)chip->p9 * (value >> 13) * (value >> 13)) >> 25;
     two = ((int64_t)chip->p8 * value) >> 19;
-    return (uint32_t)(((value + one + two) >> 8) + (int64_t)chip->p7 * 16);
+    value = ((value + one + two) >> 8) + (int64_t)chip->p7 * 16;
+    return (float)value / 25600.0f;
 }
 
-/* In 1/1024 per cent. */
-static uint32_t humidity(const ef_bme280 *chip, int32_t raw, int32_t fine) {
+/* In per cent. */
+static float humidity(const ef_bme280 *chip, int32_t raw, int32_t fine) {
     const int64_t off = (int64_t)fine - 76800;
     const int64_t one = ((((int64_t)raw * 16384) - (int64_t)chip->h4 * 1048576 - chip->h5 * off) + 16384) >> 15;
     const int64_t slope = ((((off * chip->h6) >> 10) * (((off * chip->h3) >> 11) + 32768)) >> 10) + 2097152;
@@ -105,7 +114,26 @@ static uint32_t humidity(const ef_bme280 *chip, int32_t raw, int32_t fine) {
     value -= ((((value >> 15) * (value >> 15)) >> 7) * chip->h1) >> 4;
     value = value < 0 ? 0 : value;
     value = value > 419430400 ? 419430400 : value;
-    return (uint32_t)(value >> 12);
+    return (float)(value >> 12) / 1024.0f;
+}
+
+static ef_status compensate(const ef_bme280 *chip, const uint8_t data[8], ef_air *air) {
+    const int32_t raw_pressure = data[0] << 12 | data[1] << 4 | data[2] >> 4;
+    const int32_t raw_temperature = data[3] << 12 | data[4] << 4 | data[5] >> 4;
+    const int32_t raw_humidity = data[6] << 8 | data[7];
+    if (raw_temperature == SKIPPED_AIR || raw_pressure == SKIPPED_AIR || raw_humidity == SKIPPED_HUMIDITY) {
+        return EF_ERROR_NOT_FINITE;
+    }
+    const int64_t fine = fine_temperature(chip, raw_temperature);
+    if (fine < COLDEST || fine > WARMEST) {
+        return EF_ERROR_NOT_FINITE;
+    }
+    const float force = pressure(chip, raw_pressure, (int32_t)fine);
+    if (force < LEAST_HPA || force > MOST_HPA) {
+        return EF_ERROR_NOT_FINITE;
+    }
+    *air = (ef_air){(float)((fine * 5 + 128) >> 8) * 0.01f, humidity(chip, raw_humidity, (int32_t)fine), force};
+    return EF_OK;
 }
 
 ef_status ef_bme280_finish(const ef_bme280 *chip, ef_air *air) {
@@ -117,18 +145,5 @@ ef_status ef_bme280_finish(const ef_bme280 *chip, ef_air *air) {
     if (status & MEASURING) {
         return EF_ERROR_BUSY;
     }
-    if (!bus->read(bus->device, DATA, data, sizeof data)) {
-        return EF_ERROR_FLASH;
-    }
-    const int32_t raw_pressure = data[0] << 12 | data[1] << 4 | data[2] >> 4;
-    const int32_t raw_temperature = data[3] << 12 | data[4] << 4 | data[5] >> 4;
-    const int32_t raw_humidity = data[6] << 8 | data[7];
-    if (raw_temperature == SKIPPED_AIR || raw_humidity == SKIPPED_HUMIDITY) {
-        return EF_ERROR_NOT_FINITE;
-    }
-    const int32_t fine = fine_temperature(chip, raw_temperature);
-    air->temperature = (float)((fine * 5 + 128) >> 8) * 0.01f;
-    air->humidity = (float)humidity(chip, raw_humidity, fine) / 1024.0f;
-    air->pressure = (float)pressure(chip, raw_pressure, fine) / 25600.0f;
-    return EF_OK;
+    return bus->read(bus->device, DATA, data, sizeof data) ? compensate(chip, data, air) : EF_ERROR_FLASH;
 }

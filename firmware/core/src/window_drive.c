@@ -4,7 +4,8 @@
 
 #define CLOSE_ENOUGH 0.001f
 #define HOMING_SPEED 0.25f /* of the usual: it runs into a switch */
-#define LONGEST_STEP 0.1f  /* seconds; longer ones are gone through in parts */
+#define TICK 0.002f /* seconds; other steps add up to these, of which braking is made */
+#define MOST_SECONDS 60.0f
 
 ef_drive_options ef_drive_default_options(ef_motor motor) {
     ef_drive_options options = {
@@ -39,18 +40,28 @@ ef_status ef_drive_init(ef_drive *drive, const ef_drive_options *options) {
 }
 
 void ef_drive_home(ef_drive *drive) {
+    drive->velocity = drive->lagging = drive->pending = 0.0f;
     if (drive->options.motor == EF_MOTOR_STEPPER) {
         drive->state = EF_DRIVE_HOMING;
-        drive->velocity = 0.0f;
-        drive->lagging = 0.0f;
         drive->position = 100.0f; /* it may have to go all the way */
+    } else {
+        drive->target = drive->position;
+        drive->state = EF_DRIVE_RESTING;
     }
 }
 
 void ef_drive_end_switch(ef_drive *drive) {
+    if (drive->state == EF_DRIVE_HOMING) {
+        drive->target = drive->options.lowest;
+    } else if (drive->options.motor != EF_MOTOR_STEPPER || drive->state != EF_DRIVE_MOVING || drive->velocity >= 0.0f) {
+        return;
+    }
     drive->position = drive->velocity = drive->lagging = 0.0f;
-    drive->target = drive->options.lowest;
     drive->state = drive->target > 0.0f ? EF_DRIVE_MOVING : EF_DRIVE_RESTING;
+}
+
+static float within(const ef_drive_options *options, float position) {
+    return fminf(fmaxf(position, options->lowest), options->highest);
 }
 
 ef_status ef_drive_move(ef_drive *drive, float position) {
@@ -60,7 +71,7 @@ ef_status ef_drive_move(ef_drive *drive, float position) {
     if (drive->state != EF_DRIVE_RESTING && drive->state != EF_DRIVE_MOVING) {
         return EF_ERROR_STATE;
     }
-    drive->target = fminf(fmaxf(position, drive->options.lowest), drive->options.highest);
+    drive->target = within(&drive->options, position);
     drive->state = EF_DRIVE_MOVING;
     return EF_OK;
 }
@@ -68,7 +79,7 @@ ef_status ef_drive_move(ef_drive *drive, float position) {
 void ef_drive_stop(ef_drive *drive) {
     if (drive->state == EF_DRIVE_MOVING) {
         const float way = drive->velocity * fabsf(drive->velocity) / (2.0f * drive->options.acceleration);
-        drive->target = fminf(fmaxf(drive->position + way, drive->options.lowest), drive->options.highest);
+        drive->target = within(&drive->options, drive->position + way);
     }
 }
 
@@ -76,53 +87,64 @@ static float told(const ef_drive *drive) {
     return drive->options.closed + drive->position * 0.01f * (drive->options.open - drive->options.closed);
 }
 
-/* The speed from which it can still stop where it should, in small steps of time as well. */
-static float allowed(const ef_drive *drive, float left, float seconds) {
-    const float change = drive->options.acceleration * seconds;
-    const float most = sqrtf(0.25f * change * change + 2.0f * drive->options.acceleration * left) - 0.5f * change;
-    return fminf(most, drive->options.speed);
+/* The most speed, in changes of one tick, from which it stops exactly where it should by as many changes as that takes. */
+static float allowed(float left, float change) {
+    const float way = left / (change * TICK);
+    const float ticks = floorf(0.5f * (sqrtf(1.0f + 8.0f * way) - 1.0f));
+    return change * (way / (ticks + 1.0f) + 0.5f * ticks);
 }
 
-static void advance(ef_drive *drive, float seconds) {
-    const float left = drive->target - drive->position, change = drive->options.acceleration * seconds;
-    const float wanted = copysignf(allowed(drive, fabsf(left), seconds), left);
-    drive->velocity += fminf(fmaxf(wanted - drive->velocity, -change), change);
-    const float step = drive->velocity * seconds;
-    if (fabsf(left) <= CLOSE_ENOUGH || (fabsf(step) >= fabsf(left) && step * left > 0.0f && fabsf(drive->velocity) <= change)) {
+static void advance(ef_drive *drive) {
+    const float left = drive->target - drive->position, change = drive->options.acceleration * TICK;
+    if (fabsf(left) <= CLOSE_ENOUGH && fabsf(drive->velocity) <= 1.01f * change) {
         drive->position = drive->target;
         drive->velocity = 0.0f;
         drive->state = EF_DRIVE_RESTING;
         return;
     }
-    drive->position = fminf(fmaxf(drive->position + step, drive->options.lowest), drive->options.highest);
+    const float wanted = copysignf(fminf(allowed(fabsf(left), change), drive->options.speed), left);
+    drive->velocity += fminf(fmaxf(wanted - drive->velocity, -change), change);
+    /* After its end switch it may still be below what is allowed, on its way up. */
+    const float lowest = fminf(drive->position, drive->options.lowest);
+    drive->position = fminf(fmaxf(drive->position + drive->velocity * TICK, lowest), drive->options.highest);
+}
+
+static void search(ef_drive *drive) {
+    drive->position -= HOMING_SPEED * drive->options.speed * TICK;
+    if (drive->position < -100.0f) { /* twice the travel, and no switch */
+        drive->state = EF_DRIVE_STALLED;
+        drive->position = 0.0f;
+    }
 }
 
 float ef_drive_step(ef_drive *drive, float seconds) {
-    while (seconds > 0.0f) {
-        const float part = fminf(seconds, LONGEST_STEP);
-        seconds -= part;
+    const bool runs = drive->state == EF_DRIVE_MOVING || drive->state == EF_DRIVE_HOMING;
+    drive->pending = runs && seconds > 0.0f ? fminf(drive->pending + seconds, MOST_SECONDS) : 0.0f;
+    while (drive->pending >= TICK) {
+        drive->pending -= TICK;
         if (drive->state == EF_DRIVE_MOVING) {
-            advance(drive, part);
+            advance(drive);
         } else if (drive->state == EF_DRIVE_HOMING) {
-            drive->position -= HOMING_SPEED * drive->options.speed * part;
-            if (drive->position < -100.0f) { /* twice the travel, and no switch */
-                drive->state = EF_DRIVE_STALLED;
-                drive->position = 0.0f;
-            }
+            search(drive);
+        } else {
+            drive->pending = 0.0f;
         }
     }
     return told(drive);
 }
 
 void ef_drive_measured(ef_drive *drive, float at, float seconds) {
-    if (drive->options.stall_seconds <= 0.0f || drive->state == EF_DRIVE_HOMING) {
+    const bool placed = drive->state == EF_DRIVE_RESTING || drive->state == EF_DRIVE_MOVING;
+    if (drive->options.stall_seconds <= 0.0f || !placed) {
         return;
     }
     const float real = 100.0f * (at - drive->options.closed) / (drive->options.open - drive->options.closed);
     const bool lags = !(fabsf(real - drive->position) <= drive->options.stall_distance);
     drive->lagging = lags ? drive->lagging + seconds : 0.0f;
-    if (drive->lagging >= drive->options.stall_seconds && drive->state != EF_DRIVE_UNKNOWN) {
+    if (drive->lagging >= drive->options.stall_seconds) {
         drive->state = EF_DRIVE_STALLED;
         drive->velocity = 0.0f;
+        /* Where it is stuck, so that it does not go on pushing. */
+        drive->position = drive->target = isfinite(real) ? within(&drive->options, real) : drive->position;
     }
 }

@@ -27,14 +27,16 @@ typedef struct ef_bme280 {
     int8_t h6;
 } ef_bme280;
 
-/* Look who is there, and read its calibration. EF_ERROR_FLASH: the bus does not answer; EF_ERROR_TYPE: another chip. */
+/* Look who is there, and read its calibration. EF_ERROR_FLASH: the bus does not answer; EF_ERROR_TYPE: another chip;
+ * EF_ERROR_BUSY: it has just got its power, try again; EF_ERROR_NOT_FINITE: no calibration. */
 EF_MUST_CHECK ef_status ef_bme280_init(ef_bme280 *chip, const ef_register_bus *bus);
 
 /* Begin a measurement; it takes at most EF_BME280_MEASURE_MS. */
 #define EF_BME280_MEASURE_MS 10u
 EF_MUST_CHECK ef_status ef_bme280_begin(const ef_bme280 *chip);
 
-/* EF_ERROR_BUSY: not done yet. EF_ERROR_NOT_FINITE: the chip skipped it, or is broken. */
+/* EF_ERROR_BUSY: not done yet. EF_ERROR_NOT_FINITE: the chip skipped it, or says what it cannot measure (-40 to 85 degrees,
+ * 300 to 1100 hPa). Then the air stays as it was. */
 EF_MUST_CHECK ef_status ef_bme280_finish(const ef_bme280 *chip, ef_air *air);
 
 #endif

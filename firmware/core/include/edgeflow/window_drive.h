@@ -28,7 +28,7 @@ typedef struct ef_drive {
     ef_drive_options options;
     ef_drive_state state;
     float position, velocity, target; /* per cent, per cent a second */
-    float lagging;                    /* seconds */
+    float lagging, pending;           /* seconds: behind the motor, and not gone through yet */
 } ef_drive;
 
 ef_drive_options ef_drive_default_options(ef_motor motor);
@@ -36,7 +36,7 @@ ef_drive_options ef_drive_default_options(ef_motor motor);
 /* EF_ERROR_UNSUPPORTED: limits that are none. A stepper must find its end switch before it moves; a servo knows where it is. */
 EF_MUST_CHECK ef_status ef_drive_init(ef_drive *drive, const ef_drive_options *options);
 
-/* A stepper runs towards closed until its end switch says so. */
+/* A stepper runs towards closed until its end switch says so; a servo that stalled stays where it is, and may be moved again. */
 void ef_drive_home(ef_drive *drive);
 void ef_drive_end_switch(ef_drive *drive);
 
@@ -44,10 +44,10 @@ void ef_drive_end_switch(ef_drive *drive);
 EF_MUST_CHECK ef_status ef_drive_move(ef_drive *drive, float position);
 void ef_drive_stop(ef_drive *drive); /* as fast as its acceleration allows */
 
-/* Let time pass; returns what the motor is told: a pulse in us, or a step count. */
+/* Let time pass, at most a minute; returns what the motor is told: a pulse in us, or a step count. */
 float ef_drive_step(ef_drive *drive, float seconds);
 
-/* Where the motor really is, in its own units, where something measures that. */
+/* Where the motor really is, in its own units, where something measures that; one that lags too long is stalled, and let be. */
 void ef_drive_measured(ef_drive *drive, float at, float seconds);
 
 #endif
