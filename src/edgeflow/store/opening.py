@@ -5,17 +5,32 @@ from edgeflow.store.tables import TableStore
 
 __all__ = ["open_tables"]
 
+SCHEMES = ("sqlite", "clickhouse", "chdb")
+
 
 def open_tables(url: str) -> TableStore:
-    """Open ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or ``sqlite://:memory:``.
+    """Open the tables that a URL names.
+
+    ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or ``sqlite://:memory:``;
+    ``clickhouse://user:password@host:8123/database`` on a server; ``chdb:///relative/path`` or
+    ``chdb:////absolute/path`` for ClickHouse within this process. The latter two are connected to
+    when they are first asked.
 
     Raises:
         StoreError: unknown scheme, or it cannot be opened.
+        MissingExtraError: a package is missing.
     """
     scheme, separator, place = url.partition("://")
-    if not separator or scheme != "sqlite":
-        hint = did_you_mean(scheme, ["sqlite"])
-        raise StoreError(f"no store for {url!r}", hint=f"{hint}; for example sqlite:///home.db")
+    if not separator or scheme not in SCHEMES:
+        hint = did_you_mean(scheme, list(SCHEMES))
+        raise StoreError(
+            f"no store of the scheme {scheme!r}", hint=f"{hint}; for example sqlite:///home.db"
+        )
+    if scheme != "sqlite":
+        from edgeflow.store.clickhouse_client import ClickHousePlace
+        from edgeflow.store.clickhouse_tables import ClickHouseTables
+
+        return ClickHouseTables(ClickHousePlace.from_url(url))
     from edgeflow.store.sqlite_tables import SqliteTables
 
     path = place if place == ":memory:" else place.removeprefix("/")
