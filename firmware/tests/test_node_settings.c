@@ -31,10 +31,10 @@ static void test_the_defaults(void) {
     ef_settings_default(&settings);
     CHECK(strcmp(settings.target_ip, "192.168.1.100") == 0 && settings.target_port == 5005 && settings.node_id == 1);
     CHECK(settings.edge_tier == 2 && settings.vital_interval_ms == 1000 && settings.power_duty == 100);
-    CHECK(settings.fall_milli == 30000 && settings.presence_milli == 0 && settings.ota_key[0] == '\0');
+    CHECK(settings.fall_milli == 50000 && settings.presence_milli == 0 && settings.ota_key[0] == '\0');
     CHECK(ef_settings_finish(&settings));
     ef_csi_options options = ef_settings_options(&settings);
-    CHECK(options.tier == 2 && options.fall_threshold == 30.0f && options.presence_threshold == 0.0f);
+    CHECK(options.tier == 2 && options.fall_threshold == 50.0f && options.presence_threshold == 0.0f);
 }
 
 static void test_every_number_has_its_range(void) {

@@ -31,7 +31,7 @@ def test_provision_a_node(reader):
         assert_printed(reader.printed("pres-thresh"), run(second))
         shown = dict(line.split(None, 1) for line in run(show).splitlines()[-len(SETTINGS) - 1 :])
     assert shown["ssid"] == "home" and shown["password"] == "set"
-    assert shown["edge-tier"] == "2" and shown["fall-thresh"] == "(30.0)"
+    assert shown["edge-tier"] == "2" and shown["fall-thresh"] == "(50.0)"
     assert shown["8"].startswith("entries")
 
 

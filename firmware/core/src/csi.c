@@ -18,7 +18,7 @@ ef_csi_options ef_csi_default_options(void) {
         .top_subcarriers = 8,
         .calibration_frames = 1200,
         .presence_sigma = 3.0f,
-        .fall_threshold = 30.0f,
+        .fall_threshold = 50.0f,
         .breathing_low_hz = 0.1f,
         .breathing_high_hz = 0.5f,
         .heart_low_hz = 0.8f,

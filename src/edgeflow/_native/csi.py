@@ -35,7 +35,7 @@ class CsiOptions:
     calibration_frames: int = 1200
     presence_threshold: float = 0.0
     presence_sigma: float = 3.0
-    fall_threshold: float = 30.0
+    fall_threshold: float = 50.0
     breathing_low_hz: float = 0.1
     breathing_high_hz: float = 0.5
     heart_low_hz: float = 0.8

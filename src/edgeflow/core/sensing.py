@@ -68,7 +68,7 @@ class NodeSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     calibration_frames: Annotated[int, Meta(ge=100, le=65535)] = 1200
     presence_threshold: Annotated[float, Meta(ge=0, le=100)] = 0.0
     presence_sigma: Annotated[float, Meta(ge=0.5, le=20)] = 3.0
-    fall_threshold: Annotated[float, Meta(ge=0.1, le=100)] = 30.0
+    fall_threshold: Annotated[float, Meta(ge=0.1, le=100)] = 50.0
 
 
 class Glance(msgspec.Struct, kw_only=True, frozen=True):
