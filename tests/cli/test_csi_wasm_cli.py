@@ -37,13 +37,17 @@ def key(tmp_path: Path) -> Path:
 def test_a_module_is_built_signed_and_brought_to_a_node(capsys, tmp_path, key, monkeypatch):
     image, public = tmp_path / "hvac.rvf", make_key(tmp_path / "other.pem").public
     assert run(capsys, "build", "hvac_presence", "--key", key, "--out", image)[0] == 0
-    code, out, _ = run(capsys, "info", image, "--key", key, "--json")
+    code, out, _ = run(capsys, "info", image, "--key", f"{key}.pub", "--json")
     said = json.loads(out)
     assert (code, said["name"], said["signed_by_key"]) == (0, "wdp-bld-hvac-presence", True)
     assert said["signature"] == "ed25519"
     assert said["capabilities"] == ["vitals", "events"]
-    code, out, _ = run(capsys, "info", image, "--key", tmp_path / "other.pem", "--json")
+    code, out, _ = run(capsys, "info", image, "--key", tmp_path / "other.pem.pub", "--json")
     assert (code, json.loads(out)["signed_by_key"]) == (1, False)
+    assert "no public key" in run(capsys, "info", image, "--key", key)[2]
+    nowhere = tmp_path / "nowhere" / "hvac.rvf"
+    code, _, err = run(capsys, "sign", image, "--key", key, "--out", nowhere)
+    assert (code, "cannot be written: No such" in err) == (3, True)
 
     monkeypatch.setenv("EDGEFLOW_OTA_KEY", PSK)
     modules = VirtualModules(WasmtimeEngine(), key=public, psk=PSK)
@@ -142,6 +146,7 @@ def test_what_is_wrong_with_a_source_is_told(capsys, tmp_path):
         assert code != 0
         assert told in err
     assert "hvac_presence" in run(capsys, "run", "hvac_presense")[2]
+    assert "edgeflow csi wasm catalogue" in run(capsys, "run", "something-else")[2]
 
 
 def test_the_catalogue_has_unique_ids_and_says_why_something_is_experimental(capsys):

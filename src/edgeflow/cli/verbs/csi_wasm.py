@@ -56,7 +56,7 @@ def build(
     if key is not None:
         container = _signed(container, key, passphrase)
     data = container.encode()
-    out.write_bytes(data)
+    _write(out, data)
     narrate(f"wrote {out}: {len(data)} bytes, {'signed' if key else 'not signed'}")
 
 
@@ -69,28 +69,33 @@ def sign(
     passphrase: PassphraseOption = None,
 ) -> None:
     """Sign a container, whoever signed it before."""
-    out.write_bytes(_signed(_opened(file), key, passphrase).encode())
+    _write(out, _signed(_opened(file), key, passphrase).encode())
     narrate(f"wrote {out}")
 
 
-@verbs.command(epilog="Example: edgeflow csi wasm info hvac.rvf --key my.pem")
+@verbs.command(epilog="Example: edgeflow csi wasm info hvac.rvf --key my.pem.pub")
 def info(
     file: ImageArgument,
     *,
-    key: SignOption = None,
-    passphrase: PassphraseOption = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="That should have signed it: a .pub.")
+    ] = None,
     json: JsonOption = False,
 ) -> int:
-    """Show what a container holds, and whether a node could run it and KEY signed it."""
+    """Show what a container holds, and whether a node could run it and KEY signed it.
+
+    Ends with 1 when it did not.
+    """
     from edgeflow._native.modules import check_container, prepare_module
     from edgeflow.protocols.rvf import capability_names
+    from edgeflow.sensing.modules.keys import read_public_key
 
     data = _read(file)
     container = _opened(file)
     manifest, prepared = container.manifest, prepare_module(container.wasm)
     known = None
     if key is not None:
-        known = check_container(data, _key(key, passphrase).public) is None
+        known = check_container(data, read_public_key(key)) is None
     facts = {
         "name": manifest.name,
         "bytes": len(data),
@@ -220,6 +225,12 @@ def _read(file: Path) -> bytes:
     from edgeflow.devices.updates.signing import read_file
 
     return read_file(file, MAX_FILE)
+
+
+def _write(file: Path, data: bytes) -> None:
+    from edgeflow.devices.updates.signing import write_file
+
+    write_file(file, data)
 
 
 def _opened(file: Path) -> "Container":

@@ -70,6 +70,7 @@ def keygen(
         return
     write(f"{file}: private key, keep it secret and keep a copy")
     write(f"{file}.pub: for nodes: edgeflow provision --ota-public-key file:{file}.pub")
+    write(f"{' ' * len(f'{file}.pub')}  if it signs modules: --wasm-pubkey")
 
 
 @verbs.command(epilog="Example: edgeflow ota sign build/csi_node.bin --key key.pem -o update.efo")
@@ -94,13 +95,13 @@ def sign(
     """Put a signed header in front of an image, which is what nodes take."""
     from dataclasses import asdict
 
-    from edgeflow.devices.updates.signing import load_key, read_file, sign_image
+    from edgeflow.devices.updates.signing import load_key, read_file, sign_image, write_file
     from edgeflow.protocols.ota import MAX_IMAGE
 
     pair = load_key(key, passphrase_of(passphrase))
     data = read_file(image, MAX_IMAGE)
     update, header = sign_image(data, pair, version=version, board=board, counter=counter)
-    _save(out, update)
+    write_file(out, update)
     if json:
         facts = {
             name: value.hex() if isinstance(value, bytes) else value
@@ -125,9 +126,10 @@ def sample(
 
     The nodes of edgeflow csi simulate --ota-port run it. Boards do not: there is no code in it.
     """
+    from edgeflow.devices.updates.signing import write_file
     from edgeflow.devices.virtual.csi_image import make_firmware
 
-    _save(out, make_firmware(version, behaviour.value))
+    write_file(out, make_firmware(version, behaviour.value))
     write(f"{out}: csi_node {version}, {behaviour.value}, for simulated nodes")
 
 
@@ -234,15 +236,6 @@ def _checked(read: Callable[[bytes], Any], data: bytes, path: Path) -> Any:
         raise ConfigError(
             f"{path}: {error.message}", hint="make one with: edgeflow ota sign IMAGE"
         ) from None
-
-
-def _save(path: Path, data: bytes) -> None:
-    from edgeflow.errors import ConfigError
-
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _ask(node: "NodeAddress") -> dict[str, Any]:

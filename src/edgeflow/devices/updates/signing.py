@@ -14,7 +14,7 @@ from edgeflow.protocols.ota import (
     pack_update,
 )
 
-__all__ = ["KeyPair", "load_key", "make_key", "read_file", "sign_image"]
+__all__ = ["KeyPair", "load_key", "make_key", "read_file", "sign_image", "write_file"]
 
 _MAX_KEY = 4096
 
@@ -139,6 +139,18 @@ def read_file(path: Path, most: int) -> bytes:
     if len(data) > most:
         raise ConfigError(f"{path} is longer than {most} bytes")
     return data
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file, or replace it.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -141,5 +142,11 @@ def find_module(name: str) -> ModuleSource:
         whole = each.manifest.name
         known |= {whole: each, whole.removeprefix("wdp-"): each, each.path.stem: each}
     if name not in known:
-        raise ConfigError(f"no module {name!r}", hint=did_you_mean(name, sorted(known)))
+        close = get_close_matches(name, known, n=1)
+        raise ConfigError(
+            f"no module {name!r} in the catalogue",
+            hint=f"did you mean {close[0]!r}?"
+            if close
+            else "edgeflow csi wasm catalogue lists them",
+        )
     return known[name]
