@@ -91,10 +91,14 @@ def _command(verb: Verb) -> Iterator[str]:
     group = import_module(f"edgeflow.cli.verbs.{verb.module}").group
     command: Any = typer.main.get_command(group)
     command = command.commands.get(verb.name, command)
-    yield from _about(f"edgeflow {verb.name}", command)
+    yield from _tree_of(f"edgeflow {verb.name}", command)
+
+
+def _tree_of(usage: str, command: Any) -> Iterator[str]:
+    yield from _about(usage, command)
     for name, child in getattr(command, "commands", {}).items():
         yield ""
-        yield from _about(f"edgeflow {verb.name} {name}", child)
+        yield from _tree_of(f"{usage} {name}", child)
 
 
 def _about(usage: str, command: Any) -> Iterator[str]:
@@ -105,11 +109,18 @@ def _about(usage: str, command: Any) -> Iterator[str]:
     yield ""
     yield inspect.cleandoc(command.help or "")
     rows = [(a.metavar or a.name.upper(), a.help) for a in arguments if a.help]
-    rows += [(", ".join(o.opts) + _value(o), o.help) for o in options]
+    rows += [(", ".join(o.opts) + _value(o), (o.help or "") + _preset(o)) for o in options]
     if rows:
         yield ""
         yield from ("| | |", "|---|---|")
         yield from (f"| `{names}` | {about or ''} |" for names, about in rows)
+
+
+def _preset(option: Any) -> str:
+    """Return what an option is without being given, as ``--help`` says it."""
+    default = getattr(option.default, "value", option.default)
+    said = option.is_flag or default in (None, "", (), []) or " default" in (option.help or "")
+    return "" if said else f" Default: {default}."
 
 
 def _value(option: Any) -> str:
