@@ -4,7 +4,7 @@ import contextlib
 import importlib.util
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -36,7 +36,7 @@ class ClickHousePlace:
     host: str = ""
     port: int = 8123
     user: str = "default"
-    password: str = ""
+    password: str = field(default="", repr=False)
     database: str = "default"
     secure: bool = False
     keep_days: int = 0

@@ -1,9 +1,11 @@
 """Stores of tables by URL."""
 
+import re
+
 from edgeflow.errors import StoreError, did_you_mean
 from edgeflow.store.tables import TableStore
 
-__all__ = ["open_tables"]
+__all__ = ["open_tables", "without_password"]
 
 SCHEMES = ("sqlite", "clickhouse", "chdb")
 
@@ -37,3 +39,8 @@ def open_tables(url: str) -> TableStore:
     if not path:
         raise StoreError(f"{url!r} names no file", hint="for example sqlite:///home.db")
     return SqliteTables(path)
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be shown."""
+    return re.sub(r"^(\w+://[^:/@]+):.*@", r"\1:***@", url)

@@ -96,7 +96,10 @@ async def _serve(options: "ClimateOptions", stop: Event) -> None:
 
 
 def _welcome(options: "ClimateOptions", system: "ClimateSystem") -> list[str]:
-    lines = [f"Climate system on {options.broker}, store {options.store}; Ctrl+C ends it"]
+    from edgeflow.store.opening import without_password
+
+    broker, store = without_password(options.broker), without_password(options.store)
+    lines = [f"Climate system on {broker}, store {store}; Ctrl+C ends it"]
     if system.service is not None:
         lines.append(f"Model {system.service.model.metadata.version} decides")
     if system.metrics_port:
