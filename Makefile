@@ -64,6 +64,7 @@ bench: setup ## Us beside the peers in one run, with ratios
 
 csi-eval: setup $(NATIVE) ## Measure sensing on the recordings and in simulated rooms, and write the tables of its page
 	$(BIN)/python -m edgeflow.sensing.evaluation_report tests/data/csi --page docs/explanation/csi-accuracy.md --plots docs/images
+	$(BIN)/python -m edgeflow.sensing.evaluation_falls --page docs/explanation/csi-accuracy.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pyarrow>=18'
 	$(BIN)/python -m benchmarks.csi.accuracy --page docs/explanation/csi-accuracy.md
 

@@ -30,7 +30,7 @@ from edgeflow.sensing.simulate.scenario import Kind
 
 __all__ = ["Alarms", "alarms", "counted", "fall_of", "hours_of", "main", "most", "table"]
 
-RATES = (20.0, 28.5, 50.0, 100.0)
+RATES = (50.0,)
 BEFORE: tuple[Kind, ...] = ("walk", "stand", "sit")
 DOING = {
     "walk": "walking",
@@ -200,8 +200,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, and write or show the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--page", type=Path, help="Markdown page to put the table into")
-    parser.add_argument("--falls", type=int, default=300, help="simulated falls at each rate")
-    parser.add_argument("--hours", type=float, default=48.0, help="without a fall, at each rate")
+    parser.add_argument("--falls", type=int, default=120, help="simulated falls at each rate")
+    parser.add_argument("--hours", type=float, default=24.0, help="without a fall, at each rate")
     parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="frames a second")
     parser.add_argument("--threshold", type=float, help="rad/s^2, another than the default")
     parser.add_argument("--seed", type=int, default=5000, help="of the first room")
