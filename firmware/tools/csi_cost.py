@@ -30,7 +30,8 @@ SETTLED, COUNTED = 2500, 1000
 def build(folder: Path) -> Path:
     """Compile the program that is counted."""
     made = folder / "csi_cost"
-    sources = [FIRMWARE / "tools/csi_cost.c", *sorted((FIRMWARE / "core/src").glob("*.c"))]
+    core = FIRMWARE / "core/src"
+    sources = [FIRMWARE / "tools/csi_cost.c", core / "checksum.c", *sorted(core.glob("csi*.c"))]
     include = f"-I{FIRMWARE / 'core/include'}"
     command = ["gcc", *FLAGS, include, *map(str, sources), "-o", str(made)]
     subprocess.run(command, check=True, timeout=120)

@@ -73,4 +73,4 @@ def test_tables_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     text = page.read_text()
     assert text.startswith("before\n<!-- measured -->\n| recording |")
     assert text.endswith("<!-- measured end -->\nafter\n")
-    assert "`mov_01` | moving" in text and "old" not in text
+    assert "`mov_01` | moving" in text and ">old<" not in text

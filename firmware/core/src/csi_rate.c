@@ -7,11 +7,14 @@
 #define LEAST_RATIO 24.0f  /* 14 dB: somebody is there earlier than the rate is sure */
 #define SURE_RATIO 100.0f  /* 20 dB: believed sooner */
 #define AGREEMENT_BPM 1.5f
-#define LEAST_HEART 30.0f  /* power of six modes that noise reaches once in ten million lines */
+#define LEAST_HEART 113.0f /* 13 dB above the rest of its band */
+#define LEAST_OF_BREATH 0.01f /* of its power; what an uneven breath leaves at several times its rate is less */
+#define VALLEY 10.0f
+#define SWAY_HZ 0.95f /* bodies sway as fast: below, nothing is a heart */
 #define HEART_AGREEMENT_BPM 4.0f
 #define HEART_CYCLES 4
 #define HARMONIC_HZ 0.05f
-#define HARMONICS 8.0f
+#define HARMONICS 16.0f
 
 /* The place of the top of a parabola through a peak and its neighbours; roots make the peak of a window one. */
 float ef_csi_refined(const float *power, size_t at) {
@@ -78,14 +81,24 @@ static size_t beat_of(const ef_csi *csi, size_t bands) {
     return best;
 }
 
+/* The harmonics of a breath fall towards the heart's band: their shoulder has no valley below. */
+static bool has_valley(const ef_csi *csi, size_t at) {
+    float least = csi->total[at];
+    for (size_t i = 0; i < at; i++) {
+        least = csi->total[i] < least ? csi->total[i] : least;
+    }
+    return csi->total[at] > VALLEY * least;
+}
+
 /* Only of somebody who is still and whose breath is known. */
 void ef_csi_heart_end(ef_csi *csi) {
     const size_t bands = ef_csi_heart_bands(csi), at = beat_of(csi, bands);
     const float hz = at == 0 ? 0.0f : heart_hz(csi, ef_csi_refined(csi->total, at));
     const float usual = ef_csi_median_of(csi->total, bands) / ((float)EF_CSI_MODES - 0.33f);
     const float power = csi->total[at] / (usual > 1.0f ? usual : 1.0f);
-    const bool inside = hz >= csi->options.heart_low_hz && hz <= csi->options.heart_high_hz;
-    if (!inside || power < LEAST_HEART || !(csi->breathing.bpm > 0.0f)) {
+    const bool inside = hz >= csi->options.heart_low_hz && hz > SWAY_HZ && hz <= csi->options.heart_high_hz;
+    const bool deep = power > LEAST_OF_BREATH * csi->breathing.ratio;
+    if (!inside || !deep || !has_valley(csi, at) || power < LEAST_HEART || !(csi->breathing.bpm > 0.0f)) {
         csi->heart = (ef_csi_rate){0};
         return;
     }
