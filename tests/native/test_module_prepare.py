@@ -115,6 +115,28 @@ def test_calls_may_be_nested_but_not_without_end() -> None:
         prepare_module(wasm_of(chain(30)))
 
 
+@pytest.mark.parametrize(
+    ("body", "each"),
+    [
+        ("(drop (block (result i32) (local.get $a)))", 2),
+        ("(drop (i32.const {n}1234))", 1),
+        ("(drop (i32.const 7))", 0),
+        ("(drop (i64.const -1{n}00000000000000))", 1),
+        ("(call $g (local.get $a) (local.get $a) (local.get $a))", 4),
+        ("(call $tell (local.get $a) (f32.const 1))", 3),
+    ],
+)
+def test_what_an_interpreter_makes_of_instructions_is_counted(body: str, each: int) -> None:
+    def pending(count: int) -> int:
+        lines = "".join(body.replace("{n}", str(number)) for number in range(1, count + 1))
+        called = "(func $g (param i32 i32 i32))"
+        func = f'(func (export "on_init") (local $a i32) (call $g {"(local.get $a)" * 3}) {lines})'
+        return prepare_module(wasm_of(f"{func} {called}")).pending
+
+    # The first constants have places of their own.
+    assert pending(180) - pending(80) == 100 * each
+
+
 def test_the_imports_answer_by_capability_and_within_bounds() -> None:
     body = """
     (func (export "on_frame") (param i32)

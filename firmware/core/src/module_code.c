@@ -28,14 +28,16 @@ enum {
     PREFIX = 0xFC,
     LAST_SATURATING = 7,
     MAX_LOCALS = 512,
-    HOST_CALL_COST = 8
+    HOST_CALL_COST = 8,
+    CHECK_OPERATIONS = 5,
+    NO_RESULT = 0x40
 };
 
 /* What follows an instruction is passed over; false: no instruction of the node's. */
 static bool skip_rest(module_reader *from, uint8_t code) {
     if (code == BLOCK || code == LOOP || code == IF) {
         const uint8_t type = module_byte(from);
-        return type == 0x40u || (type >= 0x7Cu && type <= 0x7Fu);
+        return type == NO_RESULT || (type >= 0x7Cu && type <= 0x7Fu);
     }
     if (code == BR || code == BR_IF || code == CALL || (code >= LOCAL_GET && code <= GLOBAL_SET) || code == CONST_I32) {
         module_skip_number(from, 5);
@@ -90,6 +92,44 @@ static bool counts(uint8_t code) {
            !(code >= CONST_I32 && code <= CONST_F64);
 }
 
+/* WASM3 has a table for the constants of a function, each of them once; what finds no place there is loaded every time. */
+static bool has_place(const module_code *code, uint8_t op, const uint8_t *operand, const uint8_t *end, uint32_t *held) {
+    uint64_t *constants = code->work->constants, value = 0;
+    if (end - operand > 8) {
+        return false;
+    }
+    for (const uint8_t *at = operand; at < end; at++) {
+        value = (value << 8u) | *at;
+    }
+    value ^= (uint64_t)op << 56u;
+    for (uint32_t i = 0; i < *held; i++) {
+        if (constants[i] == value) {
+            return true;
+        }
+    }
+    if (*held == EF_MODULE_MAX_CONSTANTS) {
+        return false;
+    }
+    constants[(*held)++] = value;
+    return true;
+}
+
+/* What WASM3 makes of an instruction: the arguments of a call are copied, and so is the result of a block, at its end or by
+ * a branch. */
+static uint32_t operations(const module_code *code, uint8_t op, const uint8_t *operand, const uint8_t *end, uint32_t *held) {
+    module_reader from = {operand, end, false};
+    const uint32_t own = counts(op) ? 1u : 0u;
+    if (op == CALL) {
+        const uint32_t called = module_number(&from);
+        return own + (called < code->imports + code->functions ? code->work->parameters[called] : 0u);
+    }
+    if (op >= CONST_I32 && op <= CONST_F64) {
+        return has_place(code, op, operand, end, held) ? 0u : 1u;
+    }
+    const bool gives = (op == BLOCK || op == LOOP || op == IF) && *operand != NO_RESULT;
+    return own + (op == LOOP ? CHECK_OPERATIONS : 0u) + (gives ? 2u : 0u);
+}
+
 static bool skip_locals(module_reader *from) {
     uint64_t locals = 0;
     for (uint32_t groups = module_number(from); groups > 0 && !from->broken; groups--) {
@@ -139,7 +179,7 @@ static bool step(const module_code *code, uint8_t op, nest *open, module_writer 
 
 static ef_status copy_instructions(const module_code *code, uint32_t index, module_reader *from, module_writer *to) {
     nest open = {code->work->patch, code->work->cost, 1, 0};
-    uint32_t own = 0;
+    uint32_t own = CHECK_OPERATIONS, held = 0;
     open.patch[0] = put_check(code, to);
     open.cost[0] = 1;
     while (open.depth > 0) {
@@ -155,7 +195,7 @@ static ef_status copy_instructions(const module_code *code, uint32_t index, modu
         if (!known) {
             return EF_ERROR_UNSUPPORTED;
         }
-        own += counts(op) ? 1u : 0u;
+        own += operations(code, op, begin + 1, from->at, &held);
         open.cost[open.loop] += op == CALL ? (uint32_t)HOST_CALL_COST : 1u;
         if (op == MEMORY_GROW) {
             static const uint8_t refused[] = {DROP, CONST_I32, 0x7F};
@@ -166,9 +206,8 @@ static ef_status copy_instructions(const module_code *code, uint32_t index, modu
         if (!step(code, op, &open, to)) {
             return EF_ERROR_UNSUPPORTED;
         }
-        own += op == LOOP ? 5u : 0u;
     }
-    code->work->own[index] = own + 5u;
+    code->work->own[index] = own;
     return from->at == from->end ? EF_OK : EF_ERROR_MODEL;
 }
 

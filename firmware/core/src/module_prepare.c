@@ -5,6 +5,7 @@
 #include "module_code.h"
 
 enum {
+    SECTION_TYPE = 1,
     SECTION_IMPORT = 2,
     SECTION_FUNCTION = 3,
     SECTION_MEMORY = 5,
@@ -14,7 +15,6 @@ enum {
     SECTION_ELEMENT = 9,
     SECTION_CODE = 10,
     SECTION_DATA = 11,
-    MAX_IMPORTS = 64,
     MAX_EXPORTS = 64,
     MAX_GLOBALS = 128,
     MAX_PAGES = 4
@@ -24,27 +24,66 @@ typedef struct prepared {
     module_writer to;
     module_code code;
     ef_module_size *size;
-    uint32_t declared; /* functions of the section of functions */
-    uint8_t last;      /* section */
+    uint32_t types, declared; /* declared: functions of the section of functions */
+    uint8_t last;             /* section */
     bool globals, exports, bodies;
 } prepared;
+
+static ef_status read_types(prepared *all, const module_reader *section) {
+    module_reader from = *section;
+    const uint32_t count = module_number(&from);
+    if (count > EF_MODULE_MAX_TYPES) {
+        return EF_ERROR_UNSUPPORTED;
+    }
+    for (uint32_t i = 0; i < count && !from.broken; i++) {
+        const uint8_t form = module_byte(&from);
+        const uint32_t parameters = module_number(&from);
+        module_skip(&from, parameters);
+        module_skip(&from, module_number(&from));
+        if (!from.broken && (form != 0x60u || parameters > UINT8_MAX)) {
+            return EF_ERROR_UNSUPPORTED;
+        }
+        all->code.work->types[i] = (uint8_t)parameters;
+    }
+    all->types = count;
+    return from.broken ? EF_ERROR_MODEL : EF_OK;
+}
+
+static void note_function(prepared *all, uint32_t index, module_reader *type) {
+    const uint32_t number = module_number(type);
+    type->broken = type->broken || number >= all->types;
+    all->code.work->parameters[index] = type->broken ? 0u : all->code.work->types[number];
+}
 
 static ef_status read_imports(prepared *all, const module_reader *section) {
     module_reader from = *section;
     const uint32_t count = module_number(&from);
-    if (count > MAX_IMPORTS) {
+    if (count > EF_MODULE_MAX_IMPORTS) {
         return EF_ERROR_UNSUPPORTED;
     }
     for (uint32_t i = 0; i < count && !from.broken; i++) {
         const module_reader module = module_part(&from, module_number(&from));
         module_skip(&from, module_number(&from));
         const uint8_t kind = module_byte(&from);
-        module_skip_number(&from, 5);
-        if (!from.broken && (kind != 0 || module.end - module.at != 3 || memcmp(module.at, "csi", 3) != 0)) {
+        const bool foreign = kind != 0 || module.end - module.at != 3 || memcmp(module.at, "csi", 3) != 0;
+        if (!from.broken && foreign) {
             return EF_ERROR_UNSUPPORTED;
         }
+        note_function(all, i, &from);
     }
     all->code.imports = count;
+    return from.broken ? EF_ERROR_MODEL : EF_OK;
+}
+
+static ef_status read_functions(prepared *all, const module_reader *section) {
+    module_reader from = *section;
+    all->declared = module_number(&from);
+    if (all->declared > EF_MODULE_MAX_FUNCTIONS) {
+        return EF_ERROR_UNSUPPORTED;
+    }
+    for (uint32_t i = 0; i < all->declared && !from.broken; i++) {
+        note_function(all, all->code.imports + i, &from);
+    }
     return from.broken ? EF_ERROR_MODEL : EF_OK;
 }
 
@@ -158,21 +197,22 @@ static ef_status put_code(prepared *all, const module_reader *section) {
 }
 
 static ef_status copy_section(prepared *all, uint8_t id, const module_reader *section) {
-    module_reader from = *section;
+    const uint32_t size = (uint32_t)(section->end - section->at);
     module_put_byte(&all->to, id);
-    module_put_number(&all->to, (uint32_t)(from.end - from.at));
-    module_put(&all->to, from.at, (size_t)(from.end - from.at));
-    if (id == SECTION_IMPORT) {
+    module_put_number(&all->to, size);
+    module_put(&all->to, section->at, size);
+    switch (id) {
+    case SECTION_TYPE:
+        return read_types(all, section);
+    case SECTION_IMPORT:
         return read_imports(all, section);
-    }
-    if (id == SECTION_MEMORY) {
+    case SECTION_FUNCTION:
+        return read_functions(all, section);
+    case SECTION_MEMORY:
         return read_memory(all, section);
+    default:
+        return EF_OK;
     }
-    if (id == SECTION_FUNCTION) {
-        all->declared = module_number(&from);
-        return all->declared <= EF_MODULE_MAX_FUNCTIONS ? EF_OK : EF_ERROR_UNSUPPORTED;
-    }
-    return EF_OK;
 }
 
 static ef_status take_section(prepared *all, uint8_t id, const module_reader *section) {

@@ -14,7 +14,10 @@
 #include "edgeflow/status.h"
 
 #define EF_MODULE_FUEL "__fuel"
+#define EF_MODULE_MAX_TYPES 128u
+#define EF_MODULE_MAX_IMPORTS 64u
 #define EF_MODULE_MAX_FUNCTIONS 256u
+#define EF_MODULE_MAX_CONSTANTS 60u /* that cost no instruction: WASM3 has 120 places, of which a wide one takes two */
 #define EF_MODULE_MAX_NESTING 96u
 #define EF_MODULE_MAX_CALLS 24u /* within each other */
 #define EF_MODULE_PAGE_KB 64u
@@ -30,6 +33,9 @@ typedef struct ef_module_size {
 typedef struct ef_module_work {
     uint32_t own[EF_MODULE_MAX_FUNCTIONS], whole[EF_MODULE_MAX_FUNCTIONS];
     uint32_t patch[EF_MODULE_MAX_NESTING], cost[EF_MODULE_MAX_NESTING];
+    uint64_t constants[EF_MODULE_MAX_CONSTANTS]; /* of one function */
+    uint8_t types[EF_MODULE_MAX_TYPES];          /* parameters of each */
+    uint8_t parameters[EF_MODULE_MAX_IMPORTS + EF_MODULE_MAX_FUNCTIONS]; /* of each function, the imported first */
 } ef_module_work;
 
 /* EF_ERROR_MODEL: no WebAssembly, or damaged. EF_ERROR_UNSUPPORTED: it imports what there is not, has a start function, calls
