@@ -209,7 +209,7 @@ def _show(port: str, options: dict[str, Any], *, json: bool) -> None:
         return
     for setting in SETTINGS:
         value = settings.get(setting.name)
-        write(f"{setting.name:<14}{value if value is not None else f'({setting.default})'}")
+        write(f"{setting.name:<15}{value if value is not None else f'({setting.default})'}")
     write(f"{entries} entries in the partition, {damaged} damaged; in brackets: what is not set")
 
 
