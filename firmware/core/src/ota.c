@@ -71,6 +71,16 @@ static ef_ota_failure flash_failed(ef_ota *ota, ef_status status) {
     return fail(ota, status == EF_ERROR_MODEL ? EF_OTA_BAD_IMAGE : EF_OTA_FLASH_FAILED);
 }
 
+/* A cut of the power in the middle of an erase can take the state from a record, and leave the rest. What came with a
+ * header has had one. */
+bool ef_ota_on_trial(const ef_ota_port *port) {
+    uint8_t note[EF_OTA_HEADER_BYTES];
+    ef_ota_image image;
+    const ef_ota_state state = port->state(port->context, true);
+    return state == EF_OTA_PENDING || (state == EF_OTA_UNDEFINED && port->note(port->context, true, note) &&
+                                       ef_ota_image_parse(note, &image) == EF_OK);
+}
+
 uint32_t ef_ota_counter(const ef_ota *ota) {
     uint8_t note[EF_OTA_HEADER_BYTES];
     ef_ota_image image;
@@ -85,7 +95,7 @@ static ef_ota_failure why_not(const ef_ota *ota, size_t bytes) {
     if (ota->rules.public_key == NULL && !ota->rules.takes_unsigned) {
         return EF_OTA_NO_PUBLIC_KEY;
     }
-    if (port->state(port->context, true) == EF_OTA_PENDING) {
+    if (ef_ota_on_trial(port)) {
         return EF_OTA_NOT_CONFIRMED;
     }
     return bytes == 0 || bytes > (size_t)port->room(port->context) + EF_OTA_HEADER_BYTES ? EF_OTA_BAD_SIZE : EF_OTA_FINE;

@@ -86,7 +86,7 @@ size_t ef_ota_status(const ef_ota *ota, const ef_ota_place *place, char *to, siz
     const ef_ota_rules *rules = &ota->rules;
     ef_ota_state state = rules->port->state(rules->port->context, true);
     ef_ota_state other = rules->port->state(rules->port->context, false);
-    bool checks = rules->public_key != NULL;
+    bool checks = rules->public_key != NULL, trial = ef_ota_on_trial(rules->port);
     writer out = {.to = to, .most = most};
     put_text(&out, "version", rules->version);
     put_text(&out, "date", place->date);
@@ -94,13 +94,13 @@ size_t ef_ota_status(const ef_ota *ota, const ef_ota_place *place, char *to, siz
     put_text(&out, "running_partition", place->running);
     put_text(&out, "next_partition", place->next);
     put_number(&out, "max_size", rules->port->room(rules->port->context));
-    put_bool(&out, "accepts", place->has_psk && (checks || rules->takes_unsigned) && state != EF_OTA_PENDING);
+    put_bool(&out, "accepts", place->has_psk && (checks || rules->takes_unsigned) && !trial);
     put_bool(&out, "signed_only", checks || !rules->takes_unsigned);
     put_key_id(&out, rules->public_key);
     put_text(&out, "board", rules->board);
     put_number(&out, "chip", rules->chip);
     put_text(&out, "state", state_word(state));
-    put_bool(&out, "pending", state == EF_OTA_PENDING);
+    put_bool(&out, "pending", trial);
     put_number(&out, "counter", ef_ota_counter(ota));
     put_number(&out, "sequence", place->sequence);
     put_text(&out, "previous_version", place->previous_version);

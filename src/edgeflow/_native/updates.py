@@ -174,8 +174,7 @@ class NativeUpdates:
         test = ffi.new("ef_node_test *")
         test.sensing, test.storage = found.sensing, found.storage
         test.network, test.service = found.network, found.service
-        running = ffi.addressof(self._boot, "port")
-        pending = running.state(running.context, True) == lib.EF_OTA_PENDING
+        pending = lib.ef_ota_on_trial(ffi.addressof(self._boot, "port"))
         possible = lib.ef_host_boot_can_go_back(self._boot)
         times = (min(int(seconds * 1000), 0xFFFFFFFF) for seconds in (uptime, patience))
         return _VERDICTS[lib.ef_boot_decide(test, pending, possible, *times)]

@@ -78,6 +78,9 @@ typedef struct ef_ota {
     ef_sha256 hash;
 } ef_ota;
 
+/* Whether what runs has still to show that it works. */
+bool ef_ota_on_trial(const ef_ota_port *port);
+
 /* What the rules point to stays. */
 void ef_ota_init(ef_ota *ota, const ef_ota_rules *rules);
 

@@ -99,17 +99,8 @@ uint32_t ota_slots_sequence(void) {
     return read && ef_ota_entry_active(bytes[0], bytes[1], &entry) >= 0 ? entry.sequence : 0;
 }
 
-/* A cut of the power in the middle of an erase can take the state from a record, and leave the rest. What came with a
- * header has had one. */
-static bool lost_its_state(void) {
-    uint8_t note[EF_OTA_HEADER_BYTES];
-    ef_ota_image image;
-    return read_note(NULL, true, note) && ef_ota_image_parse(note, &image) == EF_OK;
-}
-
 bool ota_slots_on_trial(void) {
-    ef_ota_state state = read_state(NULL, true);
-    return state == EF_OTA_PENDING || (state == EF_OTA_UNDEFINED && lost_its_state());
+    return ef_ota_on_trial(&ota_slots);
 }
 
 static void give_up(void *argument) {

@@ -9,10 +9,7 @@ typedef enum ef_ota_failure {
     EF_OTA_FAILURES,
     ...
 } ef_ota_failure;
-typedef enum ef_ota_state { EF_OTA_PENDING, ... } ef_ota_state;
 typedef struct ef_ota_port {
-    void *context;
-    ef_ota_state (*state)(void *context, bool running);
     ...;
 } ef_ota_port;
 typedef struct ef_ota_rules {
@@ -41,6 +38,7 @@ extern "Python" int edgeflow_ota_receive(void *context, uint8_t *to, size_t most
 extern "Python" uint32_t edgeflow_ota_now_ms(void *context);
 const char *ef_ota_word(ef_ota_failure failure);
 int ef_ota_http(ef_ota_failure failure);
+bool ef_ota_on_trial(const ef_ota_port *port);
 void ef_ota_init(ef_ota *ota, const ef_ota_rules *rules);
 ef_ota_failure ef_ota_receive(ef_ota *ota, size_t bytes, const ef_ota_source *source, uint8_t *chunk);
 ef_ota_failure ef_ota_may_go_back(const ef_ota *ota, bool possible);
