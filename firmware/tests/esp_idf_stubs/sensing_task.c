@@ -24,6 +24,8 @@ static uint8_t slot, nodes = 1;
 static uint32_t last_sequence;
 static uint32_t noise = 1;
 static unsigned offered, silences, events;
+static unsigned compressed, saved, refused;
+static ef_csi_keys keys; /* of the host */
 
 void stub_log(const char *tag, const char *format, ...) {
     (void)tag;
@@ -65,16 +67,43 @@ bool sender_frame_due(uint64_t now_us) {
     (void)now_us;
     return true;
 }
+/* A frame as the host has it, whichever way it was sent. */
+static bool frame_of(const void *bytes, size_t count, ef_csi_raw_packet *frame) {
+    static int8_t pairs[128];
+    ef_csi_compressed_packet packet;
+    if (ef_csi_packet_kind(bytes, count) == EF_CSI_KIND_RAW) {
+        return ef_csi_decode_raw(bytes, count, frame) == EF_OK;
+    }
+    if (ef_csi_decode_compressed(bytes, count, &packet) != EF_OK || ef_csi_expand(&keys, &packet, pairs, 64) != EF_OK) {
+        return false;
+    }
+    compressed++;
+    saved += 20u + sizeof pairs - count;
+    CHECK(packet.time_us <= clock_us && packet.time_us + 3000000u > clock_us);
+    *frame = (ef_csi_raw_packet){.node = packet.node,
+                                 .subcarriers = packet.subcarriers,
+                                 .frequency_mhz = packet.frequency_mhz,
+                                 .sequence = packet.sequence,
+                                 .rssi = packet.rssi,
+                                 .pairs = pairs};
+    return true;
+}
 bool sender_send(const void *bytes, size_t count, bool frame, uint64_t now_us) {
     ef_csi_raw_packet packet;
     ef_csi_kind kind = ef_csi_packet_kind(bytes, count);
     CHECK(ef_turn_is_mine(slot, nodes, radio_shared_us()));
-    CHECK(home && now_us == clock_us && frame == (kind == EF_CSI_KIND_RAW));
+    CHECK(home && now_us == clock_us && frame == (kind == EF_CSI_KIND_RAW || kind == EF_CSI_KIND_COMPRESSED));
     vitals += kind == EF_CSI_KIND_VITALS;
     events += kind == EF_CSI_KIND_WIDE_EVENTS;
     features += kind == EF_CSI_KIND_FEATURES;
-    if (kind == EF_CSI_KIND_RAW && CHECK(ef_csi_decode_raw(bytes, count, &packet) == EF_OK)) {
+    if (frame && refused > 0) {
+        refused--;
+        last_sequence++;
+        return false;
+    }
+    if (frame && CHECK(frame_of(bytes, count, &packet))) {
         CHECK(packet.node == 9 && packet.subcarriers == 64 && packet.frequency_mhz == 2437 && packet.rssi == -50);
+        CHECK(packet.pairs[0] >= 20 && packet.pairs[127] <= 23);
         CHECK(raw == 0 || packet.sequence == last_sequence + 1u);
         last_sequence = packet.sequence;
         raw++;
@@ -164,6 +193,20 @@ static void test_all_frames_leave_in_the_turn_of_the_node(ef_node_settings *sett
     CHECK(raw - sent >= 19);
 }
 
+static void test_tier_0_sends_frames_as_they_are_and_the_others_smaller(ef_node_settings *settings) {
+    TaskHandle_t task;
+    CHECK(compressed == raw && saved > compressed * 40u);
+    refused = 25; /* a keyframe among them: the next frame must not lean on it */
+    run_for(RUN_US);
+    CHECK(refused == 0 && compressed == raw);
+    settings->edge_tier = 0;
+    task = sensing_start(settings, &ring);
+    const unsigned before = compressed, told = vitals;
+    raw = 0; /* numbers begin anew */
+    run_for(1000000);
+    CHECK(task != NULL && compressed == before && raw >= 19 && vitals == told);
+}
+
 int main(void) {
     static ef_node_settings settings;
     ef_settings_default(&settings);
@@ -174,5 +217,6 @@ int main(void) {
     test_frames_wait_while_away_and_leave_in_batches();
     test_the_newest_features_are_told_to_whoever_asks();
     test_all_frames_leave_in_the_turn_of_the_node(&settings);
+    test_tier_0_sends_frames_as_they_are_and_the_others_smaller(&settings);
     return finish("sensing task");
 }

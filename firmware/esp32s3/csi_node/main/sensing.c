@@ -16,6 +16,7 @@
 #include "sender.h"
 
 #define STACK_BYTES 8192
+#define KEYFRAME_US 1000000u
 #define PRIORITY 5
 #define CORE 1
 #define BATCH 4u /* frames between two pauses, in which the idle task feeds its watchdog */
@@ -25,6 +26,7 @@ static const char *TAG = "sensing";
 static const ef_node_settings *node;
 static ef_csi_ring *frames;
 static ef_csi csi;
+static ef_csi_keys keyframes;
 static bool measures; /* tier 1 and 2 */
 static uint32_t sequence;
 static uint16_t feature_sequence;
@@ -39,7 +41,15 @@ static uint32_t frequency_of(uint8_t channel) {
     return channel >= 1 && channel <= 13 ? 2407u + 5u * channel : channel >= 36 ? 5000u + 5u * channel : 0;
 }
 
-static void send_raw(const ef_csi_frame *frame, uint64_t now_us) {
+static bool compresses(void) {
+#if CONFIG_EDGEFLOW_COMPRESS
+    return node->edge_tier >= 1;
+#else
+    return false;
+#endif
+}
+
+static void send_frame(const ef_csi_frame *frame, uint64_t now_us) {
     static uint8_t packet[EF_CSI_PACKET_MAX_BYTES];
     const ef_csi_raw_packet raw = {
         .node = node->node_id,
@@ -51,8 +61,13 @@ static void send_raw(const ef_csi_frame *frame, uint64_t now_us) {
         .noise_floor = frame->noise_floor,
         .pairs = frame->pairs,
     };
-    if (sender_frame_due(now_us)) {
-        sender_send(packet, ef_csi_encode_raw(&raw, packet, sizeof packet), true, now_us);
+    if (!sender_frame_due(now_us)) {
+        return;
+    }
+    const size_t count = compresses() ? ef_csi_compress(&keyframes, &raw, frame->time_us, frame->source, KEYFRAME_US, packet, sizeof packet)
+                                      : ef_csi_encode_raw(&raw, packet, sizeof packet);
+    if (!sender_send(packet, count, true, now_us)) {
+        ef_csi_keys_clear(&keyframes); /* no frame leans on one that was not sent */
     }
 }
 
@@ -166,9 +181,9 @@ static void handle(const ef_csi_frame *frame, uint64_t now_us) {
         offer(ef_csi_push(&csi, frame) == EF_OK, now_us); /* what it refuses it counts */
     }
 #if CONFIG_EDGEFLOW_SEND_RAW
-    send_raw(frame, now_us);
+    send_frame(frame, now_us);
 #else
-    (void)send_raw;
+    (void)send_frame;
     (void)now_us;
 #endif
 }
@@ -232,6 +247,7 @@ TaskHandle_t sensing_start(const ef_node_settings *settings, ef_csi_ring *ring) 
     node = settings;
     frames = ring;
     ef_csi_ring_init(ring);
+    ef_csi_keys_clear(&keyframes);
     measures = settings->edge_tier > 0 && ef_csi_init(&csi, &options) == EF_OK;
     if (settings->edge_tier > 0 && !measures) {
         ESP_LOGE(TAG, "options_refused hint=frames_only");
