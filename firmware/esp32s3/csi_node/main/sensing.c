@@ -64,8 +64,10 @@ static void send_frame(const ef_csi_frame *frame, uint64_t now_us) {
     if (!sender_frame_due(now_us)) {
         return;
     }
-    const size_t count = compresses() ? ef_csi_compress(&keyframes, &raw, frame->time_us, frame->source, KEYFRAME_US, packet, sizeof packet)
-                                      : ef_csi_encode_raw(&raw, packet, sizeof packet);
+    const size_t room = sizeof packet;
+    const size_t count =
+        compresses() ? ef_csi_compress(&keyframes, &raw, frame->time_us, frame->source, KEYFRAME_US, packet, room)
+                     : ef_csi_encode_raw(&raw, packet, room);
     if (!sender_send(packet, count, true, now_us)) {
         ef_csi_keys_clear(&keyframes); /* no frame leans on one that was not sent */
     }
