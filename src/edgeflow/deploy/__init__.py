@@ -1,0 +1,1 @@
+"""What surrounds the systems where they are installed."""

@@ -1,0 +1,1 @@
+"""Grafana's dashboards of the climate system, generated and checked."""
