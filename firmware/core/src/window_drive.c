@@ -104,9 +104,10 @@ static void advance(ef_drive *drive) {
     }
     const float wanted = copysignf(fminf(allowed(fabsf(left), change), drive->options.speed), left);
     drive->velocity += fminf(fmaxf(wanted - drive->velocity, -change), change);
-    /* After its end switch it may still be below what is allowed, on its way up. */
+    /* From its end switch, or after other limits were set, it may be outside, on its way in. */
     const float lowest = fminf(drive->position, drive->options.lowest);
-    drive->position = fminf(fmaxf(drive->position + drive->velocity * TICK, lowest), drive->options.highest);
+    const float highest = fmaxf(drive->position, drive->options.highest);
+    drive->position = fminf(fmaxf(drive->position + drive->velocity * TICK, lowest), highest);
 }
 
 static void search(ef_drive *drive) {
