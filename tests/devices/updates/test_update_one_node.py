@@ -56,6 +56,16 @@ def test_the_status_has_what_the_reference_has() -> None:
     assert said["max_size"] == (2 << 20) - 4096
 
 
+def test_a_client_that_was_ended_sends_nothing_any_more() -> None:
+    with node() as one:
+        ended = client(one)
+        ended.abort()  # while it still connects, say
+        for call in (ended.status, ended.roll_back, lambda: ended.push(update())):
+            with pytest.raises(UnreachableError, match="cancelled"):
+                call()
+        assert client(one).status().last_failure == "" and one.boots == 1
+
+
 REFUSED = {
     "bad_signature": lambda: with_byte(update(), 130),
     "unknown_key": lambda: update(signer=1),

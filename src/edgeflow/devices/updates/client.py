@@ -148,11 +148,21 @@ class NodeClient:
     ) -> None:
         self.address, self._psk, self._seconds, self._early = address, psk, seconds, early
         self._connection: http.client.HTTPConnection | None = None
-        self._aborted = False
+        self._aborted = self._late = False
 
     def abort(self) -> None:
-        """End the call that is under way in another thread; it raises UnreachableError."""
+        """End the call that is under way in another thread, and all later ones.
+
+        They raise UnreachableError.
+        """
         self._aborted = True
+        self._hang_up()
+
+    def _expire(self) -> None:
+        self._late = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         connection = self._connection
         line = connection.sock if connection is not None else None
         if line is not None:
@@ -228,16 +238,20 @@ class NodeClient:
     def _connected(self, most: float = 0.0) -> Iterator[http.client.HTTPConnection]:
         connection = http.client.HTTPConnection(*self.address, timeout=self._seconds)
         self._connection = connection
-        self._aborted = False
-        end = threading.Timer(most or ANSWER_SECONDS, self.abort)
+        self._late = False
+        end = threading.Timer(most or ANSWER_SECONDS, self._expire)
         end.daemon = True
         end.start()
         try:
+            connection.connect()
+            if self._aborted:  # meanwhile, when there was nothing to hang up yet
+                raise OSError
             yield connection
         except (OSError, http.client.HTTPException, CommsError) as error:
-            if isinstance(error, CommsError) and not self._aborted:
+            if isinstance(error, CommsError) and not (self._aborted or self._late):
                 raise
-            why = "it takes too long, or it was cancelled" if self._aborted else str(error)
+            why = "it was cancelled" if self._aborted else str(error)
+            why = "it takes too long" if self._late else why
             raise UnreachableError(
                 f"{self.address} does not answer: {why or type(error).__name__}",
                 hint="is it switched on, and in this network? edgeflow doctor --help",
