@@ -25,6 +25,7 @@ class Bench:
     def __init__(self, cores: int, **options: Any) -> None:
         self.clock = ManualClock()
         self.takes = 0.0
+        self.interrupt = False
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
@@ -45,6 +46,8 @@ class Bench:
         self.entered.release()
         self.clock.advance(self.takes)
         assert self.gate.wait(LONG)
+        if self.interrupt:
+            raise KeyboardInterrupt
         if (inputs["x"] < 0).any():
             raise ValueError("negative")
         return inputs["x"] * 2
@@ -137,6 +140,28 @@ def test_an_error_of_the_model_is_told_and_counted(make: Make) -> None:
     assert "negative" in str(error)
     assert bench.counters.errors == 1
     assert bench.lane.is_idle(0.0)
+
+
+def test_calls_that_fail_tell_nothing_of_how_long_one_takes(make: Make) -> None:
+    bench = make()
+    for _ in range(12):
+        bench.ask(value=-1.0)
+        bench.rest()
+    bench.ask()
+    assert threading.current_thread() not in bench.threads
+
+
+def test_a_guest_that_is_interrupted_gives_its_core_back(make: Make) -> None:
+    bench = make()
+    bench.learn()
+    bench.rest()
+    bench.interrupt = True
+    with pytest.raises(KeyboardInterrupt):
+        bench.ask(wait=False)
+    bench.interrupt = False
+    assert bench.lane.is_idle(0.0)
+    (answer,) = bench.ask(inline=False)
+    assert isinstance(answer, InferResponse)
 
 
 def test_nobody_is_overtaken(make: Make) -> None:
@@ -236,5 +261,7 @@ def test_pace_trusts_only_what_it_has_seen_often() -> None:
     assert not pace.is_quick(11)
     pace.note(20, QUICK_SECONDS)
     assert pace.is_quick(20)
-    pace.note(1, QUICK_SECONDS * 1.1)
+    pace.note(1, QUICK_SECONDS, failed=True)
+    assert pace.is_quick(1)
+    pace.note(1, QUICK_SECONDS * 1.1, failed=True)
     assert not pace.is_quick(1)

@@ -280,10 +280,12 @@ class Lane:
                 return False
             self._running += 1
             self.last_used = job.queued
-        outcome, started, ended = self._compute(job)
-        job.tell(outcome)  # first: whoever waits for the answer waits for nothing else
-        self._count(job, outcome, started, ended)
-        finish = self._crew.take_back(self)
+        try:
+            outcome, started, ended = self._compute(job)
+            job.tell(outcome)  # first: whoever waits for the answer waits for nothing else
+            self._count(job, outcome, started, ended)
+        finally:  # a guest, unlike a worker, may be interrupted
+            finish = self._crew.take_back(self)
         if finish is not None:
             finish()
         return True
@@ -306,8 +308,9 @@ class Lane:
     def _count(
         self, job: Job, outcome: InferResponse | EdgeFlowError, started: float, ended: float
     ) -> None:
-        self._pace.note(job.nbytes(), ended - started)
-        if isinstance(outcome, EdgeFlowError):
+        failed = isinstance(outcome, EdgeFlowError)
+        self._pace.note(job.nbytes(), ended - started, failed=failed)
+        if failed:
             self._counters.count_error()
         else:
             self._counters.count_answer(ended - job.queued, ended - started, ended)

@@ -24,10 +24,14 @@ class Pace:
         self.streak = 0
         self.nbytes = 0
 
-    def note(self, nbytes: int, seconds: float) -> None:
-        """Remember a call that took so long with inputs of so many bytes."""
+    def note(self, nbytes: int, seconds: float, *, failed: bool = False) -> None:
+        """Remember a call that took so long with inputs of so many bytes.
+
+        One that failed soon does not tell how long it would have taken.
+        """
         if seconds > QUICK_SECONDS:
             self.streak = self.nbytes = 0
+        if failed or seconds > QUICK_SECONDS:
             return
         self.streak += 1
         self.nbytes = max(self.nbytes, nbytes)
