@@ -92,6 +92,7 @@ def _of_writer(writer: SpooledWriter) -> Iterator[Metric]:
     yield _counter("iot_store_refused", "Rows that the store would not take.", stats.refused)
     yield _counter("iot_store_failures", "Times that the store was away.", stats.failures)
     yield _gauge("iot_spool_bytes", "What waits on disk for the store.", writer.pending_bytes)
+    yield _gauge("iot_store_seconds", "Of the last batch.", stats.store_seconds)
     yield _gauge("iot_store_up", "1 while it takes rows.", float(not stats.last_error))
 
 

@@ -29,13 +29,17 @@ class _Batch(msgspec.Struct, array_like=True):
 
 @dataclass(slots=True)
 class WriterStats:
-    """Counts since the start. ``refused`` rows the store will never take; they are set aside."""
+    """Counts since the start. ``refused`` rows the store will never take; they are set aside.
+
+    ``store_seconds`` is what the last batch took.
+    """
 
     spooled: int = 0
     stored: int = 0
     refused: int = 0
     failures: int = 0
     last_error: str = ""
+    store_seconds: float = 0.0
 
 
 class SpooledWriter:
@@ -107,8 +111,10 @@ class SpooledWriter:
 
     def _pass_on(self, record: Record) -> None:
         batch = _decoder.decode(record.body)
+        begun = time.perf_counter()
         try:
             self._store.insert(batch.table, batch.rows, token=record.token)
+            self.stats.store_seconds = time.perf_counter() - begun
             self.stats.stored += len(batch.rows)
         except ConfigError as error:
             self._set_aside(batch, error, record.token)

@@ -9,6 +9,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgeflow.climate.backend import ClimateBackend
+from edgeflow.climate.health import ServiceState, keep_health
 from edgeflow.climate.triggers import ThresholdTrigger, Trigger
 from edgeflow.comms.mqtt import MqttClient, MqttOptions
 from edgeflow.errors import ConfigError
@@ -100,6 +102,20 @@ class ClimateSystem:
             found.append(f"store: {self.writer.stats.last_error}")
         return found
 
+    def states(self) -> list[ServiceState]:
+        """How each service in this process is."""
+        brokers = [each.last_error or "away" for each in self.clients if not each.is_connected]
+        found = [ServiceState("broker", "; ".join(brokers))]
+        if self.writer is not None:
+            stats = self.writer.stats
+            found.append(ServiceState("store", stats.last_error, 1000.0 * stats.store_seconds))
+        found += [
+            ServiceState(task.get_name(), "it ended" if task.done() else "")
+            for task in self.tasks
+            if task.get_name() != "health"
+        ]
+        return found
+
     async def _begin_backend(self, undone: AsyncExitStack) -> None:
         options = self.options
         self.store = await asyncio.to_thread(open_tables, options.store)
@@ -114,6 +130,7 @@ class ClimateSystem:
         self.backend = ClimateBackend(client, self.writer, self._trigger(self.store), devices=known)
         undone.push_async_callback(self.backend.finish)
         self._spawn(undone, self.backend.run(), "backend")
+        self._spawn(undone, keep_health(self.writer, self.states, time.time), "health")
 
     async def _begin_service(self, undone: AsyncExitStack) -> None:
         from edgeflow.climate.learning.deciding import WindowDecider

@@ -1,0 +1,73 @@
+"""What the system says about its parts."""
+
+import asyncio
+import contextlib
+import math
+from pathlib import Path
+
+import mqtt_brokers
+from edgeflow.climate.health import ServiceState, keep_health
+from edgeflow.store.catalogue import TABLES
+from edgeflow.store.opening import open_tables
+from edgeflow.store.spool import Spool
+from edgeflow.store.spooled import SpooledWriter
+from edgeflow.systems.climate import ClimateOptions, ClimateSystem
+
+SECONDS = 40.0
+
+
+def test_states_are_kept_until_it_ends(tmp_path: Path) -> None:
+    store = open_tables(f"sqlite:///{tmp_path}/home.db")
+    store.create(list(TABLES.values()))
+    writer = SpooledWriter(store, Spool(tmp_path / "spool"))
+    looked = []
+
+    def look() -> list[ServiceState]:
+        looked.append(1)
+        return [ServiceState("broker", "away"), ServiceState("store", "", 3.5)]
+
+    async def run() -> None:
+        task = asyncio.create_task(keep_health(writer, look, lambda: 1.75e9, seconds=0.01))
+        async with asyncio.timeout(SECONDS):
+            while len(looked) < 3:
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    assert writer.flush(SECONDS)
+    writer.close()
+    told = {row["service"]: row for row in store.rows("health")}
+    store.close()
+    assert (told["broker"]["state"], told["broker"]["detail"]) == ("failed", "away")
+    assert math.isnan(told["broker"]["value"])
+    assert (told["store"]["state"], told["store"]["value"]) == ("ok", 3.5)
+
+
+def test_a_broker_that_goes_is_told(tmp_path: Path) -> None:
+    broker = mqtt_brokers.make("nats", tmp_path / "broker")
+    broker.start()
+    options = ClimateOptions(
+        broker=broker.url,
+        store=f"sqlite:///{tmp_path}/home.db",
+        folder=tmp_path / "climate",
+        roles=frozenset({"backend"}),
+    )
+
+    async def problems(system: ClimateSystem, wanted: set[str]) -> None:
+        async with asyncio.timeout(SECONDS):
+            while {each.service for each in system.states() if each.problem} != wanted:
+                await asyncio.sleep(0.02)
+
+    async def run() -> None:
+        async with ClimateSystem.running(options) as system:
+            await problems(system, set())
+            assert {each.service for each in system.states()} == {"broker", "store", "backend"}
+            await asyncio.to_thread(broker.stop)
+            await problems(system, {"broker"})
+
+    try:
+        asyncio.run(run())
+    finally:
+        broker.stop()
