@@ -36,7 +36,7 @@ function message(...blocks: number[][]): ArrayBuffer {
 export function update(number: number, more: Partial<VitalsUpdate> = {}): VitalsUpdate {
   return {
     t: number, node: 7, name: "7", presence: true, motion: 0.5, threshold: 0.12, breathing_bpm: null, heart_bpm: null, persons: 1,
-    fall: false, confidence: 0.9, breathing_confidence: 0, heart_confidence: 0, calibrated: true, degraded: false, frame_rate: 50,
+    fall: false, apnea: false, confidence: 0.9, breathing_confidence: 0, heart_confidence: 0, calibrated: true, degraded: false, frame_rate: 50,
     rssi: -60, source: "host", time: number, number, ...more,
   };
 }

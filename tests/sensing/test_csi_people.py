@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 
 from edgeflow._native.csi import CsiVitals
+from edgeflow.core.vitals import SensingEvent, VitalsUpdate
 from edgeflow.sensing.evaluation_simulated import listen
-from edgeflow.sensing.simulate import Activity, Breathing, Radio, Scenario, preset, scene
+from edgeflow.sensing.frames import CsiFrame
+from edgeflow.sensing.simulate import (
+    Activity,
+    Breathing,
+    Radio,
+    Scenario,
+    Simulation,
+    preset,
+    scene,
+)
+from edgeflow.sensing.tracking import Tracker, TrackOptions
 
 RADIO = Radio(rate_hz=50.0)
 HELD = (100.0, 30.0)
@@ -51,11 +62,16 @@ def test_somebody_still_is_there_before_the_rate_is() -> None:
 
 
 def test_a_breath_that_stops_is_told_and_ends() -> None:
-    said = said_of(somebody(3, held=True))
-    stopped = [second for second, vitals in enumerate(said, 1) if vitals.apnea]
-    assert HELD[0] + 12 <= stopped[0] <= sum(HELD)
-    assert stopped[-1] <= sum(HELD) + 20
-    assert all(said[second - 1].presence for second in stopped)
+    told: list[VitalsUpdate | SensingEvent] = []
+    host = Tracker(1, "1", TrackOptions(), 0, told.append)
+    for frame in Simulation(replace(somebody(3, held=True), radio=RADIO)):
+        host.push(CsiFrame(frame.time_us, frame.pairs.tobytes(), frame.rssi, source=frame.source))
+    stopped = [each for each in told if isinstance(each, VitalsUpdate) and each.apnea]
+    assert HELD[0] + 12 <= stopped[0].t <= sum(HELD)
+    assert stopped[-1].t <= sum(HELD) + 20
+    assert all(each.presence for each in stopped)
+    (event,) = (each for each in told if isinstance(each, SensingEvent) and each.kind == "apnea")
+    assert event.t == stopped[0].t and event.presence
 
 
 @pytest.mark.parametrize("seed", [1, 2])

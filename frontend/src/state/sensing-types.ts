@@ -14,6 +14,7 @@ export interface VitalsUpdate {
   confidence: number | null;
   breathing_confidence: number;
   heart_confidence: number;
+  apnea: boolean;
   calibrated: boolean;
   degraded: boolean;
   frame_rate: number;

@@ -19,6 +19,7 @@ class VitalsUpdate(msgspec.Struct, kw_only=True, frozen=True):
         breathing_bpm, heart_bpm: per minute; their confidences are 0 to 1.
         persons: 0 to 4.
         fall: there was a fall since the update before.
+        apnea: somebody alone and still who breathed has stopped; only of what is sensed here.
         calibrated: the empty room is known; ``degraded``: too few frames to tell anything.
         frame_rate: Hz; ``rssi``: dBm.
         source: ``host`` when computed here, ``node`` when the node said so.
@@ -39,6 +40,7 @@ class VitalsUpdate(msgspec.Struct, kw_only=True, frozen=True):
     threshold: float | None = None
     breathing_confidence: float = 0.0
     heart_confidence: float = 0.0
+    apnea: bool = False
     calibrated: bool = False
     degraded: bool = False
     frame_rate: float = 0.0
@@ -52,8 +54,8 @@ class SensingEvent(msgspec.Struct, kw_only=True, frozen=True):
     """Something happened.
 
     Attributes:
-        kind: ``presence`` (it changed), ``fall``, ``silent`` or ``back`` (a node, after silence),
-            ``module`` (a WASM module of the node said something).
+        kind: ``presence`` (it changed), ``fall``, ``apnea`` (it began), ``silent`` or ``back`` (a
+            node, after silence), ``module`` (a WASM module of the node said something).
         presence: as it is now; ``confidence``: in that, 0 to 1, None where nobody says.
         code, value, slot: of a module: what it said, by the catalogue's number, and which it is.
     """

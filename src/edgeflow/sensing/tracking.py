@@ -70,7 +70,7 @@ class Tracker:
         self._csi: CsiProcessor | None = None
         self._frame_us: int | None = None
         self._due = self._watch = 0
-        self._present = self._falling = self._fell = False
+        self._present = self._falling = self._fell = self._apnea = False
 
     @property
     def processor(self) -> CsiProcessor | None:
@@ -192,6 +192,9 @@ class Tracker:
 
     def _update(self, said: CsiVitals) -> None:
         self._look(said.time_us, said.presence, said.fall, said.presence_confidence)
+        if said.apnea and not self._apnea:
+            self._event("apnea", said.time_us, confidence=said.presence_confidence)
+        self._apnea = said.apnea
         update = self._translated(said)
         self._fell = False
         self._send(update)
@@ -211,6 +214,7 @@ class Tracker:
             confidence=round(said.presence_confidence, 4),
             breathing_confidence=round(said.breathing_confidence, 4),
             heart_confidence=round(said.heart_confidence, 4),
+            apnea=said.apnea,
             calibrated=said.calibrated,
             degraded=said.degraded,
             frame_rate=round(said.frame_rate, 3),

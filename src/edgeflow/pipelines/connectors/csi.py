@@ -65,7 +65,7 @@ class CsiConnector(ThreadedConnector):
     ``noise_floor``, ``channel``, ``source`` and ``time_us`` (monotonic) in the metadata.
 
     ``event`` says what it is: ``vitals`` (with the keys of ``VitalsUpdate``), ``presence`` when it
-    changed, ``fall``, ``silent``, ``back``, ``module``.
+    changed, ``fall``, ``apnea``, ``silent``, ``back``, ``module``.
 
     Attributes:
         sensing: the nodes, while it runs; ``desk``: where they are set and watched.
@@ -172,7 +172,7 @@ class CsiConnector(ThreadedConnector):
         payload: dict[str, Any] = msgspec.to_builtins(said)
         kind = payload.pop("kind", "vitals")
         if kind != "vitals":
-            payload["fall"] = kind == "fall"
+            payload["fall"], payload["apnea"] = kind == "fall", kind == "apnea"
         del payload["number"]
         return EdgeMessage(
             sensor_id=self.options.sensor_id or f"csi:{said.name}",
