@@ -44,8 +44,17 @@ def test_a_node_sends_a_room(capsys, listener):
     packets = arrived(listener)
     assert code == 0
     assert json.loads(out)["sent"] == len(packets) > 50
-    assert "Ctrl+C" in err
+    assert err.startswith("1 node sends") and "Ctrl+C" in err and "listen?" not in err
     assert all(isinstance(packet, RawFrame) and packet.node == 1 for _, packet in packets)
+
+
+def test_nobody_listens(capsys):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+    code, out, err = run(capsys, "empty", "--port", port, "--seconds", 1, "--speed", 10)
+    assert code == 0 and " sent" in out
+    assert f"edgeflow csi listen --port {port}" in err
 
 
 def test_twenty_nodes_send_from_tapes(capsys, listener):

@@ -59,7 +59,7 @@ def simulate(
         bool, typer.Option("--turns", help="Each node sends in its own turn (tdm_slot).")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a capture instead of sending.")
+        Path | None, typer.Option(metavar="FILE", help="Write a new capture instead of sending.")
     ] = None,
     truth: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what is true, a JSON line a second.")
@@ -106,12 +106,15 @@ def simulate(
     fleet = CsiFleet((host, port), sources, speed=speed, loss=loss, seed=seed, turns=turns)
     able = [each for each, _ in modules]
     with update_servers(nodes, ota_port, ota_key, ota_public_key, able):
-        stopped = _send(fleet, seconds / speed, f"{nodes} nodes send to {host}:{port}")
+        who = "1 node sends" if nodes == 1 else f"{nodes} nodes send"
+        stopped = _send(fleet, seconds / speed, f"{who} to {host}:{port}")
     stats = fleet.stats
     if json:
         write_json({each: getattr(stats, each) for each in stats.__slots__})
     else:
         write(f"{stats.sent} datagrams sent, {stats.failed} not taken, {stats.skipped} too late")
+    if stats.failed > stats.sent // 2:
+        narrate(f"does anybody listen at {host}:{port}? edgeflow csi listen --port {port}")
     return 130 if stopped else 0
 
 

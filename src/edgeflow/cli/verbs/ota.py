@@ -194,7 +194,7 @@ def status(
         write_json([{"node": str(node), **said} for node, said in zip(chosen, found, strict=True)])
     else:
         for node, said in zip(chosen, found, strict=True):
-            write(f"{node!s:<24}{_line(said)}")
+            write(f"{node!s:<24}{_line(said).removeprefix(f'{node} ')}")
     missing = sum("error" in said for said in found)
     return 0 if not missing else 4 if missing == len(found) else 1
 
@@ -313,7 +313,8 @@ def _report(report: "Report", what: str, *, json: bool) -> None:
 
 def _result(each: "NodeResult") -> str:
     way = f"{each.before} -> {each.after}" if each.after else ""
-    return f"{each.address!s:<24}{each.outcome:<9}{way or each.reason}".rstrip()
+    said = way or each.reason.removeprefix(f"{each.address} ")
+    return f"{each.address!s:<24}{each.outcome:<9}{said}".rstrip()
 
 
 def _facts(each: "NodeResult") -> dict[str, Any]:
