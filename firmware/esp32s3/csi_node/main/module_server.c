@@ -1,7 +1,9 @@
 #include "module_server.h"
 
+#include "esp_timer.h"
 #include "module_task.h"
 
+#define UPLOAD_US 30000000 /* nobody else is served meanwhile, not even an update */
 #define AUTHORIZATION_BYTES (sizeof "Bearer " + EF_SETTING_BYTES)
 
 static const ef_node_settings *node;
@@ -18,6 +20,8 @@ static const char *status_line(int status) {
         return "404 Not Found";
     case 405:
         return "405 Method Not Allowed";
+    case 408:
+        return "408 Request Timeout";
     case 413:
         return "413 Content Too Large";
     case 503:
@@ -27,12 +31,13 @@ static const char *status_line(int status) {
     }
 }
 
-/* The whole body, or nothing: a sender that falls silent ends the request. */
+/* The whole body, or nothing: a sender that falls silent, or that sends slowly, ends the request. */
 static bool receive(httpd_req_t *request) {
+    const int64_t end_us = esp_timer_get_time() + UPLOAD_US;
     size_t at = 0;
     while (at < request->content_len) {
         const int got = httpd_req_recv(request, (char *)module_task_buffer() + at, request->content_len - at);
-        if (got <= 0) {
+        if (got <= 0 || esp_timer_get_time() > end_us) {
             return false;
         }
         at += (size_t)got;
@@ -68,6 +73,7 @@ static esp_err_t on_request(httpd_req_t *request) {
         return ESP_FAIL;
     }
     if (!receive(request)) {
+        say(request, 408, "{\"error\":\"the body did not come in time\"}");
         return ESP_FAIL;
     }
     status = module_task_answer(&asked, &json);
