@@ -137,6 +137,18 @@ def test_what_an_interpreter_makes_of_instructions_is_counted(body: str, each: i
     assert pending(180) - pending(80) == 100 * each
 
 
+@pytest.mark.parametrize(
+    "shown", ['(func (export "memory"))', '(global (export "memory") i32 (i32.const 0))']
+)
+def test_a_memory_that_is_none_shows_nothing(shown: str) -> None:
+    types = "(func $log (param i32 i32))"
+    own = '(func (export "on_init") (call $log (i32.const 0) (i32.const 4)))'
+    text = f'(module (import "csi" "csi_log" {types}) (memory 1) {shown} {own})'
+    module = ModuleInstance(bytes(wasmtime.wat2wasm(text)))
+    assert module.start() == []
+    assert module.logs == []
+
+
 def test_the_imports_answer_by_capability_and_within_bounds() -> None:
     body = """
     (func (export "on_frame") (param i32)

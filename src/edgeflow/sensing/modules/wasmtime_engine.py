@@ -73,7 +73,8 @@ class LoadedModule:
         except (self._wasmtime.WasmtimeError, self._wasmtime.Trap) as error:
             raise EngineError(f"module: {error}", hint="build it against the SDK") from error
         self._exports = linked.exports(store)
-        self._memory, self._fuel = self._exports.get("memory"), self._exports["__fuel"]
+        memory, self._fuel = self._exports.get("memory"), self._exports["__fuel"]
+        self._memory = memory if isinstance(memory, self._wasmtime.Memory) else None
         self._board = self._host["memory"]
 
     def call(self, entry: str, argument: int, fuel: int, call: Any) -> int:
