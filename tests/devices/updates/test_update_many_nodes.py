@@ -346,6 +346,19 @@ def test_strange_values_of_a_status_are_no_values() -> None:
     assert (status.state, status.counter, status.pending, status.rollback) == ("", 0, False, False)
 
 
+def test_nothing_that_a_node_says_reaches_the_terminal_as_it_is() -> None:
+    said = {"version": "1\x1b[2J", "previous_version": "2\n3", "date": "today", "more": ["\x1b"]}
+    with served(http(json.dumps(said).encode())) as address:
+        status = NodeClient(address).status()
+    assert status.fields == {"version": "", "previous_version": "", "date": "today"}
+    with (
+        served(lambda line: line.sendall(b"\x1b[2J\x1b[1;1Hgone\r\n\r\n")) as address,
+        pytest.raises(UnreachableError) as caught,
+    ):
+        NodeClient(address).status()
+    assert str(caught.value).isprintable()
+
+
 def test_the_nodes_that_a_gateway_hears() -> None:
     heard = [{"address": "10.0.0.7"}, {"address": "127.0.77.1:5005"}, {"name": "x"}]
     with served(http(json.dumps(heard).encode())) as address:

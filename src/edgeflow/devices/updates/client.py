@@ -107,7 +107,7 @@ class NodeStatus:
         previous_version, previous_state: of the other slot.
         last_failure: why the last update did not stay, empty for none.
         key: the public key it knows, 16 digits.
-        fields: all that it said.
+        fields: all texts and numbers that it said; empty what is not printable.
     """
 
     version: str
@@ -250,7 +250,8 @@ class NodeClient:
         except (OSError, http.client.HTTPException, CommsError) as error:
             if isinstance(error, CommsError) and not (self._aborted or self._late):
                 raise
-            why = "it was cancelled" if self._aborted else str(error)
+            why = str(error) if str(error).isprintable() else ""
+            why = "it was cancelled" if self._aborted else why
             why = "it takes too long" if self._late else why
             raise UnreachableError(
                 f"{self.address} does not answer: {why or type(error).__name__}",
@@ -315,5 +316,9 @@ def _status(said: dict[str, Any], address: NodeAddress) -> NodeStatus:
         board=text("board"),
         chip=number("chip"),
         key=text("key_id"),
-        fields=said,
+        fields={
+            name: _word(value) if isinstance(value, str) else value
+            for name, value in said.items()
+            if isinstance(value, (str, int))
+        },
     )
