@@ -50,10 +50,18 @@ def climate() -> None:
 def serve(
     *,
     broker: Annotated[
-        str, typer.Option(metavar="URL", help="mqtt://embedded runs one.")
+        str,
+        typer.Option(
+            metavar="URL", envvar="EDGEFLOW_CLIMATE_BROKER", help="mqtt://embedded runs one."
+        ),
     ] = "mqtt://embedded",
     store: Annotated[
-        str, typer.Option(metavar="URL", help="Where readings are kept.")
+        str,
+        typer.Option(
+            metavar="URL",
+            envvar="EDGEFLOW_CLIMATE_STORE",
+            help="sqlite:///PATH, clickhouse://USER:PASSWORD@HOST/DATABASE or chdb:///PATH.",
+        ),
     ] = "sqlite:///climate.db",
     folder: FolderOption = Path("climate"),
     role: Annotated[
