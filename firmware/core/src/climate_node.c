@@ -273,7 +273,7 @@ ef_climate_taken ef_climate_take(ef_climate_node *node, const char *topic, const
 }
 
 bool ef_climate_wants_audio(const ef_climate_node *node, uint64_t now_ms) {
-    return node->settings.audio_seconds > 0.0f && now_ms >= node->audio_due_ms;
+    return node->online && node->settings.audio_seconds > 0.0f && now_ms >= node->audio_due_ms;
 }
 
 size_t ef_climate_audio_head(ef_climate_node *node, const ef_sound *sound, uint32_t rate, char *to, size_t most,
@@ -304,7 +304,7 @@ uint32_t ef_climate_wait_ms(const ef_climate_node *node, uint64_t now_ms) {
     }
     uint64_t due = now_ms + LONGEST_WAIT_MS;
     due = node->air_due_ms < due ? node->air_due_ms : due;
-    due = node->settings.audio_seconds > 0.0f && node->audio_due_ms < due ? node->audio_due_ms : due;
+    due = node->online && node->settings.audio_seconds > 0.0f && node->audio_due_ms < due ? node->audio_due_ms : due;
     due = node->under_way != EF_CLIMATE_IDLE && node->sent_ms + ANSWER_MS < due ? node->sent_ms + ANSWER_MS : due;
     const bool moves = node->drive.state == EF_DRIVE_MOVING || node->drive.state == EF_DRIVE_HOMING;
     due = moves && now_ms + MOTOR_MS < due ? now_ms + MOTOR_MS : due;

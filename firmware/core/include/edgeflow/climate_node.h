@@ -118,7 +118,7 @@ void ef_climate_confirmed(ef_climate_node *node);
 ef_climate_taken ef_climate_take(ef_climate_node *node, const char *topic, const char *payload, size_t size);
 void ef_climate_write_topic(const ef_climate_node *node, ef_climate_topic topic, char to[EF_CLIMATE_TOPIC]);
 
-/* Sound: recorded when wanted; told as a head, the samples in base64 in as many pieces as one likes, and EF_CLIMATE_AUDIO_TAIL. */
+/* Sound: recorded when wanted, which is while somebody hears; told as a head, the samples in base64 in as many pieces as one likes, and EF_CLIMATE_AUDIO_TAIL. */
 #define EF_CLIMATE_AUDIO_TAIL "\"}"
 bool ef_climate_wants_audio(const ef_climate_node *node, uint64_t now_ms);
 /* Writes the head; returns its length. 0: nobody hears it, or it does not fit; the stretch is given up and counted. */

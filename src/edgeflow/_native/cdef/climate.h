@@ -78,3 +78,4 @@ typedef struct ef_base64 {
 } ef_base64;
 size_t ef_base64_push(ef_base64 *state, const uint8_t *data, size_t size, char *to);
 size_t ef_base64_end(ef_base64 *state, char *to);
+ef_status ef_dht22_decode(const uint16_t *high_us, size_t bits, ef_air *air);
