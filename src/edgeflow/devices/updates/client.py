@@ -263,8 +263,8 @@ class NodeClient:
             connection.close()
 
     def _answer(self, connection: http.client.HTTPConnection) -> dict[str, Any]:
-        response = connection.getresponse()
-        data = response.read(MAX_ANSWER + 1)
+        with connection.getresponse() as response:  # it may hold the socket, not the connection
+            data = response.read(MAX_ANSWER + 1)
         try:
             said = msgspec.json.decode(data, type=dict[str, Any]) if len(data) <= MAX_ANSWER else {}
         except msgspec.DecodeError:

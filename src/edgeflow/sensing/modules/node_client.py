@@ -33,7 +33,11 @@ class NodeModules:
 
     def list(self) -> dict[str, Any]:
         """Return the slots: ``modules``, ``loaded`` and ``max``."""
-        return self._ask("GET", "/wasm/list")
+        said = self._ask("GET", "/wasm/list")
+        modules = said.get("modules")
+        if not isinstance(modules, list) or not all(isinstance(each, dict) for each in modules):
+            raise ProtocolError(f"{self._host} lists no modules")
+        return said
 
     def start(self, number: int) -> dict[str, Any]:
         """Let a module run."""
@@ -51,8 +55,8 @@ class NodeModules:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=SECONDS)
         try:
             connection.request(method, path, body, {"Authorization": f"Bearer {self._psk}"})
-            answer = connection.getresponse()
-            data = answer.read(MOST_ANSWER)
+            with connection.getresponse() as answer:
+                data = answer.read(MOST_ANSWER)
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(
                 f"{self._host}:{self._port} does not answer: {error}",
@@ -64,7 +68,7 @@ class NodeModules:
 
     def _read(self, status: int, data: bytes) -> dict[str, Any]:
         try:
-            said = json.loads(data)
+            said = _printable(json.loads(data))
         except (ValueError, RecursionError) as error:
             raise ProtocolError(f"{self._host} answers {status} with no JSON") from error
         if not isinstance(said, dict):
@@ -73,3 +77,12 @@ class NodeModules:
             reason = str(said.get("error", ""))[:200]
             raise ConfigError(f"{self._host} refuses ({status}): {reason}", code="EF-DEVICE-403")
         return said
+
+
+def _printable(value: Any) -> Any:
+    """Return the same with empty texts where they are not printable: terminals are shown them."""
+    if isinstance(value, str):
+        return value if value.isprintable() else ""
+    if isinstance(value, dict):
+        return {_printable(name): _printable(each) for name, each in value.items()}
+    return [_printable(each) for each in value] if isinstance(value, list) else value
