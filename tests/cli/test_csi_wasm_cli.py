@@ -16,6 +16,7 @@ from edgeflow.devices.virtual.csi_update import UpdatableNode
 from edgeflow.sensing.host import SensingHost
 from edgeflow.sensing.modules.wasmtime_engine import WasmtimeEngine
 from flows import wait_until
+from module_images import TICKING, container_of
 from servers import free_port
 
 DATA = Path(__file__).parents[1] / "data" / "csi"
@@ -32,6 +33,16 @@ def run(capsys, *words: object) -> tuple[int, str, str]:
 def key(tmp_path: Path) -> Path:
     make_key(tmp_path / "my.pem")
     return tmp_path / "my.pem"
+
+
+def test_the_name_in_a_container_does_not_speak_to_the_terminal(capsys, tmp_path):
+    data = bytearray(container_of(TICKING).encode())
+    data[32:40] = b"\x1b[2Jgone"
+    image = tmp_path / "name.rvf"
+    image.write_bytes(data)
+    code, out, _ = run(capsys, "info", image)
+    assert code == 0
+    assert "\x1b" not in out and "\\x1b[2Jgone" in out
 
 
 def test_a_module_is_built_signed_and_brought_to_a_node(capsys, tmp_path, key, monkeypatch):

@@ -114,7 +114,8 @@ def info(
     else:
         for name, value in facts.items():
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-            write(f"{name:<22} {'-' if shown is None else shown}")
+            text = "-" if shown is None else str(shown)
+            write(f"{name:<22} {text if text.isprintable() else ascii(text)}")
     return 1 if known is False else 0
 
 
