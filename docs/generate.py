@@ -15,6 +15,7 @@ from typing import Any, cast
 import msgspec
 import typer
 from pipelines_page import pipelines_page
+from tables_page import tables_page
 
 from edgeflow import errors
 from edgeflow.cli.table import SECTIONS, Verb
@@ -220,6 +221,7 @@ def main() -> int:
         "errors.md": errors_page(),
         "http-api.md": http_page(),
         "pipelines.md": pipelines_page(NOTE),
+        "climate-tables.md": tables_page(NOTE),
     }
     for name, text in pages.items():
         path = FOLDER / name

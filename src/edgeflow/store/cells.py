@@ -106,8 +106,9 @@ def time_of(table: Table) -> str:
 
 
 def rolled_up(table: Table) -> bool:
-    """Whether a table has rollups: it has one measure, and one sensor a device."""
-    return bool(table.measure) and all(column.name != "kind" for column in table.columns)
+    """Whether a table has rollups: it has one measure, and of each device one thing to measure."""
+    names = {column.name for column in table.columns}
+    return bool(table.measure) and not names & {"kind", "service"}
 
 
 def span_of(table: Table, column: str, width: int) -> str | None:
