@@ -53,6 +53,22 @@ def test_events_of_modules_are_told_with_those_of_nodes(packets: list[Any]) -> N
         assert host.modules.dropped == 0
 
 
+def test_a_module_for_all_needs_a_slot_on_every_node() -> None:
+    with SensingHost(port=0, module_key=PUBLIC) as host:
+        own = [host.modules.load(signed(TICKING), node="one@here") for _ in range(4)]
+        host.modules.load(signed(TICKING), node="other@here")
+        with pytest.raises(ConfigError, match="delete one"):
+            host.modules.load(signed(TICKING))
+        assert len(host.modules.list()["modules"]) == 5
+        host.modules.delete(own[0])
+        assert host.modules.load(signed(TICKING)) > own[3]
+        for full in ("one@here", None):
+            with pytest.raises(ConfigError, match="delete one"):
+                host.modules.load(signed(TICKING), node=full)
+        for _ in range(2):
+            host.modules.load(signed(TICKING), node="other@here")
+
+
 def test_one_node_alone_and_start_stop_delete(packets: list[Any]) -> None:
     with SensingHost(port=0, module_key=PUBLIC) as host:
         number = host.modules.load(signed(TRAPPING), node="nobody@here")

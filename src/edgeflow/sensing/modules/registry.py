@@ -9,7 +9,7 @@
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
@@ -18,13 +18,14 @@ import structlog
 
 from edgeflow._native.csi import CsiProcessor
 from edgeflow._native.modules import ModuleFeed, ModuleHost
-from edgeflow.errors import ConfigError
+from edgeflow.errors import ConfigError, EdgeFlowError
 from edgeflow.sensing.modules.catalogue import event_names
 
 __all__ = ["ModuleRegistry"]
 
 SLOTS = 4
 MOST_NODES = 4096
+MOST_MODULES = 256
 WAITING = 1024
 """Snapshots that the worker may be behind."""
 SILENT_US = 1_000_000
@@ -161,8 +162,7 @@ class ModuleRegistry:
         with self._lock:
             if self._closed:
                 raise ConfigError("modules are closed")
-            mine = [each for each in self._records.values() if each.node in {node, None}]
-            if len(mine) >= self._slots:
+            if self._used(node) >= self._slots or len(self._records) >= MOST_MODULES:
                 raise ConfigError(
                     f"{self._slots} modules are loaded already", hint="delete one first"
                 )
@@ -268,6 +268,12 @@ class ModuleRegistry:
             raise ConfigError(f"there is no module {number}", code="EF-DEVICE-404")
         return self._records[number]
 
+    def _used(self, node: str | None) -> int:
+        """Return the slots in use on a node, for all nodes where the most are."""
+        own = Counter(record.node for record in self._records.values())
+        everywhere = own.pop(None, 0)
+        return everywhere + (max(own.values(), default=0) if node is None else own[node])
+
     def _want(self) -> None:
         self._wanted = frozenset(record.node for record in self._records.values())
 
@@ -279,6 +285,13 @@ class ModuleRegistry:
         slot = record.slots[node] = host.load(record.image)
         if record.runs:
             host.start(slot)
+
+    def _place_or_say(self, record: _Record, node: str) -> None:
+        """The worker goes on whatever a node has no room for."""
+        try:
+            self._place(record, node)
+        except EdgeFlowError as error:
+            log.warning("module_not_placed", id=record.id, node=node, error=error.message)
 
     def _rows(self, record: _Record) -> Rows:
         shared = {"id": record.id, "events": [*record.events]}
@@ -335,5 +348,5 @@ class ModuleRegistry:
             if host is None:
                 host = self._hosts[work.node] = self._make(work.number, work.node)
                 for record in self._records.values():
-                    self._place(record, work.node)
+                    self._place_or_say(record, work.node)
             host.frame(work.inputs, work.time_us)
