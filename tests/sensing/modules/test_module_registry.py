@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from edgeflow._native.csi import CsiProcessor
 from edgeflow.devices.virtual.csi_node import CsiFleet, raw_packets
 from edgeflow.errors import ConfigError
 from edgeflow.sensing.host import SensingHost
+from edgeflow.sensing.modules.registry import ModuleRegistry
 from edgeflow.sensing.simulate import Radio, Simulation, preset
 from module_images import ENDLESS, PUBLIC, TICKING, TRAPPING, container_of, signed
 
@@ -67,6 +69,21 @@ def test_a_module_for_all_needs_a_slot_on_every_node() -> None:
                 host.modules.load(signed(TICKING), node=full)
         for _ in range(2):
             host.modules.load(signed(TICKING), node="other@here")
+
+
+def test_nodes_that_come_and_go_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeflow.sensing.modules.registry.MOST_NODES", 3)
+    told: list[str] = []
+    modules = ModuleRegistry(lambda node, *_: told.append(node), key=PUBLIC)
+    try:
+        modules.load(signed(TICKING))
+        for number in range(8):
+            modules.look(f"{number}@here", 1, used=1, time_us=number, processor=CsiProcessor())
+        assert wait_for(lambda: told == [f"{number}@here" for number in range(8)])
+        rows = modules.list()["modules"]
+        assert [row["node"] for row in rows] == ["5@here", "6@here", "7@here"]
+    finally:
+        modules.close()
 
 
 def test_one_node_alone_and_start_stop_delete(packets: list[Any]) -> None:

@@ -286,6 +286,12 @@ class ModuleRegistry:
         if record.runs:
             host.start(slot)
 
+    def _forget(self, node: str) -> None:
+        """Let go of the node that came first; one that is still heard begins anew."""
+        del self._hosts[node]
+        for record in self._records.values():
+            record.slots.pop(node, None)
+
     def _place_or_say(self, record: _Record, node: str) -> None:
         """The worker goes on whatever a node has no room for."""
         try:
@@ -346,6 +352,8 @@ class ModuleRegistry:
                 return
             host = self._hosts.get(work.node)
             if host is None:
+                if len(self._hosts) >= MOST_NODES:
+                    self._forget(next(iter(self._hosts)))
                 host = self._hosts[work.node] = self._make(work.number, work.node)
                 for record in self._records.values():
                     self._place_or_say(record, work.node)
