@@ -1,6 +1,5 @@
 """Tables of readings in SQLite."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,25 +32,6 @@ def reading(device: str, seconds: float, value: float, sequence: int = -1) -> di
         "sequence": sequence,
         "boot": 1,
     }
-
-
-def test_reading_goes_on_while_another_thread_writes(store: SqliteTables) -> None:
-    done = threading.Event()
-
-    def write() -> None:
-        for at in range(50):
-            rows = [reading("a", at * 100.0 + n, 1.0) for n in range(100)]
-            store.insert("sensor_temperature", rows)
-        done.set()
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    seen = []
-    while not done.is_set():
-        seen.append(store.aggregate("sensor_temperature", "value").count)
-    thread.join()
-    assert seen == sorted(seen)
-    assert all(count % 100 == 0 for count in seen), "batches are seen whole"
 
 
 def test_no_database_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What every store of tables does, whatever holds them."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,6 @@ USED = [
     TABLES[name]
     for name in (
         "sensor_temperature",
-        "sensor_humidity",
         "sensor_audio",
         "sensor_readings",
         "csi_vitals",
@@ -146,7 +146,7 @@ def test_the_latest_of_each_device(store: TableStore) -> None:
     assert [row["device_id"] for row in store.latest("sensor_temperature", since=START + 2.5)] == [
         "b"
     ]
-    assert store.latest("sensor_humidity") == []
+    assert store.latest("sensor_audio") == []
 
 
 def test_an_aggregate_has_the_deviation_of_the_population(store: TableStore) -> None:
@@ -238,6 +238,25 @@ def test_a_closed_store_says_so(store: TableStore) -> None:
     store.close()
     store.close()
     with pytest.raises(StoreError, match="closed"):
-        store.rows("sensor_humidity")
+        store.rows("sensor_audio")
     with pytest.raises(StoreError, match="closed"):
-        store.insert("sensor_humidity", [reading("a", 0.0, 1.0)])
+        store.insert("sensor_temperature", [reading("a", 0.0, 1.0)])
+
+
+def test_reading_goes_on_while_another_thread_writes(store: TableStore) -> None:
+    done = threading.Event()
+
+    def write() -> None:
+        for at in range(30):
+            rows = [reading("a", at * 100.0 + n, 1.0) for n in range(100)]
+            store.insert("sensor_temperature", rows)
+        done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen = []
+    while not done.is_set():
+        seen.append(store.aggregate("sensor_temperature", "value").count)
+    thread.join()
+    assert seen == sorted(seen)
+    assert all(count % 100 == 0 for count in seen), "batches are seen whole"
