@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeflow.cli.terminal import JsonOption, narrate, new_group, write, write_json
+from edgeflow.cli.verbs.climate_simulate import simulate
 
 if TYPE_CHECKING:
     from edgeflow.climate.learning.versions import Metadata
@@ -43,7 +44,7 @@ class TriggerKind(StrEnum):
 
 @verbs.callback(epilog="Example: edgeflow climate serve --store sqlite:///home.db")
 def climate() -> None:
-    """Sensors of rooms over MQTT, a database, a model that decides and keeps learning."""
+    """Rooms over MQTT, and windows that learn where to be."""
 
 
 @verbs.command(epilog="Example: edgeflow climate serve --broker mqtt://192.168.1.5 --role backend")
@@ -124,6 +125,11 @@ def _summary(system: "ClimateSystem") -> str:
         stats = system.service.stats
         parts.append(f"{stats.decided} decisions, {stats.labels} labels learnt from")
     return "; ".join(parts)
+
+
+verbs.command(epilog="Example: edgeflow climate simulate --devices 10 --speed 720 --seconds 120")(
+    simulate
+)
 
 
 @models.command("list", epilog="Example: edgeflow climate models list")

@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 START_HOUR = 15.0
 ASKED_SECONDS = 900.0
 """How often somebody thinks of the window, in seconds of the room."""
-FINISH_SECONDS = 10.0
+CONNECT_SECONDS, FINISH_SECONDS = 10.0, 10.0
 MOST_AT_QOS_1 = 400
 """Nodes that a broker keeps commands for; more of them hear what comes while they are connected."""
 START_SPREAD = 0.005
@@ -103,41 +103,49 @@ class SimulatedHomes:
         )
 
     async def run(self, stop: asyncio.Event | None = None) -> HomesSummary:
-        """Live for the time that was asked for, or until ``stop`` is set."""
-        tasks = [asyncio.create_task(self._start(number)) for number in range(len(self.nodes))]
-        if self.options.people:
-            tasks.append(asyncio.create_task(self._speak()))
-        try:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(
-                    (stop or asyncio.Event()).wait(), timeout=self.options.seconds
-                )
-            deadline = asyncio.get_running_loop().time() + FINISH_SECONDS
-            for node in self.nodes:
-                await node.finish(max(0.0, deadline - asyncio.get_running_loop().time()))
-            summary = self.summary
-        finally:
-            for task in tasks:
-                task.cancel()
-            found = await asyncio.gather(*tasks, return_exceptions=True)
-        for each in found:
-            if isinstance(each, Exception):
-                raise each
-        return summary
+        """Live for the time that was asked for, or until ``stop`` is set.
+
+        Raises:
+            UnreachableError: there is no broker.
+        """
+        async with MqttClient(self.options.broker, name="people") as people:
+            await people.wait_connected(min(CONNECT_SECONDS, max(1.0, self.options.seconds)))
+            tasks = [asyncio.create_task(self._start(number)) for number in range(len(self.nodes))]
+            if self.options.people:
+                tasks.append(asyncio.create_task(self._speak(people)))
+            try:
+                await self._wait(stop or asyncio.Event())
+                return self.summary
+            finally:
+                for task in tasks:
+                    task.cancel()
+                found = await asyncio.gather(*tasks, return_exceptions=True)
+                for each in found:
+                    if isinstance(each, Exception):
+                        raise each
+
+    async def _wait(self, stop: asyncio.Event) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), timeout=self.options.seconds)
+        if stop.is_set():
+            return
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + FINISH_SECONDS
+        for node in self.nodes:
+            await node.finish(max(0.0, deadline - clock()))
 
     async def _start(self, number: int) -> None:
         await asyncio.sleep(number * START_SPREAD)
         await self.nodes[number].run()
 
-    async def _speak(self) -> None:
+    async def _speak(self, client: MqttClient) -> None:
         """People look at their windows one after the other."""
         rng = np.random.default_rng((self.options.seed, 7))
         pause = ASKED_SECONDS / self.options.speed / len(self.nodes)
-        async with MqttClient(self.options.broker, name="people") as client:
-            while True:
-                for node, person in zip(self.nodes, self._people, strict=True):
-                    await asyncio.sleep(pause)
-                    await self._ask(client, node, person, rng)
+        while True:
+            for node, person in zip(self.nodes, self._people, strict=True):
+                await asyncio.sleep(pause)
+                await self._ask(client, node, person, rng)
 
     async def _ask(
         self,
