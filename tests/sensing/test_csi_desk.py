@@ -144,7 +144,12 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    rooms = Rooms(tmp_path / "away" / "rooms.json")
+    folder = tmp_path / "away"
+    with pytest.raises(StoreError, match="no such folder"):
+        Rooms(folder / "rooms.json")
+    folder.mkdir()
+    rooms = Rooms(folder / "rooms.json")
+    folder.rmdir()
     with pytest.raises(StoreError, match="away"):
         rooms.keep("7", room=ROOM)
     assert rooms.of("7").room == ROOM, "it holds until the restart"

@@ -37,7 +37,7 @@ class Rooms:
 
     Raises:
         ConfigError: the file is none of ours.
-        StoreError: it cannot be read.
+        StoreError: it cannot be read, or its folder is missing.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -86,7 +86,9 @@ def _read(path: Path) -> dict[str, Kept]:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        return {}
+        if path.parent.is_dir():
+            return {}
+        raise StoreError(f"{path}: there is no such folder", hint="make it first") from None
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}") from error
     try:
