@@ -38,6 +38,7 @@ class Teller:
         words = {
             "presence": "somebody came" if said.presence else "the room is empty",
             "fall": "somebody fell",
+            "apnea": "somebody stopped breathing",
             "silent": "fell silent",
             "back": "is back",
         }
