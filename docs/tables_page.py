@@ -23,6 +23,10 @@ Rows pass a spool on disk first, so a store that is away loses nothing; each bat
 once, in the rollups too. Missing columns are added at the start. Times are kept to the millisecond. A number that a row does not
 have is `NULL`, and no mean counts it.
 
+`edgeflow climate backup --store URL FILE` writes all tables into one compressed file of JSON lines, `restore` brings it into a store of
+any kind: that is also how a home moves from SQLite to ClickHouse. A file that is cut or damaged brings nothing, and one that is restored
+twice brings its rows once. Rollups are made of the rows again: of rows that were deleted nothing is left.
+
 ClickHouse: `MergeTree`, a part a month, in the order of `(device_id, timestamp)`; `keep_days` of the URL is the table's TTL when it
 is made. The registry is a `ReplacingMergeTree(last_seen)`: read it with `FINAL`. Redelivered readings are told by
 `(device_id, boot, sequence)` before they are inserted.

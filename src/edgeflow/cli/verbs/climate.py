@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeflow.cli.terminal import JsonOption, narrate, new_group, write, write_json
+from edgeflow.cli.verbs.climate_files import backup, dashboards, restore
 from edgeflow.cli.verbs.climate_simulate import simulate
 
 if TYPE_CHECKING:
@@ -130,6 +131,13 @@ def _summary(system: "ClimateSystem") -> str:
 verbs.command(epilog="Example: edgeflow climate simulate --devices 10 --speed 720 --seconds 120")(
     simulate
 )
+verbs.command(epilog="Example: edgeflow climate backup --store sqlite:///home.db home.backup")(
+    backup
+)
+verbs.command(epilog="Example: edgeflow climate restore --store chdb:///new.chdb home.backup")(
+    restore
+)
+verbs.command(epilog="Example: edgeflow climate dashboards /var/lib/grafana/dashboards")(dashboards)
 
 
 @models.command("list", epilog="Example: edgeflow climate models list")
