@@ -1,8 +1,9 @@
 """Sensing modules in the firmware core: made safe, fed, hosted by an engine that is given."""
 
+import http
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from edgeflow._native.csi import CsiProcessor
 from edgeflow._native.library import ffi, lib
@@ -93,6 +94,18 @@ class ModuleFeed:
     def snapshot(self) -> bytes:
         """Return the inputs as they are now, for ``ModuleHost.frame``."""
         return bytes(ffi.buffer(ffi.addressof(self.struct, "inputs")))
+
+
+class _Asked(NamedTuple):
+    struct: Any
+    kept: tuple[Any, ...]
+
+
+def _asked(method: str, path: str, authorization: str | None, body: Any, length: int) -> _Asked:
+    """Return a request for the core, and what must stay while it is used."""
+    texts = (method, path, authorization)
+    kept = tuple(ffi.NULL if text is None else ffi.new("char[]", text.encode()) for text in texts)
+    return _Asked(ffi.new("ef_module_request *", (*kept, body, length)), (*kept, body))
 
 
 class Engine(Protocol):
@@ -226,13 +239,21 @@ class ModuleHost:
         self, method: str, path: str, *, authorization: str | None, key: str, body: bytes = b""
     ) -> tuple[int, bytes]:
         """Answer a request as the node's HTTP server does: status and JSON."""
-        kept = [ffi.new("char[]", text.encode()) for text in (method, path, key)]
-        header = ffi.NULL if authorization is None else ffi.new("char[]", authorization.encode())
-        data = ffi.from_buffer("uint8_t[]", body)
-        asked = ffi.new("ef_module_request *", (kept[0], kept[1], header, data, len(body)))
+        asked = _asked(method, path, authorization, ffi.from_buffer("uint8_t[]", body), len(body))
+        return self._answer(asked, key)
+
+    def refusal(
+        self, method: str, path: str, *, authorization: str | None, key: str, length: int
+    ) -> tuple[int, bytes] | None:
+        """Answer a request whose body of ``length`` bytes is of no use; None: it has to be read."""
+        asked = _asked(method, path, authorization, ffi.NULL, length)
+        allowed = lib.ef_module_allow(asked.struct, key.encode()) == http.HTTPStatus.OK
+        return None if allowed else self._answer(asked, key)
+
+    def _answer(self, asked: "_Asked", key: str) -> tuple[int, bytes]:
         to = ffi.new("char[]", lib.EF_MODULE_ANSWER_BYTES)
         status = lib.ef_module_answer(
-            self.struct, asked, kept[2], self._none, to, lib.EF_MODULE_ANSWER_BYTES
+            self.struct, asked.struct, key.encode(), self._none, to, lib.EF_MODULE_ANSWER_BYTES
         )
         return int(status), bytes(ffi.string(to))
 

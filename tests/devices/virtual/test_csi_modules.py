@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -131,6 +132,17 @@ def test_who_did_not_sign_it_does_not_run_it(frames: list[Frame]) -> None:
         assert node.ask("POST", "/wasm/upload", good, key="another key here")[0] == 403
         assert node.ask("GET", "/wasm/list", key="")[0] == 403
         assert node.ask("GET", "/wasm/list")[1]["loaded"] == 0
+
+
+def test_nothing_is_read_from_who_may_not_upload(frames: list[Frame]) -> None:
+    head = "POST /wasm/upload HTTP/1.1\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n"
+    cases = ((PSK + "!", 5000, 403), (PSK, MAX_BYTES + 1, 413), (PSK, 0, 400))
+    with node_of(frames) as node:
+        for key, length, status in cases:
+            with socket.create_connection(("127.0.0.1", node.port), timeout=30) as line:
+                line.sendall(head.format(key, length).encode())
+                line.settimeout(5.0)  # less than a node waits for a body
+                assert line.recv(4096).startswith(b"HTTP/1.0 %d " % status)
 
 
 def test_an_endless_loop_ends_and_the_node_goes_on(frames: list[Frame]) -> None:

@@ -91,10 +91,10 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         length = self.headers.get("Content-Length", "")
         count = int(length) if length.isascii() and length.isdigit() and len(length) < 11 else 0
-        # One byte more than may be: the core says that it is too many, and the rest is not read.
-        body = self.rfile.read(min(count, MAX_BYTES + 1))
-        shown = self.headers.get("Authorization")
-        self._send(*modules.answer(self.command, self.path, shown, body))
+        asked = self.command, self.path, self.headers.get("Authorization")
+        refusal = modules.refusal(*asked, count)
+        body = self.rfile.read(min(count, MAX_BYTES)) if refusal is None else b""
+        self._send(*(refusal or modules.answer(*asked, body)))
         return True
 
     def do_POST(self) -> None:

@@ -58,6 +58,15 @@ class VirtualModules:
                 method, path, authorization=authorization, key=self._psk, body=body
             )
 
+    def refusal(
+        self, method: str, path: str, authorization: str | None, length: int
+    ) -> tuple[int, bytes] | None:
+        """Answer a request whose body of ``length`` bytes is of no use; None: read it."""
+        with self._lock:
+            return self._host.refusal(
+                method, path, authorization=authorization, key=self._psk, length=length
+            )
+
     def modules(self) -> list[dict[str, Any]]:
         """Return what is loaded."""
         with self._lock:
