@@ -1,9 +1,20 @@
+import math
 from pathlib import Path
 
 import pytest
 
 from edgeflow._native.csi import CsiOptions, CsiProcessor
-from edgeflow.sensing.evaluation_falls import Alarms, alarms, counted, fall_of, main, most, table
+from edgeflow.sensing.evaluation_falls import (
+    Alarms,
+    Link,
+    alarms,
+    counted,
+    fall_of,
+    hours_of,
+    main,
+    most,
+    table,
+)
 from edgeflow.sensing.frames import CsiFrame
 from edgeflow.sensing.recordings import Recording
 from edgeflow.sensing.simulate import Activity, Person, Radio, Scenario
@@ -19,7 +30,7 @@ def falls_told(options, rate_hz=50.0, seeds=CLEAR):
     """How many of these falls are told, and alarms besides."""
     hits = others = 0
     for seed in seeds:
-        told, simulation = alarms(fall_of(seed, rate_hz), options)
+        told, simulation = alarms(fall_of(seed, Link(rate_hz)), options)
         ((_, fall),) = simulation.falls
         right = [at for at in told if fall.start < at < fall.end + 1]
         hits += bool(right)
@@ -66,13 +77,29 @@ def test_nobody_falls_in_the_recordings(path):
     assert processor.vitals(last).fall_us == 0
 
 
+class TestMountings:
+    def test_antennas_under_the_ceiling_are_above_heads_and_near_each_other(self):
+        for seed in range(20):
+            room, radio = (made := hours_of(seed, Link(100.0, "ceiling"), 60.0)).room, made.radio
+            ends = radio.transmitter, radio.receiver
+            assert all(end[2] == pytest.approx(room.size[2] - 0.1) for end in ends)
+            assert all(end[2] > 2.2 for end in ends)
+            assert 1.4 < math.dist(*ends) < 3.1
+
+    def test_antennas_anywhere_are_lower_and_two_metres_apart(self):
+        for seed in range(20):
+            radio = fall_of(seed, Link(50.0)).radio
+            assert max(radio.transmitter[2], radio.receiver[2]) <= 1.8
+            assert math.dist(radio.transmitter, radio.receiver) > 2
+
+
 class TestCounting:
     def test_the_bound_of_nothing_seen_is_three(self):
         assert most(0) == pytest.approx(2.996, abs=0.01)
         assert most(3) == pytest.approx(7.754, abs=0.01)
 
     def test_an_hour_is_counted_by_what_was_done(self):
-        found = counted(50.0, [], [1], seconds=120.0)
+        found = counted(Link(50.0), [], [1], seconds=120.0)
         assert found.hours == pytest.approx(1 / 30)
         assert set(found.false) <= {"walk", "stand", "sit", "lie", "squat", "bend"} | {
             "enter",
@@ -83,8 +110,8 @@ class TestCounting:
     def test_a_table_has_a_column_for_each_rate(self):
         found = Alarms(hours=24.0)
         found.falls["walk"], found.told["walk"], found.false["sit"] = 10, 4, 2
-        text = table({50.0: found, 100.0: Alarms()})
-        assert "50 Hz | 100 Hz" in text
+        text = table({Link(50.0): found, Link(100.0, "ceiling"): Alarms()})
+        assert "anywhere, 50 Hz | ceiling, 100 Hz" in text
         assert "4/10 (17%-69%)" in text
         assert "2.00, 6.30" in text
 

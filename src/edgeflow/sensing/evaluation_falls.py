@@ -1,7 +1,7 @@
 """How many falls are told, and how often one is told that was none; in simulated rooms.
 
 ``python -m edgeflow.sensing.evaluation_falls --page docs/explanation/csi-accuracy.md`` replaces the
-table between the page's two marks. A day of one frame rate takes minutes.
+table between the page's two marks. A day of one link takes minutes.
 """
 
 import argparse
@@ -12,8 +12,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeflow._native.csi import CsiOptions, CsiProcessor
 from edgeflow.sensing.simulate import (
@@ -26,10 +28,23 @@ from edgeflow.sensing.simulate import (
     Simulation,
     day,
 )
-from edgeflow.sensing.simulate.scenario import Kind
+from edgeflow.sensing.simulate.scenario import Kind, Point
 
-__all__ = ["Alarms", "alarms", "counted", "fall_of", "hours_of", "main", "most", "table"]
+__all__ = ["Alarms", "Link", "alarms", "counted", "fall_of", "hours_of", "main", "most", "table"]
 
+Mounting = Literal["anywhere", "ceiling"]
+"""Where the antennas are: anywhere in a room of any usual size, 0.4 to 1.8 m high; or both 0.1 m
+under the ceiling of a small room, 1.5 to 3 m apart around its middle, in sight of each other."""
+
+
+class Link(NamedTuple):
+    """Frames a second over antennas that are mounted so."""
+
+    rate_hz: float
+    mounting: Mounting = "anywhere"
+
+
+MOUNTINGS: tuple[Mounting, ...] = ("anywhere", "ceiling")
 RATES = (50.0,)
 BEFORE: tuple[Kind, ...] = ("walk", "stand", "sit")
 DOING = {
@@ -51,7 +66,7 @@ BEGIN, END = "<!-- falls -->", "<!-- falls end -->"
 
 @dataclass(slots=True)
 class Alarms:
-    """What was told at one frame rate.
+    """What was told over one kind of link.
 
     Attributes:
         falls, told: by what was done before. hours: without any fall.
@@ -74,30 +89,53 @@ def most(count: int, sure: float = SURE) -> float:
     return high
 
 
-def _link(rng: np.random.Generator, rate_hz: float) -> tuple[Room, Radio]:
-    """A room of any usual size, and antennas anywhere in it, two metres apart or more."""
-    width, depth = float(rng.uniform(3.2, 6.5)), float(rng.uniform(3.0, 5.5))
+def _link(rng: np.random.Generator, link: Link) -> tuple[Room, Radio]:
+    """A room, and antennas in it."""
+    small = link.mounting == "ceiling"
+    size: Point = (
+        float(rng.uniform(3.0, 4.2) if small else rng.uniform(3.2, 6.5)),
+        float(rng.uniform(3.0, 4.2) if small else rng.uniform(3.0, 5.5)),
+        float(rng.uniform(2.35, 2.6) if small else rng.uniform(2.3, 2.9)),
+    )
     room = Room(
-        size=(width, depth, float(rng.uniform(2.3, 2.9))),
-        door=(0.2, float(rng.uniform(0.6, depth - 0.6))),
+        size=size,
+        door=(0.2, float(rng.uniform(0.6, size[1] - 0.6))),
         reflection=float(rng.uniform(0.3, 0.5)),
         clutter=int(rng.integers(8, 28)),
         echo=float(rng.uniform(0.2, 0.6)),
         echo_ns=float(rng.uniform(18, 38)),
     )
+    here, there = _under_ceiling(rng, size) if small else _anywhere(rng, size)
+    loss = float(rng.choice((0.0, 15.0) if small else (15.0, 30.0)))
+    return room, Radio(transmitter=here, receiver=there, rate_hz=link.rate_hz, through_wall_db=loss)
+
+
+def _anywhere(rng: np.random.Generator, size: Point) -> tuple[Point, Point]:
+    """Two metres apart or more."""
+    width, depth, _ = size
     ends = rng.uniform((0.2, 0.2, 0.4), (width - 0.2, depth - 0.2, 1.8), (2, 3))
     while np.hypot(*(ends[1] - ends[0])[:2]) < 2:
         ends = rng.uniform((0.2, 0.2, 0.4), (width - 0.2, depth - 0.2, 1.8), (2, 3))
-    here, there = ((float(x), float(y), float(z)) for x, y, z in ends)
-    loss = float(rng.choice((15.0, 30.0)))
-    radio = Radio(transmitter=here, receiver=there, rate_hz=rate_hz, through_wall_db=loss)
-    return room, radio
+    return _point(ends[0]), _point(ends[1])
 
 
-def fall_of(seed: int, rate_hz: float) -> Scenario:
+def _under_ceiling(rng: np.random.Generator, size: Point) -> tuple[Point, Point]:
+    middle = np.array((size[0] / 2, size[1] / 2, size[2] - 0.1))
+    turn, way = rng.uniform(0, 2 * np.pi), rng.uniform(1.5, min(3.0, min(size[:2]) - 0.6)) / 2
+    aside = way * np.array((np.cos(turn), np.sin(turn), 0.0))
+    middle[:2] += rng.uniform(-0.15, 0.15, 2)
+    return _point(middle + aside), _point(middle - aside)
+
+
+def _point(place: NDArray[np.float64]) -> Point:
+    x, y, z = place
+    return float(x), float(y), float(z)
+
+
+def fall_of(seed: int, link: Link) -> Scenario:
     """Somebody walks, stands or sits, falls, and stays on the floor."""
     rng = np.random.default_rng((seed, 17))
-    room, radio = _link(rng, rate_hz)
+    room, radio = _link(rng, link)
     speed = float(rng.uniform(0.5, 1.2))
     activities = (
         Activity("walk", float(rng.uniform(5, 9)), speed=speed),
@@ -113,9 +151,9 @@ def fall_of(seed: int, rate_hz: float) -> Scenario:
     return Scenario(45.0, seed, room, radio, (person,))
 
 
-def hours_of(seed: int, rate_hz: float, seconds: float = CHUNK_SECONDS) -> Scenario:
+def hours_of(seed: int, link: Link, seconds: float = CHUNK_SECONDS) -> Scenario:
     """Some hours of ``day``, without a fall, in another room."""
-    room, radio = _link(np.random.default_rng((seed, 19)), rate_hz)
+    room, radio = _link(np.random.default_rng((seed, 19)), link)
     return replace(day(seed=seed, seconds=seconds), room=room, radio=radio)
 
 
@@ -144,7 +182,7 @@ def _doing(scenario: Scenario, at: float) -> str:
 
 
 def counted(
-    rate_hz: float,
+    link: Link,
     falls: Iterable[int],
     chunks: Iterable[int],
     seconds: float = CHUNK_SECONDS,
@@ -153,13 +191,13 @@ def counted(
     """Simulate falls and hours without one, of these seeds each, and count what is told."""
     found = Alarms()
     for seed in falls:
-        told, simulation = alarms(fall_of(seed, rate_hz), options)
+        told, simulation = alarms(fall_of(seed, link), options)
         ((_, fall),) = simulation.falls
         before = BEFORE[seed % len(BEFORE)]
         found.falls[before] += 1
         found.told[before] += any(fall.start < at < fall.end + 1 for at in told)
     for seed in chunks:
-        scenario = hours_of(seed, rate_hz, seconds)
+        scenario = hours_of(seed, link, seconds)
         told, _ = alarms(scenario, options)
         found.hours += seconds / 3600
         found.false.update(_doing(scenario, at) for at in told)
@@ -174,9 +212,12 @@ def _share(told: int, falls: int) -> str:
     return f"{told}/{falls} ({max(0.0, middle - half):.0%}-{min(1.0, middle + half):.0%})"
 
 
-def table(found: dict[float, Alarms]) -> str:
-    """Markdown of what was counted, by frame rate."""
-    rows = [["", *(f"{rate:g} Hz" for rate in found)], ["---"] * (1 + len(found))]
+def table(found: dict[Link, Alarms]) -> str:
+    """Markdown of what was counted, by link."""
+    rows = [
+        ["", *(f"{link.mounting}, {link.rate_hz:g} Hz" for link in found)],
+        ["---"] * (1 + len(found)),
+    ]
     for before in BEFORE:
         told = (_share(each.told[before], each.falls[before]) for each in found.values())
         rows.append([f"falls told, out of: {before}", *told])
@@ -200,9 +241,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, and write or show the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--page", type=Path, help="Markdown page to put the table into")
-    parser.add_argument("--falls", type=int, default=120, help="simulated falls at each rate")
-    parser.add_argument("--hours", type=float, default=24.0, help="without a fall, at each rate")
+    parser.add_argument("--falls", type=int, default=120, help="simulated falls over each link")
+    parser.add_argument("--hours", type=float, default=24.0, help="without a fall, over each link")
     parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="frames a second")
+    parser.add_argument("--mountings", nargs="+", choices=MOUNTINGS, default=MOUNTINGS)
     parser.add_argument("--threshold", type=float, help="rad/s^2, another than the default")
     parser.add_argument("--seed", type=int, default=5000, help="of the first room")
     chosen = parser.parse_args(arguments)
@@ -210,7 +252,8 @@ def main(arguments: list[str] | None = None) -> None:
     seeds = range(chosen.seed, chosen.seed + chosen.falls)
     rooms = range(chosen.seed, chosen.seed + chunks)
     options = CsiOptions(fall_threshold=chosen.threshold) if chosen.threshold else None
-    found = {rate: counted(rate, seeds, rooms, options=options) for rate in chosen.rates}
+    links = [Link(rate, mounting) for mounting in chosen.mountings for rate in chosen.rates]
+    found = {link: counted(link, seeds, rooms, options=options) for link in links}
     made = f"{BEGIN}\n{table(found)}\n{END}"
     if chosen.page is None:
         sys.stdout.write(made + "\n")
