@@ -3,16 +3,11 @@
  * of subcarriers went within a fifth of a second is brought to between 0 and 1, and what lies between two silences is compared
  * with four templates by dynamic time warping. One stroke is no gesture: who sits down or shuts a door makes one too.
  */
-#include "edgeflow_filter.h"
-#include "edgeflow_math.h"
 #include "edgeflow_statistics.h"
-#include "edgeflow_time.h"
+#include "edgeflow_strokes.h"
 
 #define GESTURE 1
 
-#define GROUPS 16
-#define STEP_S 0.1f
-#define BACK 2            /* steps that are compared */
 #define STEPS 80          /* steps that are kept */
 #define LONGEST 58        /* steps of a gesture */
 #define SILENCE 18        /* steps that end it; longer than its pauses */
@@ -21,12 +16,6 @@
 #define ACCEPT 0.2f       /* mean distance of a step; half the steps of an unrelated one are apart */
 #define CLEARER 0.05f     /* and that much nearer than any other template */
 #define FORBIDDEN 1e9f
-#define LEAST 1e-6f
-#define USUAL_S 15.0f
-#define SETTLE_S 5.0f
-#define OUTLIER 3.0f      /* times the usual distance: what is more teaches no more */
-#define BEGINS 1.5f       /* times the usual distance: 0 */
-#define CERTAIN 3.5f      /* 1 */
 #define STIRS 0.25f       /* of the motion score: somebody walks, or breathes beside the antenna */
 #define CALM_S 5.0f       /* without that before a gesture */
 #define PRESENT_S 60.0f   /* since the core last knew of somebody: interference has rhythms too */
@@ -44,78 +33,14 @@ static const pattern patterns[] = {
 };
 #define PATTERNS ((int32_t)(sizeof patterns / sizeof *patterns))
 
-typedef struct groups {
-    float real[GROUPS], imaginary[GROUPS];
-} groups;
-
 EF_RING(levels, STEPS);
-static groups sums, steps[BACK + 1];
-static int32_t newest, known, active, silent;
-static float weights, since_step, far_before, calm, absent = PRESENT_S;
+static ef_strokes strokes;
+static int32_t active, silent;
+static float calm, absent = PRESENT_S;
 static bool meant;
-static ef_smooth usual;
 static ef_clock clock;
 static float gesture[LONGEST], best, second;
 static int32_t gesture_length, compared = PATTERNS, which;
-
-static void gather(groups *frame, int32_t subcarriers) {
-    for (int32_t g = 0; g < GROUPS; g++) {
-        frame->real[g] = frame->imaginary[g] = 0.0f;
-    }
-    for (int32_t i = 0; i < subcarriers; i++) {
-        const float amplitude = csi_get_amplitude(i), phase = csi_get_phase(i);
-        const int32_t group = i * GROUPS / subcarriers;
-        frame->real[group] += amplitude * ef_cos(phase);
-        frame->imaginary[group] += amplitude * ef_sin(phase);
-    }
-}
-
-static float distance(const groups *a, const groups *b) {
-    float far = 0.0f;
-    for (int32_t g = 0; g < GROUPS; g++) {
-        const float real = a->real[g] - b->real[g], imaginary = a->imaginary[g] - b->imaginary[g];
-        far += real * real + imaginary * imaginary;
-    }
-    return far;
-}
-
-/* A frame that lies further from the step before than its neighbours do is disturbed, and counts less. */
-static void add_frame(int32_t subcarriers) {
-    static groups frame;
-    gather(&frame, subcarriers);
-    const float weight = known > 0 ? 1.0f / (distance(&frame, &steps[newest]) + LEAST) : 1.0f;
-    for (int32_t g = 0; g < GROUPS; g++) {
-        sums.real[g] += weight * frame.real[g];
-        sums.imaginary[g] += weight * frame.imaginary[g];
-    }
-    weights += weight;
-}
-
-static void end_step(void) {
-    newest = (newest + 1) % (BACK + 1);
-    for (int32_t g = 0; g < GROUPS; g++) {
-        steps[newest].real[g] = sums.real[g] / weights;
-        steps[newest].imaginary[g] = sums.imaginary[g] / weights;
-        sums.real[g] = sums.imaginary[g] = 0.0f;
-    }
-    weights = 0.0f;
-    known++;
-}
-
-/* A disturbed step lies far from those two before and after it, but its neighbours do not: the smaller of two in a row. */
-static float gone(void) {
-    const float far = distance(&steps[newest], &steps[(newest + 1) % (BACK + 1)]);
-    const float nearer = ef_min(far, far_before);
-    far_before = far;
-    return nearer;
-}
-
-static float level_of(float far) {
-    const float most = usual.seconds > SETTLE_S ? OUTLIER * usual.value : far;
-    const float ratio = usual.value > 0.0f ? far / usual.value : 0.0f;
-    ef_smooth_step(&usual, ef_min(far, most), STEP_S, USUAL_S);
-    return usual.seconds > SETTLE_S ? ef_clamp((ratio - BEGINS) / (CERTAIN - BEGINS), 0.0f, 1.0f) : 0.0f;
-}
 
 static int32_t length_of(const pattern *own) {
     int32_t length = 0;
@@ -219,19 +144,15 @@ static void follow(float level) {
 EF_EXPORT(on_frame) void on_frame(int32_t subcarriers) {
     const float passed = ef_clock_step(&clock);
     if (clock.gap) {
-        known = active = 0;
+        active = 0;
         compared = PATTERNS;
-        since_step = 0.0f;
+        ef_strokes_begin(&strokes);
     }
     calm = csi_get_motion_energy() > STIRS ? 0.0f : calm + passed;
     absent = csi_get_presence() ? 0.0f : ef_min(absent + passed, PRESENT_S);
-    since_step += passed;
-    if (since_step >= STEP_S && weights > 0.0f) {
-        end_step();
-        const float level = known > BACK + 1 ? level_of(gone()) : 0.0f;
-        for (; since_step >= STEP_S; since_step -= STEP_S) {
-            follow(level);
-        }
+    float level = 0.0f;
+    for (int32_t steps = ef_strokes_step(&strokes, passed, &level); steps > 0; steps--) {
+        follow(level);
     }
-    add_frame(subcarriers);
+    ef_strokes_add(&strokes, subcarriers);
 }

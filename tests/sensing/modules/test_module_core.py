@@ -182,7 +182,37 @@ def test_no_gesture_is_told_wrong_where_the_link_hardly_sees_it() -> None:
 
 def test_single_strokes_are_no_gestures() -> None:
     strokes = push(60.0) + push(68.0) + push(78.0, 0.4)
-    assert heard("gesture", gesturing(strokes, 20.0, 5)) == []
+    frames = gesturing(strokes, 20.0, 5)
+    assert heard("gesture", frames) == []
+    assert list(events_of(build_module(SPELLS), frames)) == []
+
+
+MORSE = {"I": "..", "S": "...", "A": ".-", "E": "."}
+SPELLS = SOURCES / "exotic" / "gesture_language.c"
+LETTER, WORD_GAP = 620, 622
+
+
+def spelling(words: str) -> list[tuple[float, float, float]]:
+    """Strokes of letters: a push is a dot, a wave a dash."""
+    strokes, at = [], FIRST
+    for letter in words:
+        for part in MORSE.get(letter, ""):
+            strokes += push(at) if part == "." else wave(at)
+            at += 2.2 if part == "." else 3.4
+        at += 2.4 if letter != " " else 7.0
+    return strokes
+
+
+def test_letters_of_an_arm_are_read_and_words_end() -> None:
+    told = list(events_of(build_module(SPELLS), gesturing(spelling("IE SA"), 40.0, 8)))
+    said = [chr(int(event.value)) if event.type == LETTER else " " for event in told
+            if event.type in (LETTER, WORD_GAP)]  # fmt: skip
+    assert "".join(said) == "IE SA "
+
+
+def test_no_letter_is_read_wrong_where_the_link_hardly_sees_it() -> None:
+    told = events_of(build_module(SPELLS), gesturing(spelling("IS"), 20.0, 3))
+    assert {chr(int(event.value)) for event in told if event.type == LETTER} <= set("IS")
 
 
 @pytest.mark.parametrize("name", ["empty", "walking", "pet"])

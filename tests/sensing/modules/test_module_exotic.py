@@ -16,6 +16,7 @@ HIDDEN = 652
 EXPERIMENTAL = (
     "dream_stage",
     "emotion_detect",
+    "gesture_language",
     "music_conductor",
     "plant_growth",
     "rain_detect",
