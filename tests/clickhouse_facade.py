@@ -47,6 +47,16 @@ class Facade:
         assert self._process.stdout is not None
         assert self._process.stdout.readline().strip() == "ready"
 
+    @contextlib.contextmanager
+    def losing_answers(self) -> Iterator[None]:
+        """Take rows, and close the connection instead of saying so."""
+        mark = self.folder.with_suffix(".lose")
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink()
+
     def kill(self) -> None:
         """End it at once, without a chance to write anything."""
         if self._process is not None:
@@ -115,7 +125,12 @@ class Handler(BaseHTTPRequestHandler):
         if (name, self.headers.get("X-ClickHouse-Key", password)) != (USER, self.password):
             return self._send(403, b"Code: 516. DB::Exception: Authentication failed.", code=516)
         try:
-            return self._send(200, _run(self.path_of_data, question, asked))
+            answer = _run(self.path_of_data, question, asked)
+            lose = Path(self.path_of_data).with_suffix(".lose")
+            if question.lstrip().startswith(b"INSERT") and lose.exists():
+                self.close_connection = True
+                return None
+            return self._send(200, answer)
         except RuntimeError as error:
             found = re.search(r"Code: (\d+)", str(error))
             return self._send(500, str(error).encode(), code=int(found[1]) if found else 1)

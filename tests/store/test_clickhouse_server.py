@@ -18,14 +18,15 @@ PATIENCE = 60.0
 
 
 def batch(number: int) -> list[dict[str, object]]:
-    """Some rows that are told apart by their value only."""
+    """Rows that are told apart by their value, and every second one by its sequence too."""
     return [
         {
             "device_id": f"room-{at % 3}",
             "timestamp": START + number,
-            "value": float(50 * number + at),
+            "value": float(at),
+            "sequence": at if at % 2 else -1,
         }
-        for at in range(50)
+        for at in range(50 * number, 50 * number + 50)
     ]
 
 
@@ -54,6 +55,34 @@ def test_a_server_that_is_killed_and_comes_back_has_each_accepted_row_once(tmp_p
     assert sorted(values) == [float(number) for number in range(accepted)]
     assert sum(each.count for each in minutes) == accepted
     assert writer.stats.refused == 0
+
+
+def test_rows_that_arrived_without_their_rollups_get_them(tmp_path: Path) -> None:
+    pytest.importorskip("chdb", reason="pip install 'edgeflow[chdb]'")
+    import clickhouse_connect
+
+    from clickhouse_facade import USER, running
+
+    with running(tmp_path / "data", free_port()) as server:
+        store = open_tables(server.url)
+        store.create([TABLES["sensor_temperature"]])
+        client = clickhouse_connect.get_client(
+            host="127.0.0.1",
+            port=server.port,
+            username=USER,
+            password=server.password,
+            database="iot",
+        )
+        client.command("DETACH TABLE sensor_temperature_minute_filling")
+        with server.losing_answers(), pytest.raises(StoreError):
+            store.insert("sensor_temperature", batch(0), token="1-0")
+        client.command("ATTACH TABLE sensor_temperature_minute_filling")
+        store.insert("sensor_temperature", batch(0), token="1-0")
+        assert len(store.rows("sensor_temperature")) == 50
+        minutes = store.series("sensor_temperature", "value", step=60.0)
+        assert sum(each.count for each in minutes) == 50
+        client.close()
+        store.close()
 
 
 def wait_until_stored(writer: SpooledWriter, rows: int) -> None:
@@ -117,6 +146,44 @@ def test_rows_go_when_they_are_old_enough(tmp_path: Path) -> None:
     store.create([TABLES["sensor_temperature"]])
     assert [row["timestamp"] for row in store.rows("sensor_temperature")] == [round(now, 3)]
     assert len(store.series("sensor_temperature", "value", step=3600.0)) == 2, "rolled up stays"
+    store.close()
+
+
+def test_how_long_rows_are_kept_can_be_changed(tmp_path: Path) -> None:
+    pytest.importorskip("chdb", reason="pip install 'edgeflow[chdb]'")
+    import clickhouse_connect
+
+    folder = str(tmp_path / "data")
+    described = []
+    for options in ("", "?keep_days=30", "?keep_days=60", ""):
+        store = open_tables(f"chdb:///{folder}{options}")
+        store.create([TABLES["events"]])
+        store.close()
+        client = clickhouse_connect.get_client(interface="chdb", path=folder)
+        described.append(
+            client.command("SELECT engine_full FROM system.tables WHERE name='events'")
+        )
+        client.close()
+    assert ["TTL" in each for each in described] == [False, True, True, False]
+    assert "toIntervalDay(60)" in described[2]
+
+
+def test_a_table_that_others_made_gets_tokens(tmp_path: Path) -> None:
+    pytest.importorskip("chdb", reason="pip install 'edgeflow[chdb]'")
+    import clickhouse_connect
+
+    folder = str(tmp_path / "data")
+    client = clickhouse_connect.get_client(interface="chdb", path=folder)
+    client.command(
+        "CREATE TABLE events (device_id String, timestamp DateTime64(3)) "
+        "ENGINE = MergeTree ORDER BY (device_id, timestamp)"
+    )
+    client.close()
+    store = open_tables(f"chdb:///{folder}")
+    store.create([TABLES["events"]])
+    for _ in range(2):
+        store.insert("events", [{"device_id": "a", "timestamp": START}], token="1")
+    assert len(store.rows("events")) == 1
     store.close()
 
 

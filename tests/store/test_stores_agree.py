@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import clickhouse_facade
 from edgeflow.store.catalogue import TABLES
 from edgeflow.store.opening import open_tables
 from edgeflow.store.tables import TableStore
+from servers import free_port
 
 START = 1_750_000_000.0 // 3600 * 3600
 SPAN = 7300
@@ -30,6 +32,7 @@ batches = st.lists(
 )
 bounds = st.tuples(times, times) | st.just((-math.inf, math.inf))
 steps = st.sampled_from([0.5, 7.0, 60.0, 120.0, 3600.0])
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 devices = count()
 
 
@@ -38,11 +41,13 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[TableStore
     pytest.importorskip("chdb", reason="pip install 'edgeflow[chdb]'")
     folder = tmp_path_factory.mktemp("stores")
     opened = [open_tables(f"{scheme}:///{folder / scheme}") for scheme in ("sqlite", "chdb")]
-    for store in opened:
-        store.create([TABLES["sensor_temperature"]])
-    yield opened
-    for store in opened:
-        store.close()
+    with clickhouse_facade.running(folder / "server", free_port()) as server:
+        opened.append(open_tables(server.url))
+        for store in opened:
+            store.create([TABLES["sensor_temperature"]])
+        yield opened
+        for store in opened:
+            store.close()
 
 
 def answers(
@@ -63,15 +68,16 @@ def answers(
     ]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(batches, bounds, steps)
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(batches, bounds, steps, names)
 def test_stores_agree(
     stores: list[TableStore],
     batches: list[list[dict[str, Any]]],
     bounds: tuple[float, float],
     step: float,
+    name: str,
 ) -> None:
-    device = f"room-{next(devices)}"
+    device = f"{name}-{next(devices)}"
     told = []
     for store in stores:
         for number, rows in enumerate(batches):
@@ -80,8 +86,9 @@ def test_stores_agree(
                 own = [{**row, "device_id": device, "boot": 1} for row in rows]
                 store.insert("sensor_temperature", own, token=f"{device}-{number}")
         told.append(answers(store, device, bounds, step))
-    sqlite, clickhouse = told
-    assert sqlite[0] == clickhouse[0]
-    assert len(sqlite) == len(clickhouse)
-    for one, other in zip(sqlite[1:], clickhouse[1:], strict=True):
-        assert one == pytest.approx(other, rel=1e-9, abs=1e-3, nan_ok=True)
+    first, *others = told
+    for other in others:
+        assert other[0] == first[0]
+        assert len(other) == len(first)
+        for one, same in zip(other[1:], first[1:], strict=True):
+            assert one == pytest.approx(same, rel=1e-9, abs=1e-3, nan_ok=True)

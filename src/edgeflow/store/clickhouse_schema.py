@@ -3,7 +3,15 @@
 from edgeflow.store.cells import SPANS, rolled_up, time_of
 from edgeflow.store.tables import TOKENS, Column, Table
 
-__all__ = ["TYPES", "creating", "creating_rollups", "mismatched", "selected", "type_of"]
+__all__ = [
+    "TYPES",
+    "adjusting",
+    "creating",
+    "creating_rollups",
+    "mismatched",
+    "selected",
+    "type_of",
+]
 
 TYPES = {
     "float": "Nullable(Float64)",
@@ -42,6 +50,28 @@ def creating(table: Table, known: dict[str, str], keep_days: int) -> list[str]:
         "PARTITION BY toYYYYMM(timestamp) ORDER BY (device_id, timestamp) "
         f"{_ending('timestamp', keep_days)}{_settings()}"
     ]
+
+
+def adjusting(table: Table, engine: str, keep_days: int) -> list[str]:
+    """Statements that give an existing table the settings that it would be made with.
+
+    Args:
+        table: what is wanted.
+        engine: how ClickHouse describes it; empty for a table that was not there.
+        keep_days: as in ``creating``.
+    """
+    if not engine:
+        return []
+    made = []
+    if f"non_replicated_deduplication_window = {TOKENS}" not in engine:
+        made.append(f"ALTER TABLE {table.name} MODIFY {_settings().replace('SETTINGS', 'SETTING')}")
+    if table.newest_by:
+        return made
+    if keep_days and f"toIntervalDay({keep_days})" not in engine:
+        made.append(f"ALTER TABLE {table.name} MODIFY {_ending('timestamp', keep_days)}")
+    if not keep_days and "toIntervalDay" in engine:
+        made.append(f"ALTER TABLE {table.name} REMOVE TTL")
+    return made
 
 
 def creating_rollups(table: Table) -> list[str]:

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ __all__ = ["ClickHouseTables"]
 
 ASKED_AT_ONCE = 1000
 """Rows whose identity one question looks up."""
+MAX_UNSURE = 16
+"""Batches kept that were sent and not confirmed."""
 _INSERTING = {
     # The views' parts of a batch that comes again are left out too.
     "deduplicate_blocks_in_dependent_materialized_views": 1,
@@ -48,11 +51,17 @@ class ClickHouseTables(TableStore):
         self._keep_days = place.keep_days
         self._tables: dict[str, Table] = {}
         self._writing = threading.Lock()
+        self._unsure: OrderedDict[str, list[tuple[Any, ...]]] = OrderedDict()
 
     def create(self, tables: Sequence[Table]) -> None:
         """Make what is missing, and add columns that an older version did not have."""
         found = self._engine.read(
             "SELECT table, name, type FROM system.columns WHERE database = currentDatabase()"
+        )
+        engines = dict(
+            self._engine.read(
+                "SELECT name, engine_full FROM system.tables WHERE database = currentDatabase()"
+            )
         )
         for table in tables:
             known = {name: kind for owner, name, kind in found if owner == table.name}
@@ -63,6 +72,8 @@ class ClickHouseTables(TableStore):
                     hint="ALTER TABLE ... MODIFY COLUMN, or another database",
                 )
             for statement in schema.creating(table, known, self._keep_days):
+                self._engine.command(statement)
+            for statement in schema.adjusting(table, engines.get(table.name, ""), self._keep_days):
                 self._engine.command(statement)
             for statement in schema.creating_rollups(table):
                 self._engine.command(statement)
@@ -76,12 +87,20 @@ class ClickHouseTables(TableStore):
             {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
         )
         with self._writing:
-            if own.identity:
+            if token in self._unsure:
+                cells = self._unsure[token]
+            elif own.identity:
                 cells = self._unknown(own, cells)
-            if cells:
-                names = [column.name for column in own.columns]
-                types = [schema.type_of(column) for column in own.columns]
+            if not cells:
+                return
+            names = [column.name for column in own.columns]
+            types = [schema.type_of(column) for column in own.columns]
+            try:
                 self._engine.write(own.name, names, types, cells, settings)
+            except StoreError:
+                self._remember(token, cells)
+                raise
+            self._unsure.pop(token, None)
 
     def rows(
         self,
@@ -201,6 +220,13 @@ class ClickHouseTables(TableStore):
     def close(self) -> None:
         """Close the connection. Idempotent."""
         self._engine.close()
+
+    def _remember(self, token: str, cells: list[tuple[Any, ...]]) -> None:
+        """What may have arrived without its rollups must be sent again as it was."""
+        if token:
+            self._unsure[token] = cells
+            while len(self._unsure) > MAX_UNSURE:
+                self._unsure.popitem(last=False)
 
     def _unknown(self, own: Table, cells: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Of rows with a sequence those that are not kept yet, once each."""
