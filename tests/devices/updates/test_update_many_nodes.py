@@ -178,18 +178,24 @@ def test_two_who_update_at_once() -> None:
         assert one.version in ("2.0", "3.0")
 
 
-def test_a_server_that_talks_slowly_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "start", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200 OK\r\n\r\n"], ids=["head", "body"]
+)
+def test_a_server_that_talks_slowly_is_left(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgeflow.devices.updates.client.ANSWER_SECONDS", 0.3)
+    dripped = []
 
     def drip(line: socket.socket) -> None:
         line.recv(65536)
-        line.sendall(b"HTTP/1.1 200 OK\r\n")
-        while True:
-            line.sendall(b"x: y\r\n"[:1])
+        line.sendall(start)
+        while len(dripped) < 400:
+            line.sendall(b"x")
+            dripped.append(1)
             time.sleep(0.05)
 
     with served(drip) as address, pytest.raises(UnreachableError):
         NodeClient(address, seconds=5).status()
+    assert len(dripped) < 400
 
 
 def test_nodes_are_given_once() -> None:

@@ -1,15 +1,16 @@
 """What answers at a node's address may be anything."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 
-from edgeflow.errors import ConfigError, EdgeFlowError, ProtocolError
+from edgeflow.errors import ConfigError, EdgeFlowError, ProtocolError, UnreachableError
 from edgeflow.sensing.modules.node_client import NodeModules
 
 
@@ -31,6 +32,29 @@ def served(said: Any, status: int = 200) -> Iterator[NodeModules]:
             yield NodeModules("127.0.0.1", server.server_address[1], "0123456789abcdef")
         finally:
             server.shutdown()
+            thread.join(10)
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.0 200 OK\r\n\r\n"], ids=["head", "body"])
+def test_a_node_that_talks_slowly_is_left(start: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeflow.sensing.modules.node_client.ALL_SECONDS", 0.5)
+    over = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        line, _ = server.accept()
+        with line, suppress(OSError):
+            line.sendall(start)
+            while not over.wait(0.02):
+                line.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,), daemon=True)
+        thread.start()
+        try:
+            with pytest.raises(UnreachableError, match="too long"):
+                NodeModules("127.0.0.1", server.getsockname()[1], "0123456789abcdef").list()
+        finally:
+            over.set()
             thread.join(10)
 
 

@@ -147,7 +147,7 @@ class NodeClient:
         early: float = EARLY_SECONDS,
     ) -> None:
         self.address, self._psk, self._seconds, self._early = address, psk, seconds, early
-        self._connection: http.client.HTTPConnection | None = None
+        self._line: socket.socket | None = None
         self._aborted = self._late = False
 
     def abort(self) -> None:
@@ -163,8 +163,7 @@ class NodeClient:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        connection = self._connection
-        line = connection.sock if connection is not None else None
+        line = self._line
         if line is not None:
             with suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
@@ -237,13 +236,13 @@ class NodeClient:
     @contextmanager
     def _connected(self, most: float = 0.0) -> Iterator[http.client.HTTPConnection]:
         connection = http.client.HTTPConnection(*self.address, timeout=self._seconds)
-        self._connection = connection
         self._late = False
         end = threading.Timer(most or ANSWER_SECONDS, self._expire)
         end.daemon = True
         end.start()
         try:
             connection.connect()
+            self._line = connection.sock  # the connection may hand it to its answer
             if self._aborted:  # meanwhile, when there was nothing to hang up yet
                 raise OSError
             yield connection
@@ -259,11 +258,11 @@ class NodeClient:
             ) from None
         finally:
             end.cancel()
-            self._connection = None
+            self._line = None
             connection.close()
 
     def _answer(self, connection: http.client.HTTPConnection) -> dict[str, Any]:
-        with connection.getresponse() as response:  # it may hold the socket, not the connection
+        with connection.getresponse() as response:
             data = response.read(MAX_ANSWER + 1)
         try:
             said = msgspec.json.decode(data, type=dict[str, Any]) if len(data) <= MAX_ANSWER else {}

@@ -2,6 +2,9 @@
 
 import http.client
 import json
+import socket
+import threading
+from contextlib import suppress
 from typing import Any
 
 from edgeflow.errors import ConfigError, ProtocolError, UnreachableError
@@ -9,6 +12,7 @@ from edgeflow.errors import ConfigError, ProtocolError, UnreachableError
 __all__ = ["NodeModules"]
 
 SECONDS = 15.0
+ALL_SECONDS = 60.0
 MOST_ANSWER = 64 * 1024
 
 
@@ -19,7 +23,7 @@ class NodeModules:
         host, port: of the node. psk: its key for uploads.
 
     Every call raises:
-        UnreachableError: nobody answers within 15 s of silence.
+        UnreachableError: nobody answers within 15 s of silence, or 60 s in all.
         ConfigError: the node refuses; the message has its reason.
         ProtocolError: the answer is none of a node.
     """
@@ -53,16 +57,27 @@ class NodeModules:
 
     def _ask(self, method: str, path: str, body: bytes = b"") -> dict[str, Any]:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=SECONDS)
+        late = threading.Event()
+        end: threading.Timer | None = None
         try:
+            connection.connect()
+            end = threading.Timer(ALL_SECONDS, _hang_up, (connection.sock, late))
+            end.daemon = True
+            end.start()
             connection.request(method, path, body, {"Authorization": f"Bearer {self._psk}"})
             with connection.getresponse() as answer:
                 data = answer.read(MOST_ANSWER)
+            if late.is_set():
+                raise TimeoutError
         except (OSError, http.client.HTTPException) as error:
+            why = "it takes too long" if late.is_set() else str(error)
             raise UnreachableError(
-                f"{self._host}:{self._port} does not answer: {error}",
+                f"{self._host}:{self._port} does not answer: {why if why.isprintable() else ''}",
                 hint="edgeflow ota status asks the same port",
             ) from error
         finally:
+            if end is not None:
+                end.cancel()
             connection.close()
         return self._read(answer.status, data)
 
@@ -77,6 +92,12 @@ class NodeModules:
             reason = str(said.get("error", ""))[:200]
             raise ConfigError(f"{self._host} refuses ({status}): {reason}", code="EF-DEVICE-403")
         return said
+
+
+def _hang_up(line: socket.socket, late: threading.Event) -> None:
+    late.set()
+    with suppress(OSError):  # it is over already
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _printable(value: Any) -> Any:
