@@ -1,6 +1,7 @@
 """``edgeflow csi wasm``: from a source to a node."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from edgeflow.devices.virtual.csi_image import make_firmware
 from edgeflow.devices.virtual.csi_modules import VirtualModules
 from edgeflow.devices.virtual.csi_update import UpdatableNode
 from edgeflow.sensing.host import SensingHost
+from edgeflow.sensing.modules.build import SOURCES, build_module
 from edgeflow.sensing.modules.wasmtime_engine import WasmtimeEngine
 from flows import wait_until
 from module_images import TICKING, container_of
@@ -138,6 +140,19 @@ def test_a_simulated_node_runs_modules_beside_its_updates(capsys, tmp_path, key)
         finally:
             process.terminate()
             process.wait(20)
+
+
+def test_what_another_compiler_made_becomes_a_container(capsys, tmp_path):
+    module, image = tmp_path / "hvac_presence.wasm", tmp_path / "hvac.rvf"
+    source = SOURCES / "building" / "hvac_presence.c"
+    module.write_bytes(build_module(source))
+    shutil.copy(source.with_suffix(".toml"), tmp_path)
+    assert run(capsys, "build", module, "--out", image)[0] == 0
+    said = json.loads(run(capsys, "info", image, "--json")[1])
+    assert (said["name"], said["signature"]) == ("wdp-bld-hvac-presence", "none")
+    module.write_bytes(b"\0asm of another kind")
+    code, _, err = run(capsys, "build", module, "--out", image)
+    assert code != 0 and "EF-BUG" not in err
 
 
 def test_what_is_wrong_with_a_source_is_told(capsys, tmp_path):

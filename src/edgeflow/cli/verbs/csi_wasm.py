@@ -24,7 +24,7 @@ verbs = typer.Typer(rich_markup_mode=None)
 
 MAX_FILE = 1 << 20
 SourceArgument = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="A .c file, or a name of the catalogue.")
+    str, typer.Argument(metavar="SOURCE", help="A .c or .wasm file, or a name of the catalogue.")
 ]
 ImageArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A container (.rvf).")]
 OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="Replaced if there.")]
@@ -50,7 +50,7 @@ def build(
 ) -> None:
     """Compile a module into a container, signed where a key is given.
 
-    The manifest is the .toml beside the source.
+    The manifest is the .toml beside the source. A .wasm, of whatever language, is taken as it is.
     """
     container = _built(source)
     if key is not None:
@@ -244,6 +244,13 @@ def _built(source: str) -> "Container":
     from edgeflow.sensing.modules.catalogue import find_module, read_source
 
     path = Path(source)
+    if path.suffix == ".wasm":
+        from edgeflow._native.modules import prepare_module
+        from edgeflow.protocols.rvf import Container
+
+        container = Container(read_source(path).manifest, _read(path))
+        prepare_module(container.wasm)  # what no node could run is told now
+        return container
     return (read_source(path) if path.suffix == ".c" else find_module(source)).build()
 
 
