@@ -53,6 +53,25 @@ def test_one_who_breathes_deeply_is_one() -> None:
     assert np.mean(np.array(counts) == 1) > 0.8
 
 
+@pytest.mark.parametrize(
+    ("bpm", "rate_hz"), [(8.0, 50.0), (14.0, 28.5), (23.0, 20.0), (30.0, 10.0)]
+)
+def test_breaths_are_read_within_half_a_breath_at_any_frame_rate(
+    bpm: float, rate_hz: float
+) -> None:
+    made = preset("breathing", seed=3, seconds=90.0, radio=Radio(rate_hz=rate_hz))
+    breath = Breathing(bpm, 10.0, variability=0.02)
+    person = replace(made.persons[0], breathing=breath)
+    said, truth = listen(replace(made, persons=(person,)))
+    read = [
+        (vitals.breathing_bpm, float(truth.breathing_bpm[second - 15 : second, 0].mean()))
+        for second, vitals in enumerate(said)
+        if second >= 60 and vitals.breathing_bpm is not None
+    ]
+    assert len(read) > 15
+    assert max(abs(told - true) for told, true in read) <= 0.5
+
+
 def test_somebody_still_is_there_before_the_rate_is() -> None:
     said = said_of(somebody(1))
     first = next(index for index, second in enumerate(said) if second.presence)
