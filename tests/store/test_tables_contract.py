@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeflow.climate.triggers import Decision
+from edgeflow.climate.zscore import ZscoreTrigger
 from edgeflow.errors import ConfigError, StoreError
+from edgeflow.protocols.climate import Features
 from edgeflow.store.catalogue import TABLES, table_named
 from edgeflow.store.opening import open_tables
 from edgeflow.store.tables import Bucket, Column, Table, TableStore
@@ -260,3 +263,43 @@ def test_reading_goes_on_while_another_thread_writes(store: TableStore) -> None:
     thread.join()
     assert seen == sorted(seen)
     assert all(count % 100 == 0 for count in seen), "batches are seen whole"
+
+
+def fill(store: TableStore, now: float, temperature: float) -> None:
+    """A week of a quiet room, and its last two minutes."""
+    store.create([TABLES["sensor_humidity"], TABLES["inference_history"]])
+    for table, column, usual in (
+        ("sensor_temperature", "value", 20.0),
+        ("sensor_humidity", "value", 50.0),
+        ("sensor_audio", "sound_volume", -60.0),
+    ):
+        rows = [
+            {"device_id": "a", "timestamp": now - 600.0 * n, column: usual + (-1) ** n * 0.5}
+            for n in range(1, 1000)
+        ]
+        last = temperature if table == "sensor_temperature" else usual
+        rows += [{"device_id": "a", "timestamp": now - n, column: last} for n in range(10)]
+        store.insert(table, rows)
+
+
+@pytest.mark.parametrize(("temperature", "reason"), [(22.0, "temperature_zscore"), (20.0, "")])
+def test_z_scores_come_from_the_store(store: TableStore, temperature: float, reason: str) -> None:
+    now = START + 8 * 86_400.0
+    fill(store, now, temperature)
+    store.insert("inference_history", [{"device_id": "a", "timestamp": now - 3600.0}])
+    trigger = ZscoreTrigger(store, window=660.0)
+    trigger.take("a", "temperature", temperature, now)
+    found = trigger.due(now + 1.0)
+    assert [decision.reason for decision in found] == ([reason] if reason else [])
+    assert trigger.due(now + 30.0) == [], "it looks once a minute"
+
+
+def test_a_device_without_history_is_decided_on(store: TableStore) -> None:
+    now = START + 8 * 86_400.0
+    fill(store, now, 20.0)
+    trigger = ZscoreTrigger(store)
+    trigger.take("a", "temperature", 20.0, now)
+    trigger.take("never-heard", "temperature", 20.0, now)
+    assert trigger.due(now + 1.0) == [
+        Decision("a", now + 1.0, Features(20.0, 50.0, -60.0), "first_inference")
+    ]
