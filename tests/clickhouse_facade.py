@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from servers import _die_with_parent
+
 USER = "tester"
 # What the transport means for itself, or asks of answers that are not sent that way here.
 TRANSPORT = {
@@ -43,7 +45,12 @@ class Facade:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         command = [sys.executable, __file__, str(self.folder), str(self.port), self.password]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - it only calls prctl
+        )
         assert self._process.stdout is not None
         assert self._process.stdout.readline().strip() == "ready"
 

@@ -4,6 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgeflow.errors import StoreError
 from edgeflow.store.catalogue import TABLES
@@ -232,3 +234,14 @@ def test_urls_that_make_no_sense(url: str) -> None:
     with pytest.raises(StoreError) as caught:
         open_tables(url)
     assert "secret" not in str(caught.value)
+
+
+@given(st.sampled_from(["clickhouse://", "chdb://", "chdb:///"]), st.text(max_size=40))
+def test_any_text_is_a_place_or_refused(scheme: str, rest: str) -> None:
+    try:
+        place = ClickHousePlace.from_url(scheme + rest)
+    except StoreError:
+        return
+    assert bool(place.path) == scheme.startswith("chdb")
+    assert bool(place.host) != bool(place.path)
+    assert 1 <= place.port <= 65535
