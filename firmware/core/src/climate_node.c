@@ -18,7 +18,7 @@ static bool is_plain(char character) {
            (character >= 'a' && character <= 'z');
 }
 
-static bool is_name(const char *name) {
+bool ef_climate_is_name(const char *name) {
     const size_t size = strlen(name);
     for (size_t i = 0; i < size && i <= EF_CLIMATE_NAME; i++) {
         if (!is_plain(name[i]) && (i == 0 || strchr("_.:-", name[i]) == NULL)) {
@@ -30,7 +30,7 @@ static bool is_name(const char *name) {
 
 ef_status ef_climate_init(ef_climate_node *node, const char *name, uint32_t boot, const ef_climate_settings *settings,
                           uint8_t *memory, size_t size, uint64_t now_ms) {
-    if (!is_name(name)) {
+    if (!ef_climate_is_name(name)) {
         return EF_ERROR_LENGTH;
     }
     if (size < EF_CLIMATE_READING_BYTES) {

@@ -16,5 +16,6 @@ typedef struct {
 typedef enum { IP_EVENT_STA_GOT_IP, IP_EVENT_STA_LOST_IP } ip_event_t;
 extern esp_event_base_t const IP_EVENT;
 esp_err_t esp_netif_init(void);
+esp_netif_t *esp_netif_create_default_wifi_ap(void);
 esp_netif_t *esp_netif_create_default_wifi_sta(void);
 #endif

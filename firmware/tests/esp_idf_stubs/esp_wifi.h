@@ -1,8 +1,8 @@
 #ifndef ESP_WIFI_H
 #define ESP_WIFI_H
 #include "esp_event.h"
-typedef enum { WIFI_MODE_NULL, WIFI_MODE_STA } wifi_mode_t;
-typedef enum { WIFI_IF_STA } wifi_interface_t;
+typedef enum { WIFI_MODE_NULL, WIFI_MODE_STA, WIFI_MODE_AP } wifi_mode_t;
+typedef enum { WIFI_IF_STA, WIFI_IF_AP } wifi_interface_t;
 typedef enum { WIFI_STORAGE_FLASH, WIFI_STORAGE_RAM } wifi_storage_t;
 typedef enum { WIFI_AUTH_OPEN, WIFI_AUTH_WEP, WIFI_AUTH_WPA_PSK, WIFI_AUTH_WPA2_PSK } wifi_auth_mode_t;
 typedef enum { WIFI_PS_NONE, WIFI_PS_MIN_MODEM, WIFI_PS_MAX_MODEM } wifi_ps_type_t;
@@ -32,7 +32,16 @@ typedef struct {
     uint8_t password[64];
     wifi_scan_threshold_t threshold;
 } wifi_sta_config_t;
+typedef struct {
+    uint8_t ssid[32];
+    uint8_t password[64];
+    uint8_t ssid_len;
+    uint8_t channel;
+    wifi_auth_mode_t authmode;
+    uint8_t max_connection;
+} wifi_ap_config_t;
 typedef union {
+    wifi_ap_config_t ap;
     wifi_sta_config_t sta;
 } wifi_config_t;
 typedef struct {

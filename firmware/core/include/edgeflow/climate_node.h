@@ -89,6 +89,9 @@ typedef struct ef_climate_message {
     bool retain;
 } ef_climate_message;
 
+/* 1 to 64 letters, digits and _ . : -, the first a letter or digit. */
+bool ef_climate_is_name(const char *name);
+
 #define EF_CLIMATE_READING_BYTES 19u /* that a reading takes in the outbox */
 
 /* memory: of the outbox, the caller's, at least for one reading. now_ms never goes back. EF_ERROR_LENGTH: a name that

@@ -5,5 +5,6 @@ typedef struct stub_semaphore *SemaphoreHandle_t;
 SemaphoreHandle_t xSemaphoreCreateMutex(void);
 SemaphoreHandle_t xSemaphoreCreateBinary(void);
 BaseType_t xSemaphoreTake(SemaphoreHandle_t semaphore, TickType_t ticks);
+BaseType_t xSemaphoreGiveFromISR(SemaphoreHandle_t semaphore, BaseType_t *woken);
 BaseType_t xSemaphoreGive(SemaphoreHandle_t semaphore);
 #endif
