@@ -130,6 +130,28 @@ def test_a_table_of_another_make_is_refused_by_name(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_folder_that_another_process_has_open_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("chdb", reason="pip install 'edgeflow[chdb]'")
+    from clickhouse_facade import running
+
+    with running(tmp_path / "data", free_port()):
+        store = open_tables(f"chdb:///{tmp_path / 'data'}")
+        with pytest.raises(StoreError, match="another process"):
+            store.create([TABLES["events"]])
+        store.close()
+
+
+def test_this_process_has_one_folder_open(tmp_path: Path) -> None:
+    pytest.importorskip("chdb", reason="pip install 'edgeflow[chdb]'")
+    first, second = (open_tables(f"chdb:///{tmp_path / name}") for name in ("one", "two"))
+    first.create([TABLES["events"]])
+    with pytest.raises(StoreError, match="one folder of chdb"):
+        second.create([TABLES["events"]])
+    first.close()
+    second.create([TABLES["events"]])
+    second.close()
+
+
 def test_rows_go_when_they_are_old_enough(tmp_path: Path) -> None:
     pytest.importorskip("chdb", reason="pip install 'edgeflow[chdb]'")
     import clickhouse_connect

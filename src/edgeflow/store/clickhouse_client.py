@@ -211,6 +211,6 @@ def _short(error: Exception) -> str:
 def _hint(error: Exception) -> str:
     if "already initialized" in str(error):
         return "one process has one folder of chdb open at a time"
-    if "lock" in str(error).lower():
+    if "Error initializing EmbeddedServer" in str(error):
         return "another process has it open; a server takes many"
     return ""
