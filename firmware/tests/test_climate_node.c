@@ -169,10 +169,18 @@ static void test_the_window_goes_where_it_is_told(void) {
         CHECK_EQUAL(take("window/attic/control", wrong[i]), EF_CLIMATE_REFUSED);
     }
     CHECK_EQUAL(node.refused, sizeof wrong / sizeof *wrong);
+    CHECK_EQUAL(take("window/attic/override", "101"), EF_CLIMATE_REFUSED);
+    CHECK_EQUAL(take("window/attic/override", "40 41"), EF_CLIMATE_REFUSED);
     CHECK_EQUAL(take("window/cellar/control", "{\"position\":1}"), EF_CLIMATE_IGNORED);
     run_motor(5);
     CHECK(node.drive.position == 62.5f);
-    CHECK_EQUAL(node.reports[EF_CLIMATE_WINDOW].sequence, 2 - 1);
+    CHECK_EQUAL(node.reports[EF_CLIMATE_WINDOW].sequence, 1);
+    CHECK_EQUAL(take("window/attic/override", " 40.5\n"), EF_CLIMATE_MOVES);
+    run_motor(5);
+    CHECK(node.drive.position == 40.5f);
+    CHECK_EQUAL(take("window/attic/override", "{\"position\":10,\"person\":\"ann\"}"), EF_CLIMATE_MOVES);
+    run_motor(5);
+    CHECK(node.drive.position == 10.0f);
 }
 
 static void test_a_stepper_moves_once_it_knows_where_it_is(void) {

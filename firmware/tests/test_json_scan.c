@@ -77,6 +77,18 @@ static void test_numbers_beside_strtod(void) {
     }
 }
 
+static void test_a_number_alone(void) {
+    static const char *const wrong[] = {"", " ", "-", "1 2", "1,", "{}", "\"1\"", "01", "1e999", "nan", "+1"};
+    double number = 0.0;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char *copy = exact(wrong[i], strlen(wrong[i]));
+        CHECK_EQUAL(ef_json_number(copy, strlen(wrong[i]), &number), EF_ERROR_TYPE);
+        free(copy);
+    }
+    CHECK(ef_json_number(" -12.5e1\r\n", 10, &number) == EF_OK && number == -125.0);
+    CHECK(ef_json_number("12", 1, &number) == EF_OK && number == 1.0);
+}
+
 static void test_any_bytes(void) {
     static const char pieces[] = "{}[]\",:0123456789eE+-.tfn \\u\"\"{}:,";
     uint32_t random = 41;
@@ -108,6 +120,7 @@ int main(void) {
     test_what_is_an_object();
     test_members_in_their_order();
     test_numbers_beside_strtod();
+    test_a_number_alone();
     test_any_bytes();
     return finish("json_scan");
 }

@@ -219,18 +219,23 @@ bool ef_climate_next(ef_climate_node *node, ef_climate_message *message, uint64_
     return true;
 }
 
-static ef_climate_taken move(ef_climate_node *node, const char *payload, size_t size) {
+/* -1: none. */
+static double position_in(const char *payload, size_t size) {
     ef_json json;
     ef_json_member member;
     double position = -1.0;
     if (ef_json_open(&json, payload, size) != EF_OK) {
-        return EF_CLIMATE_REFUSED;
+        return -1.0;
     }
     while (ef_json_next(&json, &member)) {
         if (ef_json_is(&member, "position")) {
             position = member.kind == EF_JSON_NUMBER ? member.number : -1.0;
         }
     }
+    return position;
+}
+
+static ef_climate_taken move(ef_climate_node *node, double position) {
     if (!(position >= 0.0 && position <= 100.0)) {
         return EF_CLIMATE_REFUSED;
     }
@@ -257,15 +262,21 @@ static ef_climate_taken configure(ef_climate_node *node, const char *payload, si
     return EF_CLIMATE_CONFIGURED;
 }
 
-ef_climate_taken ef_climate_take(ef_climate_node *node, const char *topic, const char *payload, size_t size) {
+static bool is_topic(const ef_climate_node *node, ef_climate_topic which, const char *topic) {
     char own[EF_CLIMATE_TOPIC];
+    ef_climate_write_topic(node, which, own);
+    return strcmp(own, topic) == 0;
+}
+
+ef_climate_taken ef_climate_take(ef_climate_node *node, const char *topic, const char *payload, size_t size) {
     ef_climate_taken taken = EF_CLIMATE_IGNORED;
-    ef_climate_write_topic(node, EF_CLIMATE_TOPIC_CONTROL, own);
-    if (strcmp(own, topic) == 0) {
-        taken = move(node, payload, size);
-    }
-    ef_climate_write_topic(node, EF_CLIMATE_TOPIC_CONFIG, own);
-    if (strcmp(own, topic) == 0) {
+    double position;
+    if (is_topic(node, EF_CLIMATE_TOPIC_CONTROL, topic)) {
+        taken = move(node, position_in(payload, size));
+    } else if (is_topic(node, EF_CLIMATE_TOPIC_OVERRIDE, topic)) {
+        const bool bare = ef_json_number(payload, size, &position) == EF_OK;
+        taken = move(node, bare ? position : position_in(payload, size));
+    } else if (is_topic(node, EF_CLIMATE_TOPIC_CONFIG, topic)) {
         taken = configure(node, payload, size);
     }
     node->refused += taken == EF_CLIMATE_REFUSED;

@@ -43,7 +43,7 @@ void ef_climate_write_topic(const ef_climate_node *node, ef_climate_topic topic,
     static const char *const paths[][2] = {
         [EF_CLIMATE_TOPIC_STATUS] = {"device/", "/status"}, [EF_CLIMATE_TOPIC_CONTROL] = {"window/", "/control"},
         [EF_CLIMATE_TOPIC_CONFIG] = {"device/", "/config"}, [EF_CLIMATE_TOPIC_ACK] = {"device/", "/config/ack"},
-        [EF_CLIMATE_TOPIC_AUDIO] = {"sensor/", "/audio"},
+        [EF_CLIMATE_TOPIC_AUDIO] = {"sensor/", "/audio"},   [EF_CLIMATE_TOPIC_OVERRIDE] = {"window/", "/override"},
     };
     write_path(paths[topic][0], node->name, paths[topic][1], to);
 }

@@ -250,6 +250,14 @@ bool ef_json_next(ef_json *json, ef_json_member *member) {
     return true;
 }
 
+ef_status ef_json_number(const char *text, size_t size, double *number) {
+    ef_json json = {.text = text, .size = size};
+    skip_space(&json);
+    const bool read = scan_number(&json, number);
+    skip_space(&json);
+    return read && ends(&json) ? EF_OK : EF_ERROR_TYPE;
+}
+
 bool ef_json_is(const ef_json_member *member, const char *key) {
     return member->key_size == strlen(key) && memcmp(member->key, key, member->key_size) == 0;
 }

@@ -23,7 +23,7 @@ __all__ = [
 OUTBOX_BYTES = 4096
 _TAKEN = ("ignored", "refused", "moves", "configured")
 _STATES = ("unknown", "homing", "resting", "moving", "stalled")
-_TOPICS = {"status": 0, "control": 1, "config": 2, "ack": 3, "audio": 4}
+_TOPICS = {"status": 0, "control": 1, "config": 2, "ack": 3, "audio": 4, "override": 5}
 _FAILED = -8
 HEAD_BYTES = 160
 TAIL = b'"}'
@@ -144,7 +144,7 @@ class NativeClimateNode:
     # Connection
 
     def connected(self) -> None:
-        """There is a connection, and the topics of control and configuration are subscribed."""
+        """There is a connection, on which control, override and config are subscribed."""
         lib.ef_climate_connected(self._node)
 
     def lost(self) -> None:
@@ -172,7 +172,9 @@ class NativeClimateNode:
         taken = lib.ef_climate_take(self._node, name, data, len(payload))
         return _TAKEN[taken]  # type: ignore[return-value]
 
-    def topic(self, name: Literal["status", "control", "config", "ack", "audio"]) -> str:
+    def topic(
+        self, name: Literal["status", "control", "config", "ack", "audio", "override"]
+    ) -> str:
         """One of this node's topics."""
         to = ffi.new("char[]", lib.EF_CLIMATE_TOPIC)
         lib.ef_climate_write_topic(self._node, _TOPICS[name], to)

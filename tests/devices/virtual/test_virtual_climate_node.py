@@ -99,6 +99,8 @@ def test_a_node_tells_hears_and_moves(broker: mqtt_brokers.Broker) -> None:
                 await until(lambda: listener.last("device/attic/status") == b"online")
                 await client.publish("window/attic/control", b'{"position": 35}', qos=1)
                 await until(lambda: node.window == 35.0)
+                await client.publish("window/attic/override", b"50", qos=1)
+                await until(lambda: node.window == 50.0)
                 await client.publish("device/attic/config", b'{"highest": 20}', qos=1)
                 await until(lambda: node.window == 20.0)
                 ack = json.loads(listener.last("device/attic/config/ack") or b"")

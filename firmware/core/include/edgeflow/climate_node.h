@@ -39,7 +39,8 @@ typedef enum ef_climate_topic {
     EF_CLIMATE_TOPIC_CONTROL,
     EF_CLIMATE_TOPIC_CONFIG,
     EF_CLIMATE_TOPIC_ACK,
-    EF_CLIMATE_TOPIC_AUDIO
+    EF_CLIMATE_TOPIC_AUDIO,
+    EF_CLIMATE_TOPIC_OVERRIDE /* what a person says, taken as a control; the bare position will do */
 } ef_climate_topic;
 
 typedef enum ef_climate_under_way {
@@ -112,7 +113,7 @@ void ef_climate_air(ef_climate_node *node, ef_status status, const ef_air *air, 
 float ef_climate_motor(ef_climate_node *node, uint64_t now_ms);
 
 /* Connection */
-void ef_climate_connected(ef_climate_node *node); /* topics of control and configuration are subscribed by the caller */
+void ef_climate_connected(ef_climate_node *node); /* topics of control, override and configuration are the caller's to subscribe */
 void ef_climate_lost(ef_climate_node *node);
 /* The next message to send at QoS 1; false: none, or one is under way. */
 bool ef_climate_next(ef_climate_node *node, ef_climate_message *message, uint64_t now_ms);

@@ -29,6 +29,9 @@ EF_MUST_CHECK ef_status ef_json_open(ef_json *json, const char *text, size_t siz
 /* The next member; false after the last one. Members of objects and arrays within are passed over. */
 bool ef_json_next(ef_json *json, ef_json_member *member);
 
+/* A text that is one number, with space around it. EF_ERROR_TYPE: it is something else. */
+EF_MUST_CHECK ef_status ef_json_number(const char *text, size_t size, double *number);
+
 bool ef_json_is(const ef_json_member *member, const char *key);
 
 #endif

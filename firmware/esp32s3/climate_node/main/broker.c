@@ -17,7 +17,7 @@ static const char *TAG = "broker";
 static esp_mqtt_client_handle_t client;
 static QueueHandle_t queue;
 static _Atomic uint32_t changes;
-static char will_topic[EF_CLIMATE_TOPIC], control[EF_CLIMATE_TOPIC], config_topic[EF_CLIMATE_TOPIC];
+static char will_topic[EF_CLIMATE_TOPIC], control[EF_CLIMATE_TOPIC], override[EF_CLIMATE_TOPIC], config_topic[EF_CLIMATE_TOPIC];
 
 static void hand_over(const broker_event *event) {
     if (xQueueSend(queue, event, 0) != pdTRUE) {
@@ -60,6 +60,7 @@ static void on_event(void *unused, esp_event_base_t base, int32_t id, void *data
     switch (id) {
     case MQTT_EVENT_CONNECTED:
         esp_mqtt_client_subscribe_single(client, control, 1);
+        esp_mqtt_client_subscribe_single(client, override, 1);
         esp_mqtt_client_subscribe_single(client, config_topic, 1);
         change(true);
         break;
@@ -82,6 +83,7 @@ static void on_event(void *unused, esp_event_base_t base, int32_t id, void *data
 bool broker_start(const store_identity *identity, const ef_climate_node *node) {
     ef_climate_write_topic(node, EF_CLIMATE_TOPIC_STATUS, will_topic);
     ef_climate_write_topic(node, EF_CLIMATE_TOPIC_CONTROL, control);
+    ef_climate_write_topic(node, EF_CLIMATE_TOPIC_OVERRIDE, override);
     ef_climate_write_topic(node, EF_CLIMATE_TOPIC_CONFIG, config_topic);
     const esp_mqtt_client_config_t config = {
         .broker = {.address.uri = identity->broker, .verification.crt_bundle_attach = esp_crt_bundle_attach},

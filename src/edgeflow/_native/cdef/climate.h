@@ -30,7 +30,8 @@ typedef enum ef_climate_topic {
     EF_CLIMATE_TOPIC_CONTROL,
     EF_CLIMATE_TOPIC_CONFIG,
     EF_CLIMATE_TOPIC_ACK,
-    EF_CLIMATE_TOPIC_AUDIO
+    EF_CLIMATE_TOPIC_AUDIO,
+    EF_CLIMATE_TOPIC_OVERRIDE
 } ef_climate_topic;
 typedef enum ef_climate_taken {
     EF_CLIMATE_IGNORED,

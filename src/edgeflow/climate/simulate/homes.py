@@ -24,7 +24,7 @@ START_HOUR = 15.0
 ASKED_SECONDS = 900.0
 """How often somebody thinks of the window, in seconds of the room."""
 CONNECT_SECONDS, FINISH_SECONDS = 10.0, 10.0
-MOST_AT_QOS_1 = 400
+MOST_AT_QOS_1 = 300
 """Nodes that a broker keeps commands for; more of them hear what comes while they are connected."""
 START_SPREAD = 0.005
 """Seconds between the starts of two nodes, so that a broker is not overrun."""

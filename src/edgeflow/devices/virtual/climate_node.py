@@ -28,6 +28,7 @@ PATIENCE = 60.0
 """Seconds for a broker's answer; the connection may break and come back meanwhile."""
 RETRY = 1.0
 RATE = 16_000
+HEARD: tuple[Literal["control", "override", "config"], ...] = ("control", "override", "config")
 ZERO_US, ONE_US = 27, 70
 
 
@@ -124,8 +125,7 @@ class VirtualClimateNode:
     async def run(self) -> None:
         """Live until cancelled."""
         async with self.client:
-            topics: tuple[Literal["control", "config"], ...] = ("control", "config")
-            for topic in topics:
+            for topic in HEARD:
                 await self.client.subscribe(self._core.topic(topic), self.options.command_qos)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._live())
