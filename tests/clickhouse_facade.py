@@ -165,7 +165,7 @@ def _run(path: str, question: bytes, asked: dict[str, str]) -> bytes:
                 values[name.removeprefix("param_")] = value
             elif name not in TRANSPORT:
                 connection.query(f"SET {name} = '{value}'")
-        inserted = re.match(rb"\s*(INSERT INTO .*?)\s+FORMAT Native\s?\n", question, re.S)
+        inserted = re.match(rb"\s*(INSERT INTO .*?)\s+FORMAT Native ?\n", question, re.S)
         if inserted is None:
             return bytes(connection.query(question.decode(), "TabSeparated", params=values).bytes())
         with tempfile.NamedTemporaryFile(suffix=".native") as file:

@@ -106,6 +106,25 @@ def test_a_server_tells_who_may_not(tmp_path: Path) -> None:
         assert "guess" not in str(caught.value)
 
 
+def test_many_may_make_the_same_tables_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("chdb", reason="pip install 'edgeflow[chdb]'")
+    from concurrent.futures import ThreadPoolExecutor
+
+    from clickhouse_facade import running
+
+    with running(tmp_path / "data", free_port()) as server:
+        stores = [open_tables(server.url) for _ in range(4)]
+        with ThreadPoolExecutor(4) as threads:
+            made = [threads.submit(each.create, [TABLES["sensor_audio"]]) for each in stores]
+            for each in made:
+                each.result(PATIENCE)
+        for each in stores:
+            each.insert("sensor_audio", [{"device_id": "a", "timestamp": START}])
+        assert len(stores[0].rows("sensor_audio")) == 4
+        for each in stores:
+            each.close()
+
+
 def test_a_server_that_is_not_there_is_told() -> None:
     pytest.importorskip("clickhouse_connect", reason="pip install 'edgeflow[clickhouse]'")
     store = open_tables(f"clickhouse://127.0.0.1:{free_port()}/iot")

@@ -103,8 +103,11 @@ def test_a_batch_with_the_same_token_is_kept_once(store: TableStore) -> None:
 
 
 def test_rows_without_a_sequence_are_all_kept(store: TableStore) -> None:
-    store.insert("sensor_temperature", [reading("a", 0.0, 1.0)] * 2)
-    assert len(store.rows("sensor_temperature")) == 2
+    for _ in range(2):
+        store.insert("sensor_temperature", [reading("a", 0.0, 1.0)] * 2)
+    assert len(store.rows("sensor_temperature")) == 4
+    (minute,) = store.series("sensor_temperature", "value", step=60.0)
+    assert minute.count == 4
 
 
 @pytest.mark.parametrize("step", [1.0, 60.0, 300.0, 3600.0])

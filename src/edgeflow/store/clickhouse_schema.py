@@ -34,11 +34,14 @@ def creating(table: Table, known: dict[str, str], keep_days: int) -> list[str]:
     """
     if known:
         fresh = [column for column in table.columns if column.name not in known]
-        return [f"ALTER TABLE {table.name} ADD COLUMN {_defined(column)}" for column in fresh]
+        return [
+            f"ALTER TABLE {table.name} ADD COLUMN IF NOT EXISTS {_defined(column)}"
+            for column in fresh
+        ]
     parts = [_defined(column) for column in table.columns]
     if table.newest_by:
         return [
-            f"CREATE TABLE {table.name} ({', '.join(parts)}) "
+            f"CREATE TABLE IF NOT EXISTS {table.name} ({', '.join(parts)}) "
             f"ENGINE = ReplacingMergeTree({time_of(table)}) "
             f"ORDER BY ({', '.join(table.newest_by)}) {_settings()}"
         ]
@@ -46,7 +49,7 @@ def creating(table: Table, known: dict[str, str], keep_days: int) -> list[str]:
         # Sequences of a device grow with time, so this leaves few granules to look into.
         parts.append("INDEX once (boot, sequence) TYPE minmax GRANULARITY 1")
     return [
-        f"CREATE TABLE {table.name} ({', '.join(parts)}) ENGINE = MergeTree "
+        f"CREATE TABLE IF NOT EXISTS {table.name} ({', '.join(parts)}) ENGINE = MergeTree "
         "PARTITION BY toYYYYMM(timestamp) ORDER BY (device_id, timestamp) "
         f"{_ending('timestamp', keep_days)}{_settings()}"
     ]

@@ -1,6 +1,7 @@
 """Tables in ClickHouse: on a server, or chdb, which is the same engine within this process."""
 
 import math
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -83,9 +84,8 @@ class ClickHouseTables(TableStore):
         """Keep the rows, all or none; those that the table's identity knows already, once."""
         own = self._table(table)
         cells = cells_of(own, rows)
-        settings = _INSERTING | (
-            {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
-        )
+        # An equal batch without a token is another one; only the driver's own retry is the same.
+        settings = _INSERTING | {"insert_deduplication_token": token or secrets.token_hex(16)}
         with self._writing:
             if token in self._unsure:
                 cells = self._unsure[token]
