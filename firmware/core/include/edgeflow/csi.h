@@ -35,7 +35,7 @@ typedef struct ef_csi_options {
     uint16_t calibration_frames; /* 1200 */
     float presence_threshold;  /* 0: from the calibration */
     float presence_sigma;      /* 3: threshold = mean + sigma * deviation of the empty room */
-    float fall_threshold;      /* rad/s^2: how fast the pattern turned before somebody lay still; csi_fall.c */
+    float fall_threshold;      /* 50 rad/s^2: how fast the pattern turned before somebody lay still; csi_fall.c */
     float breathing_low_hz, breathing_high_hz; /* 0.1, 0.5 */
     float heart_low_hz, heart_high_hz;         /* 0.8, 2.0 */
     bool zero_crossing;        /* rates from zero crossings instead of the spectrum */
