@@ -147,6 +147,7 @@ def test_a_node_that_vanishes_is_told_offline(broker: mqtt_brokers.Broker) -> No
                 node.client._session.drop()
                 await until(lambda: b"offline" in listener.heard["device/attic/status"])
                 await until(lambda: listener.last("device/attic/status") == b"online")
+            await until(lambda: listener.last("device/attic/status") == b"offline")
 
     asyncio.run(live())
 

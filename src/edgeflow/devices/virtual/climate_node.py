@@ -5,6 +5,7 @@ connection are real.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ TICK = 0.05
 PATIENCE = 60.0
 """Seconds for a broker's answer; the connection may break and come back meanwhile."""
 RETRY = 1.0
+GOODBYE = 0.5
 RATE = 16_000
 HEARD: tuple[Literal["control", "override", "config"], ...] = ("control", "override", "config")
 ZERO_US, ONE_US = 27, 70
@@ -127,10 +129,19 @@ class VirtualClimateNode:
         async with self.client:
             for topic in HEARD:
                 await self.client.subscribe(self._core.topic(topic), self.options.command_qos)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._live())
-                tasks.create_task(self._hear())
-                tasks.create_task(self._tell())
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._live())
+                    tasks.create_task(self._hear())
+                    tasks.create_task(self._tell())
+            finally:
+                await self._say_goodbye()
+
+    async def _say_goodbye(self) -> None:
+        """Who leaves in peace has no last will."""
+        topic = self._core.topic("status")
+        with contextlib.suppress(CommsError):
+            await self.client.publish(topic, b"offline", retain=True, timeout=GOODBYE)
 
     async def finish(self, timeout: float) -> None:
         """Wait until the broker has confirmed what waits, at most so many seconds."""
