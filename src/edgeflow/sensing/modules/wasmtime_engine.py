@@ -36,7 +36,10 @@ def _wasmtime() -> Any:
 def _shared() -> tuple[Any, Any]:
     """One engine and the compiled imports, for all modules of the process."""
     wasmtime = _wasmtime()
-    engine = wasmtime.Engine(wasmtime.Config())
+    config = wasmtime.Config()
+    # A process has one handler for each signal, and other libraries set theirs.
+    config.signals_based_traps = False
+    engine = wasmtime.Engine(config)
     atexit.register(_shared.cache_clear)  # while wasmtime still knows how
     return engine, wasmtime.Module(engine, host_module())
 
