@@ -19,7 +19,7 @@ from flows import wait_until
 from servers import free_port
 
 DOCS = Path(__file__).parents[2] / "docs"
-PORTS = ("1883", "4001", "8008", "8009", "8010", "8080")
+PORTS = ("1883", "4001", "8008", "8009", "8010", "8080", "9101")
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 
 

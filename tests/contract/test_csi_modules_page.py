@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from readers import Reader, on
 
 from edgeflow.cli import main
 from edgeflow.devices.virtual.csi_image import make_firmware
@@ -23,8 +24,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
+@on("how-to/write-a-module.md")
 def test_the_module_of_the_page_is_written_tried_signed_and_uploaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    reader: Reader,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "restless.c").write_text(blocks("c")[0])
