@@ -44,7 +44,10 @@ static void settle(ef_node_test *test, bool sends) {
     ESP_LOGI(TAG, "boot_settled verdict=%d sensing=%d storage=%d network=%d service=%d", verdict, test->sensing,
              test->storage, test->network, test->service);
     if (verdict == EF_BOOT_KEEP) {
-        ESP_ERROR_CHECK(esp_ota_mark_app_valid_cancel_rollback());
+        esp_err_t failed = esp_ota_mark_app_valid_cancel_rollback(); /* a restart would not help: it stays on trial */
+        if (failed != ESP_OK) {
+            ESP_LOGE(TAG, "keep_failed error=%s", esp_err_to_name(failed));
+        }
     } else if (verdict == EF_BOOT_ROLL_BACK) {
         esp_err_t failed = esp_ota_mark_app_invalid_rollback_and_reboot(); /* returns only then */
         ESP_LOGE(TAG, "rollback_failed error=%s", esp_err_to_name(failed));
