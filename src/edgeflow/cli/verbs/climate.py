@@ -11,6 +11,7 @@ import typer
 
 from edgeflow.cli.terminal import JsonOption, narrate, new_group, write, write_json
 from edgeflow.cli.verbs.climate_files import backup, dashboards, restore
+from edgeflow.cli.verbs.climate_probe import load, monitor, validate
 from edgeflow.cli.verbs.climate_simulate import simulate
 
 if TYPE_CHECKING:
@@ -131,6 +132,9 @@ def _summary(system: "ClimateSystem") -> str:
 verbs.command(epilog="Example: edgeflow climate simulate --devices 10 --speed 720 --seconds 120")(
     simulate
 )
+verbs.command(epilog="Example: edgeflow climate validate --broker mqtt://192.168.1.5")(validate)
+verbs.command(epilog="Example: edgeflow climate load --rate 500 --seconds 30")(load)
+verbs.command(epilog="Example: edgeflow climate monitor --url http://127.0.0.1:9101")(monitor)
 verbs.command(epilog="Example: edgeflow climate backup --store sqlite:///home.db home.backup")(
     backup
 )
