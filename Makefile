@@ -40,8 +40,11 @@ $(NATIVE): $(STAMP) hatch_build.py $(CORE)
 demo: setup ## People in a street, zones, actions: the dashboard on http://localhost:8000/dashboard
 	$(BIN)/edgeflow demo $(DEMO_ARGS)
 
+# Many tests wait for servers: one process more than there are cores.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+
 test: setup lint wasm3 ## Lint, types, layers and all tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy --strict, import layers
 	$(BIN)/ruff check .

@@ -164,7 +164,8 @@ def _run(path: str, question: bytes, asked: dict[str, str]) -> bytes:
             if name.startswith("param_"):
                 values[name.removeprefix("param_")] = value
             elif name not in TRANSPORT:
-                connection.query(f"SET {name} = '{value}'")
+                quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+                connection.query(f"SET {name} = '{quoted}'")
         inserted = re.match(rb"\s*(INSERT INTO .*?)\s+FORMAT Native ?\n", question, re.S)
         if inserted is None:
             return bytes(connection.query(question.decode(), "TabSeparated", params=values).bytes())
