@@ -1,6 +1,6 @@
+import contextlib
 import socket
 import time
-import contextlib
 from collections import Counter, defaultdict
 from itertools import islice, pairwise
 
