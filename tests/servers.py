@@ -157,7 +157,9 @@ def valkey(
     options: tuple[str, ...] = (),
 ) -> Iterator[Valkey]:
     """Run a Valkey server for the length of a ``with`` block."""
-    with tempfile.TemporaryDirectory(prefix="edgeflow-valkey-") as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="edgeflow-valkey-", ignore_cleanup_errors=True
+    ) as folder:
         server = Valkey(
             Path(folder), persistent=persistent, password=password, binary=binary, options=options
         )

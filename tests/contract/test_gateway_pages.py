@@ -125,7 +125,11 @@ def test_first_pipeline(reader, tmp_path):
 
     with reader.serving(up) as flow:
         flow.says("dashboard_ready")
-        reader.run(*reader.commands("python -m edgeflow.pipelines.simulate"))
+        # Ready is the dashboard; what is sent before the subscription is nobody's, so say it again.
+        for _ in range(3):
+            reader.run(*reader.commands("python -m edgeflow.pipelines.simulate"))
+            if "action_logged" in flow.log.read_text():
+                break
         flow.says("action_logged")
         wait_until(lambda: any("at or above 800" in text for text in activity(reader)), 30)
 
