@@ -126,6 +126,19 @@ def test_a_poisoned_label_waits_for_a_second_one(home: Home) -> None:
     assert len(home.labels) == known + 3
 
 
+def test_labels_survive_a_restart_and_a_cut_line(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    first = Labels(path)
+    for number in range(5):
+        features = situation(number * 3600.0, np.random.default_rng(number))
+        first.add(Label(float(number), "a", features, 10.0 * number, "ann"))
+    path.write_bytes(path.read_bytes()[:-7])
+    again = Labels(path)
+    assert len(again) == 4
+    known = again.since(-1.0, 5.0)
+    assert known.positions.tolist() == [0.0, 10.0, 20.0, 30.0]
+
+
 def test_lies_told_once_do_not_move_the_model(home: Home) -> None:
     """One lie in twenty labels, each about another situation."""
     rng, labels = np.random.default_rng(4), Labels()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -21,7 +21,8 @@ __all__ = [
 ]
 
 OUTBOX_BYTES = 4096
-_TAKEN = ("ignored", "refused", "moves", "configured")
+Taken: TypeAlias = Literal["ignored", "refused", "moves", "configured"]
+_TAKEN: tuple[Taken, ...] = ("ignored", "refused", "moves", "configured")
 _STATES = ("unknown", "homing", "resting", "moving", "stalled")
 _TOPICS = {"status": 0, "control": 1, "config": 2, "ack": 3, "audio": 4, "override": 5}
 _FAILED = -8
@@ -163,14 +164,12 @@ class NativeClimateNode:
         """Tell that the broker has the message that ``next`` gave."""
         lib.ef_climate_confirmed(self._node)
 
-    def take(
-        self, topic: str, payload: bytes
-    ) -> Literal["ignored", "refused", "moves", "configured"]:
+    def take(self, topic: str, payload: bytes) -> Taken:
         """Take what came on a topic; say what came of it."""
         name = topic.encode("utf-8", "replace").replace(b"\0", b"?")
         data = ffi.from_buffer("char[]", payload)
-        taken = lib.ef_climate_take(self._node, name, data, len(payload))
-        return _TAKEN[taken]  # type: ignore[return-value]
+        taken: int = lib.ef_climate_take(self._node, name, data, len(payload))
+        return _TAKEN[taken]
 
     def topic(
         self, name: Literal["status", "control", "config", "ack", "audio", "override"]

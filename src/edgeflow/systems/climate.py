@@ -134,13 +134,15 @@ class ClimateSystem:
 
     async def _begin_service(self, undone: AsyncExitStack) -> None:
         from edgeflow.climate.learning.deciding import WindowDecider
+        from edgeflow.climate.learning.labels import Labels
         from edgeflow.climate.learning.service import LearningService
         from edgeflow.climate.learning.versions import Versions
 
         versions = Versions(self.options.folder / "models")
         model = await asyncio.to_thread(versions.load_or_begin)
+        labels = await asyncio.to_thread(Labels, versions.folder / "labels.jsonl")
         client = await self._connect(undone, inbox=10_000)
-        self.service = LearningService(client, versions, WindowDecider(model))
+        self.service = LearningService(client, versions, WindowDecider(model), labels=labels)
         self._spawn(undone, self.service.run(), "learning service")
 
     def _begin_probes(self, undone: AsyncExitStack) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import structlog
@@ -10,12 +11,12 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edgeflow.core.sensing import SensingDesk
-from edgeflow.core.vitals import SensingView, VitalsUpdate
+from edgeflow.core.vitals import SensingView
 from edgeflow.errors import ConfigError
-from edgeflow.web.problems import Problem, json_response, to_json
+from edgeflow.web.problems import json_response, to_json
 from edgeflow.web.sensing_live import live_routes
 from edgeflow.web.sensing_modules import module_routes
-from edgeflow.web.sensing_setting import refusal, setting_routes
+from edgeflow.web.sensing_setting import asked, setting_routes
 
 __all__ = ["sensing_routes"]
 
@@ -34,10 +35,7 @@ def sensing_routes(sensing: SensingDesk | None, closing: asyncio.Event) -> APIRo
     """Return what shows nodes that sense."""
     router = APIRouter(tags=["sensing"])
 
-    def view() -> SensingView:
-        if sensing is None:
-            raise Problem(404, "there are no nodes that sense here")
-        return sensing
+    ask = partial(asked, sensing)
 
     @router.get("/api/csi/nodes", summary="All CSI nodes with rate, loss, RSSI and newest vitals")
     def nodes() -> Response:
@@ -50,21 +48,18 @@ def sensing_routes(sensing: SensingDesk | None, closing: asyncio.Event) -> APIRo
 
     @router.get("/api/csi/nodes/{name}/vitals", summary="The newest vitals of a CSI node")
     def newest(name: str) -> Response:
-        found = _asked(lambda: view().history(name, 0, 1))
+        found = ask(lambda desk: desk.history(name, 0, 1))
         return json_response(found[-1] if found else None)
 
     @router.get("/api/csi/nodes/{name}/history", summary="Vitals of a CSI node above `after`")
     def history(name: str, after: After = 0, limit: Limit = 300) -> Response:
-        return json_response(_asked(lambda: view().history(name, after, limit)))
+        return json_response(ask(lambda desk: desk.history(name, after, limit)))
 
     @router.post(
         "/api/csi/nodes/{name}/calibrate", summary="Let a CSI node learn its room", status_code=202
     )
     def calibrate(name: str) -> Response:
-        try:
-            view().calibrate(name)
-        except ConfigError as error:
-            raise refusal(error) from error
+        ask(lambda desk: desk.calibrate(name))
         return json_response({"ok": True}, 202)
 
     @router.get("/api/csi/news", summary="Vitals and events of all CSI nodes above `after`")
@@ -79,13 +74,6 @@ def sensing_routes(sensing: SensingDesk | None, closing: asyncio.Event) -> APIRo
     router.include_router(module_routes(sensing))
     router.include_router(live_routes(sensing, closing))
     return router
-
-
-def _asked(ask: Callable[[], list[VitalsUpdate]]) -> list[VitalsUpdate]:
-    try:
-        return ask()
-    except ConfigError as error:
-        raise refusal(error) from error
 
 
 async def _feed(socket: WebSocket, sensing: SensingView | None, closing: asyncio.Event) -> None:

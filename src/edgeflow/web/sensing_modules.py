@@ -1,7 +1,7 @@
 """WASM modules over HTTP, for nodes whose frames are sensed here."""
 
-from collections.abc import Callable
-from typing import Annotated, TypeVar
+from functools import partial
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from starlette.concurrency import run_in_threadpool
@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from edgeflow.core.sensing import ModuleChange, SensingDesk
-from edgeflow.errors import EdgeFlowError
 from edgeflow.web.problems import Problem, json_response
-from edgeflow.web.sensing_setting import refusal
+from edgeflow.web.sensing_setting import asked
 
 __all__ = ["MAX_MODULE_BYTES", "module_routes"]
 
@@ -19,7 +18,6 @@ MAX_MODULE_BYTES = 1 << 20
 
 Number = Annotated[int, Path(ge=0, lt=2**31)]
 Node = Annotated[str | None, Query(max_length=200, description="its name; all nodes if left out")]
-Answer = TypeVar("Answer")
 
 _BODY = {
     "requestBody": {
@@ -33,13 +31,7 @@ def module_routes(desk: SensingDesk | None) -> APIRouter:
     """Return what shows and changes modules."""
     router = APIRouter(prefix="/api/csi/modules", tags=["sensing"])
 
-    def ask(question: Callable[[SensingDesk], Answer]) -> Answer:
-        if desk is None:
-            raise Problem(404, "there are no nodes that sense here")
-        try:
-            return question(desk)
-        except EdgeFlowError as error:
-            raise refusal(error) from error
+    ask = partial(asked, desk)
 
     def change(number: int, how: ModuleChange) -> Response:
         ask(lambda desk: desk.change_module(number, how))

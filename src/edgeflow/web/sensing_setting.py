@@ -1,6 +1,7 @@
 """Setting nodes that sense over HTTP: what they know of their rooms, and how they are sensed."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -13,7 +14,7 @@ from edgeflow.core.sensing import NodeSettings, Room, SensingDesk
 from edgeflow.errors import ConfigError, EdgeFlowError, StoreError
 from edgeflow.web.problems import Problem, json_response
 
-__all__ = ["refusal", "setting_routes"]
+__all__ = ["asked", "setting_routes"]
 
 MAX_BODY = 4096
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -25,13 +26,7 @@ def setting_routes(desk: SensingDesk | None) -> APIRouter:
     """Return what sets nodes, and reads what the store holds of them."""
     router = APIRouter(prefix="/api/csi/nodes/{name}", tags=["sensing"])
 
-    def ask(question: Callable[[SensingDesk], Answer]) -> Answer:
-        if desk is None:
-            raise Problem(404, "there are no nodes that sense here")
-        try:
-            return question(desk)
-        except EdgeFlowError as error:
-            raise refusal(error) from error
+    ask = partial(asked, desk)
 
     @router.get("/calibration", summary="How well a CSI node knows its empty room")
     def calibration(name: str) -> Response:
@@ -83,8 +78,21 @@ def setting_routes(desk: SensingDesk | None) -> APIRouter:
     return router
 
 
-def refusal(error: EdgeFlowError) -> Problem:
-    """Return what a client is told of an error."""
+def asked(desk: SensingDesk | None, question: Callable[[SensingDesk], Answer]) -> Answer:
+    """Answer a question about nodes.
+
+    Raises:
+        Problem: what a client is told when there are no nodes, or the desk refuses.
+    """
+    if desk is None:
+        raise Problem(404, "there are no nodes that sense here")
+    try:
+        return question(desk)
+    except EdgeFlowError as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: EdgeFlowError) -> Problem:
     if isinstance(error, StoreError):
         return Problem(500, error.message, hint=error.hint)
     if error.code == "EF-DEVICE-404":

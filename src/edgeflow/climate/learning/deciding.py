@@ -35,7 +35,7 @@ class WindowDecider:
     ) -> None:
         self._now = now
         self._rules = SafetyRules(limits)
-        self.use(model)
+        self._model, self._drift = model, DriftDetector(model.edges)
 
     @property
     def model(self) -> Model:
@@ -49,8 +49,9 @@ class WindowDecider:
 
     def use(self, model: Model) -> None:
         """Decide with another model from the next request on."""
+        if model.metadata.version != self._model.metadata.version:
+            self._drift = DriftDetector(model.edges)
         self._model = model
-        self._drift = DriftDetector(model.edges)
 
     def decide(self, request: InferenceRequest) -> WindowControl:
         """Where the window shall be.

@@ -2,12 +2,15 @@
 
 import threading
 import zlib
-from dataclasses import dataclass
+from collections import deque
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import structlog
 
 from edgeflow.climate.learning.examples import Examples, Floats
+from edgeflow.errors import StoreError
 from edgeflow.protocols.climate import Features
 
 __all__ = ["HELD_OUT_EVERY", "Label", "Labels", "values_of"]
@@ -15,6 +18,7 @@ __all__ = ["HELD_OUT_EVERY", "Label", "Labels", "values_of"]
 _log = structlog.get_logger(__name__)
 
 MAX_LABELS = 20_000
+MAX_LINE = 4096
 SPANS = np.array([5.0, 15.0, 15.0])
 """Degrees, per cent and decibels that make two situations different ones."""
 NEIGHBOURS = 3
@@ -27,8 +31,7 @@ HALF_LIFE = 60 * 86_400.0
 """Seconds in which a label loses half of its weight: habits change with the season."""
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(msgspec.Struct, frozen=True):
     """Somebody wanted a position in a situation."""
 
     time: float
@@ -54,11 +57,18 @@ class Labels:
 
     A label that contradicts what was said in at least three similar situations waits until another
     one says the same: a slip, or somebody who means ill, teaches nothing.
+
+    Args:
+        path: file of JSON lines that keeps them over a restart; None keeps them in memory only.
+
+    Raises:
+        StoreError: the file cannot be read. A line that a crash cut off is left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path | None = None) -> None:
         self._lock = threading.Lock()
-        self._known: list[Label] = []
+        self._path = path
+        self._known: list[Label] = _read(path) if path is not None else []
         self._waiting: list[Label] = []
 
     def __len__(self) -> int:
@@ -72,7 +82,11 @@ class Labels:
             return len(self._waiting)
 
     def add(self, label: Label) -> bool:
-        """Take a label in; False while it waits to be confirmed."""
+        """Take a label in; False while it waits to be confirmed.
+
+        Raises:
+            StoreError: it cannot be written down; it counts until the next start.
+        """
         with self._lock:
             if not self._is_odd(label):
                 self._keep([label])
@@ -100,6 +114,12 @@ class Labels:
 
     def _keep(self, labels: list[Label]) -> None:
         self._known = [*self._known[-(MAX_LABELS - len(labels)) :], *labels]
+        if self._path is not None:
+            try:
+                with self._path.open("ab") as file:
+                    file.write(msgspec.json.Encoder().encode_lines(labels))
+            except OSError as error:
+                raise StoreError(f"{self._path}: {error}", hint="is the disk full?") from error
 
     def _is_odd(self, label: Label) -> bool:
         near = [
@@ -108,6 +128,23 @@ class Labels:
             if float(np.abs(one.situation - label.situation).max()) <= 1.0
         ]
         return len(near) >= NEIGHBOURS and abs(float(np.median(near)) - label.position) > ODD
+
+
+def _read(path: Path) -> list[Label]:
+    """The newest labels of a file; none of one that is not there."""
+    known: deque[Label] = deque(maxlen=MAX_LABELS)
+    try:
+        with path.open("rb") as file:
+            while line := file.readline(MAX_LINE):
+                try:
+                    known.append(msgspec.json.decode(line, type=Label))
+                except msgspec.DecodeError as error:
+                    _log.warning("label_left_out", path=str(path), error=str(error))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"{path}: {error}") from error
+    return list(known)
 
 
 def _examples(chosen: list[Label], now: float) -> Examples:

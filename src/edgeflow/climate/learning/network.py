@@ -139,7 +139,7 @@ def _make(low: Floats, high: Floats, seed: int) -> Any:
 def _network_class(torch: Any) -> Any:
     """The module's class; made here, for torch is imported late."""
 
-    class Network(torch.nn.Module):  # type: ignore[misc]
+    class Network(torch.nn.Module):  # type: ignore[misc]  # torch is imported late, as Any
         def __init__(self, low: Floats, high: Floats) -> None:
             super().__init__()
             self.register_buffer("low", torch.as_tensor(low, dtype=torch.float32))

@@ -13,7 +13,7 @@ from edgeflow.climate.learning.labels import Label, Labels, values_of
 from edgeflow.climate.learning.learner import Comparison, Learner
 from edgeflow.climate.learning.versions import Model, Versions
 from edgeflow.comms.mqtt import Incoming, MqttClient
-from edgeflow.errors import CommsError, EdgeFlowError, ProtocolError
+from edgeflow.errors import CommsError, EdgeFlowError, ProtocolError, StoreError
 from edgeflow.protocols import climate
 from edgeflow.protocols import climate_topics as topics
 
@@ -107,7 +107,7 @@ class LearningService:
                 self._answer(topic.device, message.payload)
             elif topic.role == "override":
                 self._listen(topic.device, climate.decode_override(message.payload))
-        except CommsError as error:
+        except (CommsError, StoreError) as error:
             self.stats.refused += 1
             _log.warning("request_ignored", topic=message.topic[:200], error=str(error))
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from edgeflow.core.status import DeviceStatus
 from edgeflow.devices.boards.base import (
@@ -116,7 +117,7 @@ class BoardPool(Board):
                 last = board.swap(
                     file,
                     model=model,
-                    on_progress=lambda step, name=board.name: tell(_of(name, step)),  # type: ignore[misc]
+                    on_progress=partial(_pass_on, tell, board.name),
                     timeout=max(0.1, until - self._now()),
                 )
             except EdgeFlowError:
@@ -202,9 +203,9 @@ class BoardPool(Board):
             except (UnreachableError, OverloadedError) as error:
                 problem = error
                 continue
-            outer.add_done_callback(lambda done, inner=inner: done.cancelled() and inner.cancel())  # type: ignore[misc]
+            outer.add_done_callback(partial(_cancel_too, inner))
             again = (sample, model, deadline, tried | {id(board)})
-            inner.add_done_callback(lambda done, again=again: self._settle(outer, done, again))  # type: ignore[misc]
+            inner.add_done_callback(partial(self._settle, outer, again))
             return
         raise problem
 
@@ -216,8 +217,8 @@ class BoardPool(Board):
     def _settle(
         self,
         outer: "Future[Forecast]",
-        inner: "Future[Forecast]",
         again: tuple[Floats, int, float, frozenset[int]],
+        inner: "Future[Forecast]",
     ) -> None:
         if outer.done() or inner.cancelled():
             return
@@ -242,8 +243,13 @@ def _shape(model: BoardModel) -> tuple[int, int, int]:
     return model.steps, model.features, model.horizon
 
 
-def _of(board: str, step: SwapProgress) -> SwapProgress:
-    return replace(step, detail={**step.detail, "board": board})
+def _pass_on(tell: OnProgress, board: str, step: SwapProgress) -> None:
+    tell(replace(step, detail={**step.detail, "board": board}))
+
+
+def _cancel_too(inner: "Future[Forecast]", outer: "Future[Forecast]") -> None:
+    if outer.cancelled():
+        inner.cancel()
 
 
 def _undo(boards: Sequence[Board], model: int) -> None:
