@@ -133,6 +133,35 @@ def test_series_tell_devices_apart(store: TableStore) -> None:
     ]
 
 
+@pytest.mark.parametrize("step", [1.0, 60.0, 3600.0])
+def test_rows_of_all_devices_are_counted_by_time(store: TableStore, step: float) -> None:
+    rows = [reading(f"d{at % 7}", float(at), 1.0) for at in range(0, 4000, 3)]
+    store.insert("sensor_temperature", rows)
+    found = store.counts("sensor_temperature", step=step, since=START + 600, until=START + 3000)
+    wanted: dict[float, int] = {}
+    for at in range(600, 3000, 3):
+        begin = START + at // step * step
+        wanted[begin] = wanted.get(begin, 0) + 1
+    if step == 3600.0:  # the whole hour is one row of the rollup
+        wanted = {START: 1200}
+    assert found == sorted(wanted.items())
+    series = store.series(
+        "sensor_temperature", "value", step=step, since=START + 600, until=START + 3000
+    )
+    assert sum(bucket.count for bucket in series) == sum(wanted.values())
+
+
+def test_rows_without_a_measure_are_counted_by_what_they_say(store: TableStore) -> None:
+    rows = [
+        {"device_id": "a", "timestamp": START + at, "kind": kind}
+        for at, kind in enumerate(("co2", "lux", "co2"))
+    ]
+    store.insert("sensor_readings", rows)
+    assert store.counts("sensor_readings", step=60.0) == [(START, 3)]
+    assert store.counts("sensor_readings", step=60.0, where={"kind": "co2"}) == [(START, 2)]
+    assert store.counts("sensor_temperature", step=60.0) == []
+
+
 def test_other_kinds_of_sensors_are_told_apart_by_what_they_are(store: TableStore) -> None:
     rows = [
         {"device_id": "a", "timestamp": START, "kind": kind, "value": value}
@@ -200,6 +229,7 @@ def test_old_rows_go_and_what_is_rolled_up_stays(store: TableStore) -> None:
         (lambda s: s.insert("sensor_temperature", [{"timestamp": 1e12}]), "timestamp"),
         (lambda s: s.series("sensor_temperature", "device_id", step=60), "no number"),
         (lambda s: s.series("sensor_temperature", "value", step=0), "step"),
+        (lambda s: s.counts("sensor_temperature", step=0), "step"),
         (lambda s: s.rows("sensor_temperature", where={"x; DROP": "1"}), "no column"),
         (lambda s: s.forget("device_registry", before=0), "registry"),
     ],

@@ -21,6 +21,7 @@ __all__ = [
     "span_of",
     "time_of",
     "to_cell",
+    "width_of",
 ]
 
 SPANS = {"minute": 60_000, "hour": 3_600_000}
@@ -119,6 +120,18 @@ def span_of(table: Table, column: str, width: int) -> str | None:
         if width % SPANS[span] == 0:
             return span
     return None
+
+
+def width_of(step: float) -> int:
+    """A step in milliseconds.
+
+    Raises:
+        ConfigError: it is shorter than one.
+    """
+    width = round(step * 1000)
+    if width < 1:
+        raise ConfigError(f"series: a step of {step} s", hint="a millisecond or more")
+    return width
 
 
 def milliseconds(seconds: float) -> int:

@@ -17,6 +17,7 @@ from edgeflow.store.cells import (
     row_of,
     span_of,
     time_of,
+    width_of,
 )
 from edgeflow.store.clickhouse_client import ClickHouse, ClickHousePlace
 from edgeflow.store.tables import MAX_ROWS, Aggregate, Bucket, Row, Table, TableStore
@@ -151,9 +152,7 @@ class ClickHouseTables(TableStore):
         """A column in steps of so many seconds, by time and device."""
         own = self._table(table)
         number_of(own, column)
-        width = round(step * 1000)
-        if width < 1:
-            raise ConfigError(f"series: a step of {step} s", hint="a millisecond or more")
+        width = width_of(step)
         span = span_of(own, column, width) if not where else None
         if span is None:
             condition, values = _condition(own, device, where, (since, until))
@@ -174,6 +173,34 @@ class ClickHouseTables(TableStore):
                 values,
             )
         ]
+
+    def counts(
+        self,
+        table: str,
+        *,
+        step: float,
+        where: Mapping[str, str] | None = None,
+        since: float = float("-inf"),
+        until: float = float("inf"),
+    ) -> list[tuple[float, int]]:
+        """How many rows of all devices there are in steps of so many seconds, by time."""
+        own = self._table(table)
+        width = width_of(step)
+        span = span_of(own, own.measure, width) if own.measure and not where else None
+        source, time, amount = _source(own), time_of(own), "count()"
+        if span is None:
+            condition, values = _condition(own, None, where, (since, until))
+        else:
+            first = milliseconds(since) // width * width / 1000
+            condition, values = _condition(own, None, None, (first, until), "start")
+            source, time, amount = f"{own.name}_{span}", "start", "sum(amount)"
+        found = self._engine.read(
+            f"SELECT intDiv(toUnixTimestamp64Milli({time}), {width}) * {width} AS step, "  # noqa: S608
+            f"{amount} FROM {source} WHERE {condition} GROUP BY step ORDER BY step "
+            f"LIMIT {MAX_ROWS}",
+            values,
+        )
+        return [(at / 1000, int(count)) for at, count in found]
 
     def aggregate(
         self,

@@ -17,6 +17,7 @@ from edgeflow.store.cells import (
     row_of,
     span_of,
     time_of,
+    width_of,
 )
 from edgeflow.store.tables import MAX_ROWS, TOKENS, Aggregate, Bucket, Row, Table, TableStore
 
@@ -131,9 +132,7 @@ class SqliteTables(TableStore):
         """A column in steps of so many seconds, by time and device."""
         own = self._table(table)
         number_of(own, column)
-        width = round(step * 1000)
-        if width < 1:
-            raise ConfigError(f"series: a step of {step} s", hint="a millisecond or more")
+        width = width_of(step)
         span = span_of(own, column, width) if not where else None
         if span is not None:
             return self._rolled(own, span, width, device, (since, until))
@@ -147,6 +146,33 @@ class SqliteTables(TableStore):
                 values,
             )
         )
+
+    def counts(
+        self,
+        table: str,
+        *,
+        step: float,
+        where: Mapping[str, str] | None = None,
+        since: float = float("-inf"),
+        until: float = float("inf"),
+    ) -> list[tuple[float, int]]:
+        """How many rows of all devices there are in steps of so many seconds, by time."""
+        own = self._table(table)
+        width = width_of(step)
+        span = span_of(own, own.measure, width) if own.measure and not where else None
+        if span is None:
+            condition, values = self._condition(own, None, where, (since, until))
+            source, time, amount = own.name, time_of(own), "count(*)"
+        else:
+            first = milliseconds(since) // width * width
+            source, condition = schema.of_each_device(f"{own.name}_{span}")
+            time, amount, values = "start", "sum(amount)", [first, milliseconds(until)]
+        found = self._read(
+            f"SELECT {time} / {width} * {width} AS step, {amount} FROM {source} "  # noqa: S608
+            f"WHERE {condition} GROUP BY step ORDER BY step LIMIT {MAX_ROWS}",
+            values,
+        )
+        return [(at / 1000, int(count)) for at, count in found]
 
     def aggregate(
         self,
@@ -211,15 +237,18 @@ class SqliteTables(TableStore):
         device: str | None,
         times: tuple[float, float],
     ) -> list[Bucket]:
-        first = milliseconds(times[0]) // width * width
-        chosen, values = ("device_id = ? AND ", [device]) if device is not None else ("", [])
+        values: list[Any] = [milliseconds(times[0]) // width * width, milliseconds(times[1])]
+        source, condition = f"{own.name}_{span}", "start >= ? AND start < ?"
+        if device is None:
+            source, condition = schema.of_each_device(source)
+        else:
+            condition, values = f"{condition} AND device_id = ?", [*values, device]
         return _buckets(
             self._read(
                 f"SELECT device_id, start / {width} * {width} AS step, sum(total), min(least), "  # noqa: S608
-                f"max(most), sum(amount) FROM {own.name}_{span} "
-                f"WHERE {chosen}start >= ? AND start < ? "
+                f"max(most), sum(amount) FROM {source} WHERE {condition} "
                 f"GROUP BY step, device_id ORDER BY step, device_id LIMIT {MAX_ROWS}",
-                [*values, first, milliseconds(times[1])],
+                values,
             )
         )
 

@@ -129,6 +129,21 @@ class TableStore(ABC):
         """
 
     @abstractmethod
+    def counts(
+        self,
+        table: str,
+        *,
+        step: float,
+        where: Mapping[str, str] | None = None,
+        since: float = float("-inf"),
+        until: float = float("inf"),
+    ) -> list[tuple[float, int]]:
+        """How many rows of all devices there are in steps of so many seconds, by time.
+
+        Rollups answer where they can, as of ``series``; then rows without the measure do not count.
+        """
+
+    @abstractmethod
     def aggregate(
         self,
         table: str,
