@@ -3,6 +3,7 @@
 import base64
 import json
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from edgeflow.climate.intake import Intake, SensorRange
 from edgeflow.climate.sequences import MAX_STREAMS, Sequences
+from edgeflow.store.catalogue import TABLES
+from edgeflow.store.cells import cells_of
 
 NOW = 1_750_000_000.0
 
@@ -130,3 +133,23 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_message_raises(topic: str, payload: bytes) -> None:
     for name in (topic, "sensor/a/temperature", "sensor/a/audio"):
         Intake().take(name, payload, NOW)
+
+
+NUMBERS = st.one_of(st.integers(), st.floats(), st.sampled_from([2**63 - 1, 2**63, 2**64, -1]))
+
+
+@given(
+    st.sampled_from(["temperature", "humidity", "audio", "co2"]),
+    st.fixed_dictionaries(
+        {},
+        optional=dict.fromkeys(
+            ("value", "sequence", "boot", "time", "sample_rate", "duration"), NUMBERS
+        )
+        | {"data": st.sampled_from(["", "AAAA", "AAAAAAAA"])},
+    ),
+)
+def test_whatever_becomes_a_row_has_a_form_in_every_store(kind: str, said: object) -> None:
+    taken = Intake().take(f"sensor/a/{kind}", json.dumps(said).encode(), NOW)
+    assert taken is not None
+    assert len(cells_of(TABLES[taken.table], [taken.row])) == 1
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(taken.row)) == taken.row

@@ -70,7 +70,9 @@ def test_a_reading_with_its_sequence_survives() -> None:
     "payload",
     [b"", b"25.5abc", b"NaN", b"inf", b"-Infinity", b"1e999", b"0x10", b"1_0", b"null", b"[1]",
      b'{"value": NaN}', b'{"value": 1e999}', b'{"value": "25"}', b'{"value": true}', b"{}", b"{",
-     b"\xff\xfe", "\uff12\uff15".encode(), b"1" * 33],
+     b"\xff\xfe", "\uff12\uff15".encode(), b"1" * 33,
+     b'{"value": 20, "sequence": 9223372036854775808}', b'{"value": 20, "sequence": -2}',
+     b'{"value": 20, "boot": 99999999999999999999999}', b'{"value": 20, "boot": -1}'],
 )  # fmt: skip
 def test_what_is_no_reading_is_refused(payload: bytes) -> None:
     with pytest.raises(ProtocolError):

@@ -7,7 +7,7 @@ sequence and the boot it counts from, by which a redelivered message is told fro
 import math
 import re
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -15,10 +15,12 @@ from edgeflow.errors import FrameTooLargeError, ProtocolError
 
 __all__ = [
     "MAX_MESSAGE",
+    "Boot",
     "Features",
     "InferenceRequest",
     "Override",
     "Reading",
+    "Sequence",
     "WindowControl",
     "decode_control",
     "decode_override",
@@ -35,6 +37,9 @@ MAX_NUMBER = 32
 _NUMBER = re.compile(rb"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?\s*")
 
 Message = TypeVar("Message", bound=msgspec.Struct)
+Sequence = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
+"""Counts readings from 0; -1 for who does not count."""
+Boot = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Reading(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -48,8 +53,8 @@ class Reading(msgspec.Struct, kw_only=True, omit_defaults=True):
     """
 
     value: float
-    sequence: int = -1
-    boot: int = 0
+    sequence: Sequence = -1
+    boot: Boot = 0
     time: float = 0.0
 
 

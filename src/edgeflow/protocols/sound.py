@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeflow.errors import FrameTooLargeError, ProtocolError
+from edgeflow.protocols.climate import Boot, Sequence
 
 __all__ = ["MAX_AUDIO", "SILENCE_DBFS", "Sound", "decode_sound", "volume_dbfs"]
 
@@ -29,8 +30,8 @@ class _Audio(msgspec.Struct):
     data: str
     sample_rate: int = 16_000
     duration: float = 0.0
-    sequence: int = -1
-    boot: int = 0
+    sequence: Sequence = -1
+    boot: Boot = 0
 
 
 @dataclass(frozen=True, slots=True)
