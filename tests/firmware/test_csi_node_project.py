@@ -1,6 +1,5 @@
 """The ESP-IDF project of the sensing node: sources, settings, tables, refusals."""
 
-import csv
 import re
 import shutil
 import subprocess
@@ -8,40 +7,29 @@ from pathlib import Path
 
 import pytest
 
+from esp_idf import CORE, STUBS, Project
+
 ROOT = Path(__file__).parents[2]
-PROJECT = ROOT / "firmware/esp32s3/csi_node"
-STUBS = ROOT / "firmware/tests/esp_idf_stubs"
-SOURCES = sorted((PROJECT / "main").glob("*.c"))
-INCLUDES = [STUBS, STUBS.parent, ROOT / "firmware/core/include", PROJECT / "main"]
-INSIDE = [f"-I{ROOT / 'firmware/core/src'}", f"-I{ROOT / 'firmware/host/include'}"]
-FLASH = [ROOT / "firmware/host/src/host_boot.c", ROOT / "firmware/host/src/host_flash.c"]
-FLASH += [STUBS.parent / "ota_world.c"]
-COMMAND = ["gcc", "-std=c11", "-D_DEFAULT_SOURCE", "-Wall", "-Wextra", "-Werror"]
-COMMAND += [f"-I{folder}" for folder in INCLUDES]
-
-
-def check_syntax(source: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, "-fsyntax-only", *options, str(source)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+HOST = ROOT / "firmware/host"
+PROJECT = Project("csi_node")
+FLASH = [HOST / "src/host_boot.c", HOST / "src/host_flash.c", STUBS.parent / "ota_world.c"]
 
 
 @pytest.mark.parametrize("build", [(), ("-DSTUB_BARE",)], ids=["all", "bare"])
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("source", PROJECT.sources, ids=lambda path: path.name)
 def test_sources_use_the_sdk_as_it_is(source: Path, build: tuple[str, ...]) -> None:
-    checked = check_syntax(source, *build)
+    checked = PROJECT.check_syntax(source, *build)
     assert checked.returncode == 0, checked.stderr
 
 
 def test_a_wrong_argument_is_found(tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.c"
-    text = (PROJECT / "main/radio.c").read_text()
-    wrong.write_text(text.replace("(to, WIFI_SECOND_CHAN_NONE)", "(to)"))
-    assert "too few arguments" in check_syntax(wrong).stderr
+    wrong = PROJECT.changed("radio.c", "(to, WIFI_SECOND_CHAN_NONE)", "(to)", folder=tmp_path)
+    assert "too few arguments" in PROJECT.check_syntax(wrong).stderr
 
 
 def test_every_source_is_built() -> None:
-    listed = re.findall(r'"(\w+\.c)"', (PROJECT / "main/CMakeLists.txt").read_text())
-    assert sorted(listed) == [source.name for source in SOURCES]
+    listed = re.findall(r'"(\w+\.c)"', (PROJECT.main / "CMakeLists.txt").read_text())
+    assert sorted(listed) == [source.name for source in PROJECT.sources]
 
 
 UPDATES = ["ota*.c", "ed25519*.c", "sha*.c", "checksum.c"]
@@ -57,34 +45,25 @@ STANDINS = {
 @pytest.mark.parametrize("name", list(STANDINS))
 def test_sources_on_an_sdk_that_answers(tmp_path: Path, name: str) -> None:
     own, parts = STANDINS[name]
-    sources = [PROJECT / "main" / source for source in own]
-    core = [path for part in parts for path in (ROOT / "firmware/core/src").glob(part)]
-    core += FLASH if name == "ota_requests" else []
-    program = tmp_path / name
-    made = [*COMMAND, *INSIDE, "-fsanitize=address,undefined", "-o", program]
-    subprocess.run([*made, *sources, *core, STUBS / f"{name}.c", "-lm"], check=True)
-    ran = subprocess.run([program], capture_output=True, text=True, check=False, timeout=60)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    sources = [PROJECT.main / source for source in own]
+    sources += [path for part in parts for path in (CORE / "src").glob(part)]
+    sources += FLASH if name == "ota_requests" else []
+    folders = [f"-I{CORE / 'src'}", f"-I{HOST / 'include'}"]
+    PROJECT.run(tmp_path / name, [*sources, STUBS / f"{name}.c"], *folders)
 
 
 def test_the_ring_between_the_cores_has_no_race(tmp_path: Path) -> None:
     program = tmp_path / "ring"
-    sources = [STUBS.parent / "test_csi_ring.c", ROOT / "firmware/core/src/csi_ring.c"]
-    made = [*COMMAND, "-g", "-O1", "-fsanitize=thread", "-o", program, *sources]
-    subprocess.run(made, check=True)
+    sources = [STUBS.parent / "test_csi_ring.c", CORE / "src/csi_ring.c"]
+    PROJECT.build(program, sources, "-g", "-O1", "-fsanitize=thread")
     # ThreadSanitizer has fixed places in the address space, which newer kernels randomise.
     command = ["setarch", "-R", program]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def settings(name: str) -> dict[str, str]:
-    lines = (PROJECT / name).read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line.startswith("CONFIG_"))
-
-
 def test_what_the_node_relies_on_is_switched_on() -> None:
-    found = settings("sdkconfig.defaults")
+    found = PROJECT.settings()
     for name in (
         "BOOTLOADER_APP_ROLLBACK_ENABLE",
         "ESP_WIFI_CSI_ENABLED",
@@ -98,25 +77,7 @@ def test_what_the_node_relies_on_is_switched_on() -> None:
 
 
 def test_numbers_to_configure_have_a_range_and_the_stubs_their_defaults() -> None:
-    options = (PROJECT / "main/Kconfig.projbuild").read_text().split("\nconfig ")[1:]
-    numbers = [option for option in options if "\n    int " in option]
-    stubs = (STUBS / "sdkconfig.h").read_text()
-    assert len(numbers) == 5
-    for option in numbers:
-        name = option.split()[0]
-        found = re.search(r"range (\d+) (\d+)\n\s+default (\d+)", option)
-        assert found is not None, name
-        least, most, default = map(int, found.groups())
-        assert least <= default <= most, name
-        assert f"CONFIG_{name} {default}\n" in stubs
-
-
-def rows(table: str) -> dict[str, tuple[str, str, int, int]]:
-    lines = [line for line in (PROJECT / table).read_text().splitlines() if line[0] != "#"]
-    return {
-        name: (kind, subtype, int(offset, 0), int(size, 0))
-        for name, kind, subtype, offset, size in csv.reader(lines, skipinitialspace=True)
-    }
+    PROJECT.check_numbers(5)
 
 
 @pytest.mark.parametrize(
@@ -132,17 +93,12 @@ def rows(table: str) -> dict[str, tuple[str, str, int, int]]:
     ids=["8mb", "4mb"],
 )
 def test_partitions(table: str, flash: int, slots: dict[str, tuple[int, int]]) -> None:
-    found = rows(table)
+    found = PROJECT.partitions(table)
     assert found["nvs"] == ("data", "nvs", 0x9000, 0x6000)
     assert found["otadata"] == ("data", "ota", 0xF000, 0x2000)
     assert found["phy_init"] == ("data", "phy", 0x11000, 0x1000)
     assert {name: found[name][2:] for name in slots} == slots
-    end = 0
-    for name, (kind, _, offset, size) in found.items():
-        assert offset >= end, name
-        assert offset % (0x10000 if kind == "app" else 0x1000) == 0, name
-        end = offset + size
-    assert end <= flash
+    PROJECT.check_partitions(table, flash)
 
 
 @pytest.mark.parametrize(("over", "accepted"), [(0, True), (1, False)])
@@ -150,12 +106,12 @@ def test_an_image_above_the_gate_fails_the_build(tmp_path: Path, over: int, acce
     cmake = shutil.which("cmake")
     if cmake is None:
         pytest.skip("cmake is missing: apt-get install cmake")
-    most = re.search(r"-DMOST=(\d+)", (PROJECT / "CMakeLists.txt").read_text())
+    most = re.search(r"-DMOST=(\d+)", (PROJECT.folder / "CMakeLists.txt").read_text())
     assert most is not None
     assert int(most[1]) == 950 * 1024
     image = tmp_path / "image.bin"
     image.write_bytes(bytes(int(most[1]) + over))
-    script = PROJECT / "image_size.cmake"
+    script = PROJECT.folder / "image_size.cmake"
     command = [cmake, f"-DIMAGE={image}", f"-DMOST={most[1]}", "-P", script]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.returncode == 0) is accepted, ran.stderr

@@ -1,59 +1,38 @@
 """The ESP-IDF project: its sources against the SDK's declarations, its tables, its commands."""
 
-import csv
 import os
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from esp_idf import STUBS, Project
+
 ROOT = Path(__file__).parents[2]
-PROJECT = ROOT / "firmware/esp32s3/model_client"
-STUBS = ROOT / "firmware/tests/esp_idf_stubs"
-SOURCES = sorted((PROJECT / "main").glob("*.c"))
-
-
-def check_syntax(source: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    includes = [STUBS, ROOT / "firmware/core/include", PROJECT / "main"]
-    warnings = ["-Wall", "-Wextra", "-Werror"]
-    command = ["gcc", "-std=c11", "-D_DEFAULT_SOURCE", "-fsyntax-only", *warnings, *options]
-    command += [*(f"-I{folder}" for folder in includes), str(source)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+PROJECT = Project("model_client")
 
 
 @pytest.mark.parametrize("wire", [(), ("-DSTUB_WIRE_USB",)], ids=["uart", "usb"])
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("source", PROJECT.sources, ids=lambda path: path.name)
 def test_sources_use_the_sdk_as_it_is(source: Path, wire: tuple[str, ...]) -> None:
-    checked = check_syntax(source, *wire)
+    checked = PROJECT.check_syntax(source, *wire)
     assert checked.returncode == 0, checked.stderr
 
 
 def test_a_wrong_argument_is_found(tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.c"
-    text = (PROJECT / "main/wire_uart.c").read_text()
-    wrong.write_text(text.replace("uart_set_baudrate(WIRE, baud)", "uart_set_baudrate(baud)"))
-    assert "too few arguments" in check_syntax(wrong).stderr
+    wrong = PROJECT.changed(
+        "wire_uart.c", "uart_set_baudrate(WIRE, baud)", "uart_set_baudrate(baud)", folder=tmp_path
+    )
+    assert "too few arguments" in PROJECT.check_syntax(wrong).stderr
 
 
 def test_a_slow_line_neither_starves_the_watchdog_nor_loses_a_reply(tmp_path: Path) -> None:
-    program = tmp_path / "slow_line"
-    includes = [STUBS, STUBS.parent, ROOT / "firmware/core/include", PROJECT / "main"]
-    command = ["gcc", "-std=c11", "-D_DEFAULT_SOURCE", "-Wall", "-Wextra", "-Werror"]
-    command += [*(f"-I{folder}" for folder in includes), "-o", str(program)]
-    command += [str(PROJECT / "main/wire_uart.c"), str(STUBS / "slow_line.c")]
-    subprocess.run(command, check=True)
-    ran = subprocess.run([program], capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-
-
-def settings(name: str) -> dict[str, str]:
-    lines = (PROJECT / name).read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line.startswith("CONFIG_"))
+    sources = [PROJECT.main / "wire_uart.c", STUBS / "slow_line.c"]
+    PROJECT.run(tmp_path / "slow_line", sources)
 
 
 def test_load_is_no_hang_and_an_erase_loses_no_bytes() -> None:
-    found = settings("sdkconfig.defaults")
+    found = PROJECT.settings()
     assert found["CONFIG_ESP_TASK_WDT_PANIC"] == "y"
     # The task that serves runs on core 1 without a pause while requests wait.
     assert found["CONFIG_ESP_TASK_WDT_CHECK_IDLE_TASK_CPU1"] == "n"
@@ -61,49 +40,26 @@ def test_load_is_no_hang_and_an_erase_loses_no_bytes() -> None:
 
 
 def test_numbers_to_configure_have_a_range_and_the_stubs_their_defaults() -> None:
-    options = (PROJECT / "main/Kconfig.projbuild").read_text().split("\nconfig ")[1:]
-    stubs = (STUBS / "sdkconfig.h").read_text()
-    assert len(options) == 4
-    for option in options:
-        name = option.split()[0]
-        found = re.search(r"range (\d+) (\d+)\n\s+default (\d+)", option)
-        assert found is not None, name
-        least, most, default = map(int, found.groups())
-        assert least <= default <= most, name
-        assert f"CONFIG_{name} {default}\n" in stubs
-
-
-def rows(table: str) -> dict[str, tuple[str, str, int, int]]:
-    units = {"K": 1 << 10, "M": 1 << 20}
-    found = {}
-    lines = [line for line in (PROJECT / table).read_text().splitlines() if line[0] != "#"]
-    for name, kind, subtype, offset, size in csv.reader(lines, skipinitialspace=True):
-        found[name] = (kind, subtype, int(offset, 0), int(size[:-1]) * units[size[-1]])
-    return found
+    PROJECT.check_numbers(4)
 
 
 @pytest.mark.parametrize(
     ("table", "flash"), [("partitions.csv", 8 << 20), ("partitions_16mb.csv", 16 << 20)]
 )
 def test_partitions_follow_each_other_within_the_flash(table: str, flash: int) -> None:
-    end = 0
-    for name, (kind, _, offset, size) in rows(table).items():
-        assert offset >= end, name
-        assert offset % (0x10000 if kind == "app" else 0x1000) == 0, name
-        end = offset + size
-    assert end <= flash
+    PROJECT.check_partitions(table, flash)
 
 
 @pytest.mark.parametrize("table", ["partitions.csv", "partitions_16mb.csv"])
 def test_partitions_are_where_the_reference_tools_look(table: str) -> None:
-    found = rows(table)
+    found = PROJECT.partitions(table)
     assert found["factory"][2:] == (0x10000, 2 << 20)
     assert found["model"][:3] == ("data", "spiffs", 0x210000)
     assert found["model_a"][3] == found["model_b"][3]
 
 
 def test_the_documented_path_is_the_project() -> None:
-    assert (ROOT / "esp32/model_client").resolve() == PROJECT
+    assert (ROOT / "esp32/model_client").resolve() == PROJECT.folder
 
 
 @pytest.fixture
