@@ -7,18 +7,18 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import structlog
 
+from edgeflow.climate.desk import DeviceDesk, KnownDevices
 from edgeflow.climate.intake import Intake, Taken
 from edgeflow.climate.triggers import Decision, Trigger, feature_of
 from edgeflow.comms.mqtt import Incoming, MqttClient
-from edgeflow.devices.registry import MAX_DEVICES, Change, DeviceRegistry
+from edgeflow.devices.registry import Change, DeviceRegistry
 from edgeflow.errors import CommsError, ConfigError, EdgeFlowError, ProtocolError, StoreError
 from edgeflow.protocols import climate
 from edgeflow.protocols import climate_topics as topics
@@ -69,7 +69,8 @@ class ClimateBackend:
 
     Args:
         client: of the broker, with ``manual_ack``. writer: where rows go. trigger: when to ask.
-        devices: rows of the registry from before. intake: what is read.
+        devices: rows of the registry from before. known: all that the tables hold of devices,
+            instead. intake: what is read.
         on_change: told of devices that came or went.
         now: seconds since the Unix epoch.
     """
@@ -81,21 +82,25 @@ class ClimateBackend:
         trigger: Trigger,
         *,
         devices: Iterable[Row] = (),
+        known: KnownDevices | None = None,
         intake: Intake | None = None,
         on_change: Callable[[Change], None] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client, self._writer = client, writer
         self._trigger, self._now = trigger, now
-        self._devices: deque[Row] = deque(maxlen=MAX_DEVICES)
         self._keeping = asyncio.Lock()
-        self.registry = DeviceRegistry(self._devices.extend, devices)
-        self._on_change = on_change
+        self.desk = DeviceDesk(client, known or KnownDevices(devices), on_change)
         self.intake = intake or Intake()
         self.stats = BackendStats()
         self._batch = _Batch()
         self._asked: dict[str, float] = {}
         self._last: dict[str, climate.Features] = {}
+
+    @property
+    def registry(self) -> DeviceRegistry:
+        """All devices; it may be asked and changed from any thread."""
+        return self.desk.registry
 
     async def run(self) -> None:
         """Work until cancelled; what was read and not yet written comes again from the broker."""
@@ -121,6 +126,7 @@ class ClimateBackend:
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(BATCH_SECONDS)
+            self.desk.push()
             await self._keep()
 
     async def _look(self) -> None:
@@ -128,7 +134,7 @@ class ClimateBackend:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             now = self._now()
-            self._tell(self.registry.check(now))
+            self.desk.tell(self.registry.check(now))
             try:
                 for decision in await asyncio.to_thread(self._trigger.due, now):
                     self._ask(decision)
@@ -167,7 +173,7 @@ class ClimateBackend:
         self._batch.rows[taken.table].append(taken.row)
         if not taken.accepted:
             return
-        self._tell(self.registry.seen(taken.device, now, sensor=taken.kind))
+        self.desk.take_reading(taken.device, taken.kind, taken.value, now)
         feature = feature_of(taken.kind)
         if feature is not None:
             decision = self._trigger.take(taken.device, feature, taken.value, now)
@@ -180,10 +186,9 @@ class ClimateBackend:
         elif topic.role == "override":
             self._take_override(topic.device, climate.decode_override(message.payload), now)
         elif topic.role == "status":
-            said = message.payload[:16].decode("ascii", "replace").strip().lower()
-            self._tell(self.registry.said(topic.device, said, now))
+            self.desk.take_status(topic.device, message.payload, message.retain, now)
         elif topic.role == "config_ack":
-            self.registry.acknowledge(topic.device, _mapping(message.payload), now)
+            self.desk.take_answer(topic.device, message.payload, now)
 
     def _take_control(self, device: str, message: Incoming, now: float) -> None:
         control = climate.decode_control(message.payload)
@@ -275,8 +280,8 @@ class ClimateBackend:
         """Bring the batch to disk, then tell the broker so. A full spool holds the reader up."""
         async with self._keeping:
             batch, self._batch = self._batch, _Batch()
-            while self._devices:
-                batch.rows["device_registry"].append(self._devices.popleft())
+            for table, row in self.desk.take_rows():
+                batch.rows[table].append(row)
             left = {table: rows for table, rows in batch.rows.items() if rows}
             while left:
                 try:
@@ -293,25 +298,3 @@ class ClimateBackend:
         for table in list(left):
             self._writer.append(table, left[table])
             del left[table]
-
-    def _tell(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            _log.info("device_changed", device=change.device_id, what=change.what, why=change.why)
-            self._batch.rows["events"].append(
-                {
-                    "device_id": change.device_id,
-                    "timestamp": change.time,
-                    "kind": f"device_{change.what}",
-                    "source": "registry",
-                    "details": {"why": change.why},
-                }
-            )
-            if self._on_change is not None:
-                self._on_change(change)
-
-
-def _mapping(payload: bytes) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(payload[: climate.MAX_MESSAGE], type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ProtocolError(f"acknowledged configuration: {error}") from error

@@ -57,11 +57,22 @@ def _of_backend(backend: ClimateBackend) -> Iterator[Metric]:
         "iot_device_last_seen", "When a device was last heard, Unix time.", labels=["device_id"]
     )
     online = GaugeMetricFamily("iot_device_online", "1 while it is.", labels=["device_id"])
+    silent = GaugeMetricFamily(
+        "iot_device_silent_sensors", "Sensors that stopped.", labels=["device_id"]
+    )
+    failed = GaugeMetricFamily(
+        "iot_device_failed", "1 while it says that it fails.", labels=["device_id"]
+    )
     for device in backend.registry.devices():
         seen.add_metric([device.device_id], device.last_seen)
         online.add_metric([device.device_id], float(device.online))
-    yield seen
-    yield online
+        silent.add_metric([device.device_id], len(device.silent))
+        failed.add_metric([device.device_id], float(bool(device.failure)))
+    yield from (seen, online, silent, failed)
+    alerts = CounterMetricFamily("iot_device_alerts", "Alerts about devices.", labels=["kind"])
+    for kind in ("failed", "offline", "refused", "silent"):
+        alerts.add_metric([kind], backend.registry.alerts.get(kind, 0))
+    yield alerts
 
 
 def _of_service(service: LearningService) -> Iterator[Metric]:

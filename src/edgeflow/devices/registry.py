@@ -2,112 +2,88 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
+from edgeflow.devices.configuration import Answer, Configuration, check_settings, judge
+from edgeflow.devices.records import (
+    DESIRED,
+    VERSION,
+    Change,
+    DeviceRecord,
+    check_config,
+    copy_of,
+    desired_of,
+    record_of,
+    settings_row,
+)
 from edgeflow.errors import ConfigError, did_you_mean
 from edgeflow.store.tables import Row
 
-__all__ = ["MAX_DEVICES", "Change", "DeviceRecord", "DeviceRegistry"]
+__all__ = ["MAX_DEVICES", "Change", "DeviceRecord", "DeviceRegistry", "Write"]
 
 _log = structlog.get_logger(__name__)
 
 MAX_DEVICES = 100_000
-MAX_TAGS = 32
-SILENCE = 300.0
-"""Seconds without a word after which a device counts as offline, unless its settings say other."""
+MAX_SENSORS = 64
+"""Kinds of sensors that are watched of one device."""
 WRITE_EVERY = 30.0
-_TAGS, _GROUPS, _SILENCE, _DESIRED = "tags", "groups", "silence_seconds", "desired"
-
-
-@dataclass(slots=True)
-class DeviceRecord:
-    """One device.
-
-    Attributes:
-        device_id: how it calls itself. name, location: how people call it.
-        kind: ``mqtt``, ``board``, ``csi``, ``camera``.
-        online: as far as is known: it spoke within its limit, and did not say goodbye.
-        sensors: when each kind was last heard. config: what people set; its own keys are ``tags``,
-            ``groups``, ``silence_seconds`` and ``desired`` (what the device shall be told).
-        acknowledged: the configuration that the device said it has taken.
-    """
-
-    device_id: str
-    name: str
-    location: str = "Unknown"
-    kind: str = "mqtt"
-    registered_at: float = 0.0
-    last_seen: float = 0.0
-    online: bool = True
-    config: dict[str, Any] = field(default_factory=dict)
-    sensors: dict[str, float] = field(default_factory=dict)
-    acknowledged: dict[str, Any] = field(default_factory=dict)
-    written: float = 0.0
-
-    @property
-    def silence(self) -> float:
-        """Seconds that it may be silent."""
-        return float(self.config.get(_SILENCE, SILENCE))
-
-    @property
-    def groups(self) -> list[str]:
-        """Groups that it belongs to."""
-        return list(self.config.get(_GROUPS, []))
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """As it is stored."""
-        return {
-            "device_id": self.device_id,
-            "name": self.name,
-            "location": self.location,
-            "kind": self.kind,
-            "registered_at": self.registered_at,
-            "last_seen": self.last_seen,
-            "is_active": self.online,
-            "config": self.config,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A device was ``registered``, came ``online``, went ``offline``, or a sensor is ``silent``."""
-
-    device_id: str
-    what: str
-    why: str
-    time: float
+REGISTRY, SETTINGS, CONFIGURATIONS = "device_registry", "device_settings", "device_configurations"
+Write = Callable[[str, Sequence[Row]], None]
 
 
 class DeviceRegistry:
     """Devices by id. Thread-safe; times are given, so that nothing here waits.
 
+    What people set lives in rows of its own (``device_settings``), which no message of a device
+    ever changes, so that several programs can share the tables.
+
     Args:
-        write: takes rows of ``device_registry``; what people set is written at once, and that a
+        write: takes a table's name and rows; what people set is written at once, and that a
             device was seen at most twice a minute.
-        known: rows from before.
+        known: rows of ``device_registry`` from before. settings: of ``device_settings``.
+        configurations: of ``device_configurations``.
     """
 
     def __init__(
-        self, write: Callable[[Sequence[Row]], None], known: Iterable[Mapping[str, Any]] = ()
+        self,
+        write: Write,
+        known: Iterable[Mapping[str, Any]] = (),
+        settings: Iterable[Mapping[str, Any]] = (),
+        configurations: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         self._write = write
         self._lock = threading.Lock()
-        self._devices = {record.device_id: record for record in map(_record, known)}
+        self._devices = {record.device_id: record for record in map(record_of, known)}
+        self._unsent: dict[str, None] = {}
+        self._early: dict[str, Mapping[str, Any]] = {}
+        self.alerts: dict[str, int] = {}
+        self.adopt(settings)
+        for row in configurations:
+            self._recall(row)
+        pending = [each for each in self._devices.values() if each.configuration.state == "pending"]
+        self._unsent = dict.fromkeys(each.device_id for each in pending)
 
     def __len__(self) -> int:
         with self._lock:
             return len(self._devices)
 
+    # What devices do
+
     def seen(
-        self, device_id: str, now: float, *, sensor: str = "", kind: str = "mqtt"
+        self,
+        device_id: str,
+        now: float,
+        *,
+        sensor: str = "",
+        kind: str = "mqtt",
+        failure: str | None = None,
     ) -> list[Change]:
-        """A device spoke; one that is not known is registered."""
+        """A device spoke; one that is not known is registered. None says nothing of failures."""
         with self._lock:
             record = self._devices.get(device_id)
+            changes: list[Change] = []
             if record is None:
                 if len(self._devices) >= MAX_DEVICES:
                     _log.warning("registry_full", device=device_id, limit=MAX_DEVICES)
@@ -116,29 +92,48 @@ class DeviceRegistry:
                     device_id, device_id, kind=kind, registered_at=now, last_seen=now
                 )
                 self._devices[device_id] = record
+                self._adopt(self._early.pop(device_id, None))
                 changes = [Change(device_id, "registered", "its first message", now)]
-            else:
-                changes = []
-                if not record.online:
-                    changes = [Change(device_id, "online", "it spoke again", now)]
+            elif not record.online:
+                changes = [Change(device_id, "online", "it spoke again", now)]
             record.last_seen, record.online = max(now, record.last_seen), True
-            if sensor:
+            if sensor in record.sensors or (sensor and len(record.sensors) < MAX_SENSORS):
                 record.sensors[sensor] = now
+                if sensor in record.silent:
+                    record.silent.remove(sensor)
+                    changes.append(Change(device_id, "heard", f"{sensor}: it spoke again", now))
+            if failure is not None and failure != record.failure:
+                changes.append(_failure(record, failure, now))
             if changes or now - record.written >= WRITE_EVERY:
                 self._store(record, now)
-            return changes
+            return self._counted(changes) if changes else changes
 
-    def said(self, device_id: str, status: str, now: float) -> list[Change]:
-        """A device, or its last will, says ``online`` or ``offline``."""
+    def said(
+        self,
+        device_id: str,
+        status: str,
+        now: float,
+        *,
+        kept: bool = False,
+        kind: str = "mqtt",
+        why: str = "",
+    ) -> list[Change]:
+        """A device, or its last will, says ``online`` or ``offline``.
+
+        What the broker ``kept`` of one that is known says nothing about now, unless it is its will.
+        """
         if status != "offline":
-            return self.seen(device_id, now)
+            with self._lock:
+                known = device_id in self._devices
+            return [] if kept and known else self.seen(device_id, now, kind=kind)
         with self._lock:
             record = self._devices.get(device_id)
             if record is None or not record.online:
                 return []
             record.online = False
             self._store(record, now)
-        return [Change(device_id, "offline", "it said goodbye, or its connection broke", now)]
+            why = why or "it said goodbye, or its connection broke"
+            return self._counted([Change(device_id, "offline", why, now)])
 
     def check(self, now: float) -> list[Change]:
         """Devices and sensors that have been silent for too long since the last look."""
@@ -150,10 +145,30 @@ class DeviceRegistry:
                     why = f"nothing for {now - record.last_seen:.0f} s"
                     changes.append(Change(record.device_id, "offline", why, now))
                     self._store(record, now)
-                for sensor in self._silent(record, now):
-                    why = f"{sensor}: nothing for {now - record.sensors.pop(sensor):.0f} s"
-                    changes.append(Change(record.device_id, "silent", why, now))
+                if record.online:
+                    changes += _fall_silent(record, now)
+            return self._counted(changes)
+
+    def answered(self, device_id: str, answer: Answer, now: float) -> list[Change]:
+        """A device says which configuration it has taken, or what it refused."""
+        changes = self.seen(device_id, now)
+        with self._lock:
+            record = self._devices.get(device_id)
+            if record is None:
+                return changes
+            before, record.configuration = (
+                record.configuration,
+                judge(record.configuration, answer, now),
+            )
+            after = record.configuration
+            if after.version and (after.state, after.reason) != (before.state, before.reason):
+                what = "configured" if after.state == "applied" else after.state
+                why = after.reason or f"version {after.version}"
+                changes += self._counted([Change(device_id, what, why, now)])
+                self._note(after, now)
         return changes
+
+    # What people do
 
     def set(
         self,
@@ -173,20 +188,38 @@ class DeviceRegistry:
             record = self._find(device_id)
             merged = {**record.config, **(config or {})}
             merged = {key: value for key, value in merged.items() if value is not None}
-            _check(device_id, merged)
+            check_config(device_id, merged)
             record.name = record.name if name is None else name[:80]
             record.location = record.location if location is None else location[:80]
-            record.config = merged
+            self._take_config(record, merged, now)
+            self._write(SETTINGS, [settings_row(record, now)])
             self._store(record, now)
-            return _copy(record)
+            return copy_of(record)
 
-    def acknowledge(self, device_id: str, config: Mapping[str, Any], now: float) -> None:
-        """A device says which configuration it has taken."""
-        self.seen(device_id, now)
+    def configure(self, device_id: str, settings: Mapping[str, Any], now: float) -> Configuration:
+        """Tell a device settings, beside those it was told before; one that is None is not told.
+
+        Returns at once, ``pending``; the device's answer changes its ``configuration``.
+
+        Raises:
+            ConfigError: no such device, or no device could take that.
+        """
         with self._lock:
-            record = self._devices.get(device_id)
-            if record is not None:
-                record.acknowledged = dict(config)
+            record = self._find(device_id)
+            wanted = {**record.config.get(DESIRED, {}), **settings}
+            wanted = {name: value for name, value in wanted.items() if value is not None}
+            config = {
+                DESIRED: check_settings(device_id, wanted),
+                VERSION: record.config.get(VERSION, 0) + 1,
+            }
+        return self.set(device_id, now, config=config).configuration
+
+    def adopt(self, settings: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Take what people set elsewhere, from rows of ``device_settings``; say for whom."""
+        with self._lock:
+            return [row["device_id"] for row in settings if self._adopt(row)]
+
+    # Asking
 
     def get(self, device_id: str) -> DeviceRecord:
         """One device, as it is now.
@@ -195,32 +228,113 @@ class DeviceRegistry:
             ConfigError: no such device.
         """
         with self._lock:
-            return _copy(self._find(device_id))
+            return copy_of(self._find(device_id))
 
-    def devices(self, *, group: str | None = None) -> list[DeviceRecord]:
-        """All of them, by id, or those of a group."""
+    def devices(
+        self, *, group: str | None = None, tag: str | None = None, kind: str | None = None
+    ) -> list[DeviceRecord]:
+        """All of them, by id, or those of a group, with a tag, of a kind."""
         with self._lock:
             chosen = [
-                _copy(record)
+                copy_of(record)
                 for record in self._devices.values()
-                if group is None or group in record.groups
+                if (group is None or group in record.groups)
+                and (tag is None or tag in record.tags)
+                and (kind is None or kind == record.kind)
             ]
         return sorted(chosen, key=lambda record: record.device_id)
+
+    def configuration(self, device_id: str) -> Configuration:
+        """How what a device was told stands.
+
+        Raises:
+            ConfigError: no such device.
+        """
+        with self._lock:
+            return self._find(device_id).configuration
+
+    # For who carries messages
+
+    def take_unsent(self) -> list[Configuration]:
+        """Configurations that devices have not been sent yet; each is given once."""
+        if not self._unsent:
+            return []
+        with self._lock:
+            names, self._unsent = self._unsent, {}
+            return [self._devices[name].configuration for name in names]
+
+    def send_again(self, device_id: str) -> None:
+        """A configuration that was taken to be sent could not be."""
+        with self._lock:
+            self._unsent[device_id] = None
 
     def flush(self, now: float) -> None:
         """Write down who was seen since it was last written."""
         with self._lock:
             late = [each for each in self._devices.values() if each.last_seen > each.written]
             if late:
-                self._write([record.row for record in late])
+                self._write(REGISTRY, [record.row for record in late])
             for record in late:
                 record.written = now
 
-    def _silent(self, record: DeviceRecord, now: float) -> list[str]:
-        """Sensors that stopped while the others of their device go on."""
-        if not record.online:
-            return []
-        return [sensor for sensor, heard in record.sensors.items() if now - heard > record.silence]
+    def _take_config(self, record: DeviceRecord, config: dict[str, Any], now: float) -> None:
+        record.config, record.edited = config, now
+        before, record.configuration = record.configuration, desired_of(record, now)
+        if record.configuration.version != before.version:
+            self._unsent[record.device_id] = None
+            self._note(record.configuration, now)
+
+    def _adopt(self, row: Mapping[str, Any] | None) -> bool:
+        """Take what people set elsewhere, if it is newer; of an unknown device when it comes."""
+        if row is None:
+            return False
+        record = self._devices.get(row["device_id"])
+        if record is None and len(self._early) < MAX_DEVICES:
+            self._early[row["device_id"]] = row
+        if record is None or row["timestamp"] <= record.edited:
+            return False
+        try:
+            check_config(record.device_id, row["config"])
+        except ConfigError as error:
+            _log.warning("settings_ignored", device=record.device_id, error=str(error))
+            return False
+        record.name, record.location = row["name"], row["location"]
+        self._take_config(record, dict(row["config"]), row["timestamp"])
+        return True
+
+    def _recall(self, row: Mapping[str, Any]) -> None:
+        record = self._devices.get(row["device_id"])
+        if record is None or row["version"] != record.configuration.version:
+            return
+        record.configuration = Configuration(
+            device_id=record.device_id,
+            version=row["version"],
+            state=row["state"],
+            desired=record.configuration.desired,
+            reported=row["reported"],
+            reason=row["reason"],
+            asked=row["asked"],
+            answered=row["timestamp"] if row["state"] != "pending" else 0.0,
+        )
+
+    def _note(self, configuration: Configuration, now: float) -> None:
+        row = {
+            "device_id": configuration.device_id,
+            "timestamp": now,
+            "version": configuration.version,
+            "state": configuration.state,
+            "reason": configuration.reason,
+            "desired": configuration.desired,
+            "reported": configuration.reported,
+            "asked": configuration.asked,
+        }
+        self._write(CONFIGURATIONS, [row])
+
+    def _counted(self, changes: list[Change]) -> list[Change]:
+        for change in changes:
+            if change.is_alert:
+                self.alerts[change.what] = self.alerts.get(change.what, 0) + 1
+        return changes
 
     def _find(self, device_id: str) -> DeviceRecord:
         record = self._devices.get(device_id)
@@ -231,45 +345,24 @@ class DeviceRegistry:
 
     def _store(self, record: DeviceRecord, now: float) -> None:
         record.written = now
-        self._write([record.row])
+        self._write(REGISTRY, [record.row])
 
 
-def _record(row: Mapping[str, Any]) -> DeviceRecord:
-    return DeviceRecord(
-        device_id=row["device_id"],
-        name=row["name"],
-        location=row["location"],
-        kind=row["kind"] or "mqtt",
-        registered_at=row["registered_at"],
-        last_seen=row["last_seen"],
-        online=bool(row["is_active"]),
-        config=dict(row["config"]),
-        written=row["last_seen"],
-    )
+def _failure(record: DeviceRecord, failure: str, now: float) -> Change:
+    record.failure = failure
+    what = "failed" if failure else "recovered"
+    return Change(record.device_id, what, failure or "it works again", now)
 
 
-def _copy(record: DeviceRecord) -> DeviceRecord:
-    return replace(
-        record,
-        config=dict(record.config),
-        sensors=dict(record.sensors),
-        acknowledged=dict(record.acknowledged),
-    )
-
-
-def _check(device_id: str, config: Mapping[str, Any]) -> None:
-    silence = config.get(_SILENCE, SILENCE)
-    if not isinstance(silence, int | float) or not 1 <= silence <= 30 * 86_400:
-        raise ConfigError(f"{device_id}: {_SILENCE} is {silence!r}", hint="1 to 2592000 seconds")
-    for key in (_TAGS, _GROUPS):
-        words = config.get(key, [])
-        if (
-            not isinstance(words, list)
-            or len(words) > MAX_TAGS
-            or not all(isinstance(word, str) and 0 < len(word) <= 64 for word in words)
-        ):
-            raise ConfigError(
-                f"{device_id}: {key} is {words!r:.80}", hint=f"{MAX_TAGS} words at most"
-            )
-    if not isinstance(config.get(_DESIRED, {}), dict):
-        raise ConfigError(f"{device_id}: {_DESIRED} is no mapping")
+def _fall_silent(record: DeviceRecord, now: float) -> list[Change]:
+    """Sensors that stopped while the others of their device go on."""
+    fresh = [
+        (sensor, now - heard)
+        for sensor, heard in record.sensors.items()
+        if sensor not in record.silent and now - heard > record.silence_of(sensor)
+    ]
+    record.silent.update(sensor for sensor, _ in fresh)
+    return [
+        Change(record.device_id, "silent", f"{sensor}: nothing for {age:.0f} s", now)
+        for sensor, age in fresh
+    ]

@@ -2,7 +2,7 @@
 
 ``sensor/{device}/{kind}``, ``ml/inference/request/{device}``, ``window/{device}/control`` and
 ``window/{device}/override``, ``device/{device}/status``, ``device/{device}/config`` and
-``device/{device}/config/ack``.
+``device/{device}/config/ack`` and ``device/{device}/alert``.
 """
 
 import re
@@ -14,6 +14,7 @@ __all__ = [
     "DEVICE",
     "KIND",
     "Topic",
+    "alert_topic",
     "check_device",
     "config_ack_topic",
     "config_topic",
@@ -38,6 +39,7 @@ _SHAPES = {
     ("device", "*", "status"): "status",
     ("device", "*", "config"): "config",
     ("device", "*", "config", "ack"): "config_ack",
+    ("device", "*", "alert"): "alert",
 }
 
 
@@ -119,3 +121,8 @@ def config_topic(device: str) -> str:
 def config_ack_topic(device: str) -> str:
     """Where a device says which configuration it has taken."""
     return f"device/{device}/config/ack"
+
+
+def alert_topic(device: str) -> str:
+    """Where is told that a device is away, silent or failing, and when that is over."""
+    return f"device/{device}/alert"

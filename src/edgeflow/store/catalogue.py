@@ -101,6 +101,22 @@ TABLES: dict[str, Table] = {
             ),
             newest_by=("device_id",),
         ),
+        Table(
+            "device_settings",
+            (*_DEVICE, *_texts("name", "location"), Column("config", "json")),
+        ),
+        Table(
+            "device_configurations",
+            (
+                *_DEVICE,
+                Column("version", "integer"),
+                *_texts("state", "reason"),
+                Column("desired", "json"),
+                Column("reported", "json"),
+                Column("asked", "time"),
+            ),
+        ),
+        Table("device_alerts", (*_DEVICE, *_texts("kind", "state", "reason"))),
         Table("dead_letters", (*_DEVICE, *_texts("topic", "reason", "payload"))),
         Table(
             "csi_vitals",

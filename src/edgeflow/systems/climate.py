@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgeflow.climate.backend import ClimateBackend
+from edgeflow.climate.desk import KnownDevices
 from edgeflow.climate.health import ServiceState, keep_health
 from edgeflow.climate.triggers import ThresholdTrigger, Trigger
 from edgeflow.comms.mqtt import MqttClient, MqttOptions
@@ -126,10 +127,12 @@ class ClimateSystem:
         client = await self._connect(
             undone, client_id="edgeflow-climate", clean_session=False, manual_ack=True, inbox=10_000
         )
-        known = await asyncio.to_thread(self.store.latest, "device_registry")
-        self.backend = ClimateBackend(client, self.writer, self._trigger(self.store), devices=known)
+        known = await asyncio.to_thread(KnownDevices.of, self.store)
+        self.backend = ClimateBackend(client, self.writer, self._trigger(self.store), known=known)
         undone.push_async_callback(self.backend.finish)
         self._spawn(undone, self.backend.run(), "backend")
+        follow = self.backend.desk.follow(self.store, time.time(), time.time)
+        self._spawn(undone, follow, "device settings")
         self._spawn(undone, keep_health(self.writer, self.states, time.time), "health")
 
     async def _begin_service(self, undone: AsyncExitStack) -> None:

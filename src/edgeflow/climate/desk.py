@@ -1,0 +1,180 @@
+"""The devices of a climate system: their registry, what they are told, and alerts about them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from edgeflow.comms.mqtt import MqttClient
+from edgeflow.devices.configuration import decode_answer, encode_push
+from edgeflow.devices.registry import MAX_DEVICES, Change, DeviceRegistry
+from edgeflow.errors import EdgeFlowError, StoreError
+from edgeflow.protocols import climate_topics as topics
+from edgeflow.protocols.climate import iso_time
+from edgeflow.store.tables import Row, TableStore
+
+__all__ = ["DeviceDesk", "KnownDevices"]
+
+_log = structlog.get_logger(__name__)
+
+FOLLOW_SECONDS = 2.0
+OVERLAP = 5.0
+"""Seconds of settings that are read again: who wrote them has another clock, or took its time."""
+ENDS = {"online": "offline", "heard": "silent", "recovered": "failed", "configured": "refused"}
+FAILURES = {"window_stalled": "the window is stalled"}
+"""Kinds of readings by which a device says that it fails, while they are not 0."""
+
+
+class KnownDevices(NamedTuple):
+    """What the tables hold of devices."""
+
+    devices: Iterable[Row] = ()
+    settings: Iterable[Row] = ()
+    configurations: Iterable[Row] = ()
+
+    @classmethod
+    def of(cls, store: TableStore) -> "KnownDevices":
+        """Read them.
+
+        Raises:
+            StoreError: the store cannot be reached.
+        """
+        tables = ("device_registry", "device_settings", "device_configurations")
+        return cls(*(store.latest(table) for table in tables))
+
+
+class DeviceDesk:
+    """Devices beside a broker. ``registry`` may be asked and changed from any thread.
+
+    Args:
+        client: tells devices their configuration. known: from before.
+        on_change: told of devices that came or went.
+
+    Attributes:
+        registry: of all devices; its ``set`` and ``configure`` are what pages and commands call.
+    """
+
+    def __init__(
+        self,
+        client: MqttClient,
+        known: KnownDevices,
+        on_change: Callable[[Change], None] | None = None,
+    ) -> None:
+        self._client, self._on_change = client, on_change
+        self._rows: deque[tuple[str, Row]] = deque(maxlen=2 * MAX_DEVICES)
+        self._open: dict[tuple[str, str], None] = {}
+        self.registry = DeviceRegistry(self._keep, *known)
+
+    def take_rows(self) -> list[tuple[str, Row]]:
+        """What is to be stored since the last call: tables and rows."""
+        taken = []
+        while self._rows:
+            taken.append(self._rows.popleft())
+        return taken
+
+    def take_reading(self, device: str, kind: str, value: float, now: float) -> None:
+        """A device has told a reading."""
+        said = FAILURES.get(kind)
+        failure = None if said is None else said if value else ""
+        self.tell(self.registry.seen(device, now, sensor=kind, failure=failure))
+
+    def take_status(self, device: str, payload: bytes, kept: bool, now: float) -> None:
+        """A device, or its last will, said how it is."""
+        said = payload[:16].decode("ascii", "replace").strip().lower()
+        self.tell(self.registry.said(device, said, now, kept=kept))
+
+    def take_answer(self, device: str, payload: bytes, now: float) -> None:
+        """A device answered to a configuration.
+
+        Raises:
+            ProtocolError: it is no answer.
+        """
+        self.tell(self.registry.answered(device, decode_answer(payload), now))
+
+    def push(self) -> None:
+        """Tell devices what they were not told yet; the broker keeps it until they come."""
+        for each in self.registry.take_unsent():
+            try:
+                self._client.post(
+                    topics.config_topic(each.device_id),
+                    encode_push(each.version, each.desired),
+                    qos=1,
+                    retain=True,
+                )
+                _log.info("configuration_sent", device=each.device_id, version=each.version)
+            except EdgeFlowError as error:
+                self.registry.send_again(each.device_id)
+                _log.warning("configuration_not_sent", device=each.device_id, error=str(error))
+                return
+
+    async def follow(self, store: TableStore, since: float, now: Callable[[], float]) -> None:
+        """Take over what other programs set in the tables, until cancelled."""
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            looked = now()
+            try:
+                rows = await asyncio.to_thread(
+                    store.rows, "device_settings", since=since - OVERLAP, limit=MAX_DEVICES
+                )
+            except StoreError as error:
+                _log.warning("settings_not_read", error=str(error))
+                continue
+            since = looked
+            for device in self.registry.adopt(rows):
+                _log.info("settings_taken", device=device)
+
+    def tell(self, changes: Sequence[Change]) -> None:
+        """Note what became of devices; what somebody should look at is an alert, too."""
+        for change in changes:
+            _log.info("device_changed", device=change.device_id, what=change.what, why=change.why)
+            self._keep("events", [_event(change)])
+            self._alert(change)
+            if self._on_change is not None:
+                self._on_change(change)
+
+    def _alert(self, change: Change) -> None:
+        kind = change.what if change.is_alert else ENDS.get(change.what, "")
+        if not kind:
+            return
+        subject = (change.device_id, f"{kind} {_sensor(change)}")
+        if change.is_alert:
+            self._open[subject] = None
+        elif subject not in self._open:
+            return
+        else:
+            del self._open[subject]
+        alert = {
+            "device_id": change.device_id,
+            "timestamp": change.time,
+            "kind": kind,
+            "state": "raised" if change.is_alert else "ended",
+            "reason": change.why,
+        }
+        self._keep("device_alerts", [alert])
+        message = alert | {"timestamp": iso_time(change.time)}
+        try:
+            topic = topics.alert_topic(change.device_id)
+            self._client.post(topic, msgspec.json.encode(message), qos=1)
+        except EdgeFlowError as error:
+            _log.warning("alert_not_sent", device=change.device_id, error=str(error))
+
+    def _keep(self, table: str, rows: Sequence[Row]) -> None:
+        self._rows.extend((table, row) for row in rows)
+
+
+def _event(change: Change) -> Row:
+    return {
+        "device_id": change.device_id,
+        "timestamp": change.time,
+        "kind": f"device_{change.what}",
+        "source": "registry",
+        "details": {"why": change.why},
+    }
+
+
+def _sensor(change: Change) -> str:
+    """Which sensor a change is about, if it is about one."""
+    return change.why.partition(":")[0] if change.what in ("silent", "heard") else ""
