@@ -144,6 +144,12 @@ class Settings:
         return os.environ.get("NODE_NAME") or None
 
     @property
+    def PROBE_PORT(self) -> int | None:
+        """Port of ``/healthz``, ``/readyz`` and ``/metrics`` (``EDGEFLOW_PROBE_PORT``), or None."""
+        wanted = _integer("EDGEFLOW_PROBE_PORT", -1, -1, 65535)
+        return None if wanted < 0 else wanted
+
+    @property
     def MAX_FRAME_BYTES(self) -> int:
         """Largest frame accepted from a socket or broker, in bytes."""
         return _integer("EDGEFLOW_MAX_FRAME_BYTES", 256 * 1024 * 1024, 1024, 2**32 - 1)

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from prometheus_client.core import Metric
 
+from edgeflow.comms.probes import ProbeServer
 from edgeflow.config import settings
 from edgeflow.core.histogram import Histogram
 from edgeflow.core.ports import FrameTap
@@ -20,9 +21,9 @@ from edgeflow.pipelines.declaration import Declaration
 from edgeflow.pipelines.flow import RunningFlow
 from edgeflow.pipelines.gateways import open_service
 from edgeflow.pipelines.metrics import Metrics, connector_gauges, model_gauges, queue_gauges
-from edgeflow.pipelines.probes import ProbeServer
 from edgeflow.pipelines.session import Session
 from edgeflow.runtime.allocation import Spared
+from edgeflow.runtime.runner import WORKING
 
 __all__ = ["Orchestrator"]
 
@@ -254,7 +255,7 @@ class Orchestrator:
 
     def readiness(self) -> list[str]:
         """Return what keeps the flow from working."""
-        waiting = [node for node in self.status().nodes if node.state not in _WORKING]
+        waiting = [node for node in self.status().nodes if node.state not in WORKING]
         found = [f"node {node.name} is {node.state}" for node in waiting]
         found += [
             f"model {model} is not ready"
@@ -281,9 +282,6 @@ class Orchestrator:
 
 def _many(parts: Sequence[Any], name: str) -> str:
     return f"{len(parts)} {name}" + ("" if len(parts) == 1 else "s")
-
-
-_WORKING = frozenset({"running", "finished"})
 
 
 def _service_of(declaration: Declaration) -> InferenceService:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from edgeflow.comms.event_loop import EventLoopThread
 from edgeflow.core.status import Activity
 from edgeflow.inference.service import InferenceService
 from edgeflow.observe.activity import ActivityBook, activities
 from edgeflow.pipelines.declaration import Declaration
 from edgeflow.pipelines.message import EdgeMessage
 from edgeflow.pipelines.metrics import Metrics
-from edgeflow.pipelines.nodes.loop import EventLoopThread
 from edgeflow.runtime.emitter import StoppedError
 
 if TYPE_CHECKING:

@@ -1,11 +1,12 @@
 """From a command line to a running flow: picks the runtime, handles signals, sums up."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Protocol
@@ -75,6 +76,10 @@ class Runtime(Protocol):
     @property
     def failed(self) -> list[str]:
         """Names of the nodes that were given up."""
+        ...
+
+    def readiness(self) -> list[str]:
+        """Return what keeps the nodes of this process from working."""
         ...
 
 
@@ -200,6 +205,7 @@ def drive(runtime: Runtime, name: str) -> int:
     with (
         stopping_on_signals(runtime.stop_requested) as caught,
         ControlServer(name, runtime.view, runtime.frames),
+        _probes(runtime),
     ):
         runtime.start()
         runtime.wait()
@@ -208,3 +214,27 @@ def drive(runtime: Runtime, name: str) -> int:
     if runtime.failed:
         return 1
     return 130 if caught and caught[0] == signal.SIGINT else 0
+
+
+@contextlib.contextmanager
+def _probes(runtime: Runtime) -> Iterator[None]:
+    """Answer probes on ``EDGEFLOW_PROBE_PORT``, where that is set."""
+    port = settings.PROBE_PORT
+    if port is None:
+        yield
+        return
+    from edgeflow.comms.probes import ProbeServer
+    from edgeflow.observe.metrics import render
+
+    probes = ProbeServer(
+        port,
+        health=lambda: [f"node {name} has failed" for name in runtime.failed],
+        readiness=runtime.readiness,
+        metrics=lambda: render(runtime.view),
+        setting="EDGEFLOW_PROBE_PORT",
+    )
+    probes.open()
+    try:
+        yield
+    finally:
+        probes.close()

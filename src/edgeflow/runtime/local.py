@@ -17,7 +17,7 @@ from edgeflow.nodes.gateway.interfaces.base import GatewayContext
 from edgeflow.runtime.monitor import FlowMonitor
 from edgeflow.runtime.planes import Planes
 from edgeflow.runtime.reports import NodeReport, decode_report, encode_report
-from edgeflow.runtime.runner import ENDED, NodeRunner
+from edgeflow.runtime.runner import ENDED, WORKING, NodeRunner
 from edgeflow.runtime.taps import BrokerTaps
 
 __all__ = ["LocalRuntime"]
@@ -184,6 +184,14 @@ class LocalRuntime:
     def failed(self) -> list[str]:
         """Names of the nodes that were given up."""
         return [runner.spec.name for runner in self.runners if runner.state == "failed"]
+
+    def readiness(self) -> list[str]:
+        """Return what keeps the nodes of this process from working."""
+        return [
+            f"node {runner.spec.name} is {runner.state}"
+            for runner in self.runners
+            if runner.state not in WORKING
+        ]
 
     # --- reports ---------------------------------------------------------------------------
 

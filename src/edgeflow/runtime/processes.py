@@ -23,7 +23,7 @@ from edgeflow.runtime.board import FolderBoard
 from edgeflow.runtime.child import CHILD_FAILED, CHILD_VARIABLE, FINISH_SIGNAL, Child
 from edgeflow.runtime.monitor import FlowMonitor
 from edgeflow.runtime.reports import NodeReport, decode_report, encode_report
-from edgeflow.runtime.runner import CrashBudget
+from edgeflow.runtime.runner import WORKING, CrashBudget
 from edgeflow.runtime.taps import BrokerTaps
 
 __all__ = ["ProcessRuntime"]
@@ -149,6 +149,14 @@ class ProcessRuntime:
     def failed(self) -> list[str]:
         """Names of the nodes that were given up."""
         return [child.spec.name for child in self._children if child.state == "failed"]
+
+    def readiness(self) -> list[str]:
+        """Return what keeps the flow from working."""
+        return [
+            f"node {node.name} is {node.state}"
+            for node in self.status().nodes
+            if node.state not in WORKING
+        ]
 
     # --- one process -----------------------------------------------------------------------
 

@@ -22,12 +22,14 @@ from edgeflow.runtime.loops import LOOPS, NodeCrashError
 from edgeflow.runtime.planes import Planes
 from edgeflow.runtime.reports import LOG_LINES, NodeReport, NodeStats, link_reports
 
-__all__ = ["ENDED", "CrashBudget", "NodeRunner"]
+__all__ = ["ENDED", "WORKING", "CrashBudget", "NodeRunner"]
 
 CLAIM_SECONDS = 1.0
 
 ENDED = frozenset({"finished", "failed", "stopped"})
 """States that a node does not leave by itself."""
+WORKING = frozenset({"running", "finished"})
+"""States in which a node does, or has done, what it is for."""
 
 
 class CrashBudget:

@@ -21,8 +21,8 @@ from edgeflow.climate.desk import KnownDevices
 from edgeflow.climate.health import ServiceState, keep_health
 from edgeflow.climate.triggers import ThresholdTrigger, Trigger
 from edgeflow.comms.mqtt import MqttClient, MqttOptions
+from edgeflow.comms.probes import ProbeServer
 from edgeflow.errors import ConfigError
-from edgeflow.pipelines.probes import ProbeServer
 from edgeflow.store.catalogue import TABLES
 from edgeflow.store.opening import open_tables
 from edgeflow.store.spool import Spool

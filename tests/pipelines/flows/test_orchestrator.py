@@ -16,12 +16,12 @@ from flow_parts import until, write_plugins
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgeflow.comms.event_loop import EventLoopThread
+from edgeflow.comms.probes import ProbeServer
 from edgeflow.errors import ConfigError, GraphError
 from edgeflow.observe.activity import ActivityBook
 from edgeflow.pipelines.loading.loader import load
-from edgeflow.pipelines.nodes.loop import EventLoopThread
 from edgeflow.pipelines.orchestrator import Orchestrator
-from edgeflow.pipelines.probes import ProbeServer
 
 EDGEFLOW = [sys.executable, "-c", "import sys; from edgeflow.cli import main; sys.exit(main())"]
 

@@ -12,10 +12,10 @@ from http import HTTPStatus
 
 import structlog
 
+from edgeflow.comms.event_loop import EventLoopThread
 from edgeflow.config import settings
 from edgeflow.errors import ConfigError
 from edgeflow.observe.metrics import CONTENT_TYPE
-from edgeflow.pipelines.nodes.loop import EventLoopThread
 from edgeflow.security.access import AccessRules, Refusal, bearer
 
 __all__ = ["ProbeServer"]
@@ -41,6 +41,7 @@ class ProbeServer:
         readiness: what keeps it from working; empty when nothing does.
         metrics: the page of ``/metrics``.
         host: address to bind; ``EDGEFLOW_BIND`` if not given.
+        setting: what chooses the port, for errors.
 
     Attributes:
         port: where it listens once it is open.
@@ -54,8 +55,10 @@ class ProbeServer:
         readiness: Callable[[], list[str]],
         metrics: Callable[[], bytes],
         host: str | None = None,
+        setting: str = "metrics_port",
     ) -> None:
         self.port = port
+        self._setting = setting
         self.host = host or settings.BIND_HOST
         self._pages: dict[str, Callable[[], Answer]] = {
             "/healthz": lambda: _findings(health(), "ok"),
@@ -80,9 +83,9 @@ class ProbeServer:
             self._loop.close()
             in_use = error.errno == errno.EADDRINUSE
             raise ConfigError(
-                f"metrics_port {self.port} on {self.host} "
+                f"{self._setting} {self.port} on {self.host} "
                 f"{'is in use by another process' if in_use else f'cannot be bound: {error}'}",
-                hint="end its owner, or set metrics_port to another port, 0 for a free one, "
+                hint=f"end its owner, or set {self._setting} to another port, 0 for a free one, "
                 "-1 for none",
             ) from None
         log.info("probes_open", host=self.host, port=self.port)
