@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeflow.comms.mqtt.cutter import OVERSIZED, Cutter
+from edgeflow.comms.mqtt.messages import Incoming
 from edgeflow.errors import ProtocolError
 
 
@@ -31,37 +32,109 @@ PACKETS = st.lists(
 )
 
 
-def cut(cutter: Cutter, stream: bytes, sizes: list[int]) -> bytes:
-    out, start = b"", 0
+def cut(cutter: Cutter, stream: bytes, sizes: list[int]) -> list[bytes | Incoming]:
+    """What comes out, one by one."""
+    out: list[bytes | Incoming] = []
+    start = 0
     for size in [*sizes, len(stream)]:
-        out += cutter.feed(stream[start : start + size])
+        for item in cutter.feed(stream[start : start + size], now=3.0):
+            out += item if isinstance(item, list) else [item]
         start += size
     return out
 
 
-@given(PACKETS, st.lists(st.integers(1, 50), max_size=30))
+def read(one: bytes, version_5: bool) -> bytes | Incoming:
+    """What should come out for one whole packet."""
+    start = 2 if one[1] < 128 else 3
+    if one[0] not in (0x30, 0x32) or len(one) < start + 2:
+        return one
+    end = start + 2 + int.from_bytes(one[start : start + 2])
+    body = end + 2 * (one[0] == 0x32)
+    if version_5:
+        if one[body : body + 1] != b"\0":
+            return one
+        body += 1
+    mid = int.from_bytes(one[end : end + 2]) if one[0] == 0x32 else 0
+    try:
+        topic = one[start + 2 : end].decode()
+    except UnicodeDecodeError:
+        return one
+    if not topic:
+        return one
+    payload = one[body:]
+    return Incoming(
+        topic=topic, payload=payload, qos=int(mid > 0), received=3.0, connection=9, mid=mid
+    )
+
+
+@given(PACKETS, st.lists(st.integers(1, 50), max_size=30), st.booleans())
 def test_the_stream_comes_out_whole_however_it_was_split(
-    packets: list[bytes], sizes: list[int]
+    packets: list[bytes], sizes: list[int], version_5: bool
 ) -> None:
-    stream = b"".join(packets)
-    assert cut(Cutter(4096, version_5=False), stream, sizes) == stream
+    cutter = Cutter(4096, version_5=version_5, connection=9)
+    expected = [read(one, version_5) for one in packets]
+    assert cut(cutter, b"".join(packets), sizes) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "qos", "retain", "duplicate"),
+    [
+        (0x30, 0, False, False),
+        (0x31, 0, True, False),
+        (0x32, 1, False, False),
+        (0x33, 1, True, False),
+        (0x3A, 1, False, True),
+        (0x3B, 1, True, True),
+    ],
+)
+def test_flags_are_read(first: int, qos: int, retain: bool, duplicate: bool) -> None:
+    body = b"\0\1t" + (b"\1\2" if qos else b"") + b"25.5"
+    (message,) = cut(Cutter(100, version_5=False), packet(first, body), [])
+    assert message == Incoming(
+        topic="t",
+        payload=b"25.5",
+        qos=qos,
+        retain=retain,
+        duplicate=duplicate,
+        received=3.0,
+        mid=258 * qos,
+    )
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        packet(0x34, b"\0\1t\0\1x"),  # QoS 2 has a state
+        packet(0x36, b"\0\1t\0\1x"),
+        packet(0x38, b"\0\1tx"),  # a duplicate at QoS 0
+        packet(0x30, b"\0\0x"),  # no topic
+        packet(0x30, b"\0\1\xff"),  # not UTF-8
+        packet(0x32, b"\0\1t\0\0x"),  # packet id 0
+        packet(0x32, b"\0\1t\0"),
+        packet(0x30, b"\0\5t"),
+        packet(0x30, b"\0"),
+        packet(0x30, b""),
+    ],
+)
+def test_what_is_unusual_is_left_as_it_is(one: bytes) -> None:
+    assert cut(Cutter(100, version_5=False), one, [1, 1, 1]) == [one]
 
 
 @given(PACKETS, st.lists(st.integers(1, 50), max_size=30), st.booleans())
 def test_long_messages_become_stubs_that_can_be_acknowledged(
     packets: list[bytes], sizes: list[int], version_5: bool
 ) -> None:
-    cutter = Cutter(100, version_5=version_5)
-    expected = b""
+    cutter = Cutter(100, version_5=version_5, connection=9)
+    expected: list[bytes | Incoming] = []
     for one in packets:
         if len(one) <= 100:
-            expected += one
+            expected.append(read(one, version_5))
             continue
         start = 3  # a header byte and two of length: all are below 16 KiB
         end = start + 2 + int.from_bytes(one[start : start + 2])
         mid = one[end : end + 2] if one[0] & 6 else b""
         tail = b"\0" if version_5 else b""
-        expected += packet(one[0], len(OVERSIZED).to_bytes(2) + OVERSIZED + mid + tail)
+        expected.append(packet(one[0], len(OVERSIZED).to_bytes(2) + OVERSIZED + mid + tail))
     assert cut(cutter, b"".join(packets), sizes) == expected
     assert len(cutter.oversized) == sum(len(one) > 100 for one in packets)
 

@@ -60,7 +60,6 @@ class MqttClient:
         self._inbox = Inbox(options.inbox, options.inbox_bytes, self._read_on)
         self._sender = Sender(options, self.counters, lambda: self.is_connected, self._log)
         self._subscriptions = Subscriptions(self._log)
-        self._connection = 0
         self._since = 0.0
         self._connected = asyncio.Event()
         self._session = Session(options, self.client_id, self)
@@ -184,15 +183,19 @@ class MqttClient:
             if not self.options.manual_ack:
                 self.acknowledge(message)
 
-    def acknowledge(self, message: Incoming) -> None:
-        """Everything that follows from a message is done: the broker may forget it."""
-        if not message.mid:
-            return
-        if message.connection != self._connection or not self.is_connected:
-            self.counters.stale += 1
-            return
-        self._session.ack(message.mid, message.qos)
-        self.counters.acknowledged += 1
+    async def batch(self, limit: int = 1000) -> list[Incoming]:
+        """Wait for a message, and return what came by then, up to ``limit`` and in order.
+
+        They are acknowledged by ``acknowledge`` only, whatever ``manual_ack`` says.
+        """
+        return await self._inbox.get_many(limit)
+
+    def acknowledge(self, *messages: Incoming) -> None:
+        """Everything that follows from messages is done: the broker may forget them."""
+        asked = [message for message in messages if message.mid]
+        done = self._session.ack(asked)
+        self.counters.acknowledged += done
+        self.counters.stale += len(asked) - done
 
     # Sending
 
@@ -318,7 +321,6 @@ class MqttClient:
         if self._lease is not None:
             host, port = self._lease.host, self._lease.port
         self.session_present = await self._session.connect(host, port, self._context)
-        self._connection += 1
         self._since = time.monotonic()
         self.counters.connects += 1
         self.state, self.last_error = "connected", None
@@ -341,36 +343,20 @@ class MqttClient:
 
     # What the session tells
 
-    def message_came(self, message: Any) -> None:
-        """Take a message in; a full inbox stops the reading."""
-        try:
-            topic = str(message.topic)
-        except UnicodeDecodeError:
-            self._pass_over(message)
-            return
-        found = getattr(message.properties, "UserProperty", ())
-        self.counters.received += 1
-        self.counters.received_bytes += len(message.payload)
-        self.counters.duplicates += message.dup
-        full = self._inbox.put(
-            Incoming(
-                topic=topic,
-                payload=bytes(message.payload),
-                qos=message.qos,
-                retain=bool(message.retain),
-                duplicate=bool(message.dup),
-                user=tuple(found),
-                connection=self._connection + (not self.is_connected),
-                mid=message.mid if message.qos else 0,
-            )
-        )
-        if full:
+    def messages_came(self, messages: Sequence[Incoming]) -> None:
+        """Take messages in; a full inbox stops the reading."""
+        counters = self.counters
+        counters.received += len(messages)
+        counters.received_bytes += sum(len(message.payload) for message in messages)
+        counters.duplicates += sum(message.duplicate for message in messages)
+        if self._inbox.put(messages):
             self._session.pause()
 
-    def _pass_over(self, message: Any) -> None:
+    def malformed_came(self, mid: int, qos: int) -> None:
+        """Pass over a message without a valid topic."""
         self.counters.malformed += 1
-        if message.qos:
-            self._session.ack(message.mid, message.qos)
+        if qos:
+            self._session.refuse(mid, qos)
 
     def oversized_came(self, topic: bytes, size: int) -> None:
         """Count a message that was too long to hold; it was acknowledged as malformed."""

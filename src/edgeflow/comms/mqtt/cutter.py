@@ -1,5 +1,6 @@
-"""From a stream of bytes to whole MQTT packets, with a bound. Sans-I/O."""
+"""From a stream of bytes to messages and whole packets, with a bound. Sans-I/O."""
 
+from edgeflow.comms.mqtt.messages import Incoming
 from edgeflow.errors import ProtocolError
 
 __all__ = ["OVERSIZED", "Cutter"]
@@ -8,10 +9,15 @@ OVERSIZED = b"\xff-oversized"
 """Topic of a PUBLISH that was too long to hold: not valid UTF-8, so no broker can send it."""
 
 _PUBLISH = 3
+_PLAIN = frozenset((0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B))
+"""First bytes of a PUBLISH at QoS 0 or 1: nothing of it has to be remembered."""
 
 
 class Cutter:
     """Cuts a stream into packets, so that a length is known before its bytes are held.
+
+    Messages at QoS 0 and 1 are read here, many at a time; all other packets, and messages that are
+    unusual in any way, are left as they are.
 
     A PUBLISH above the bound is passed over as it comes in. In its place stands one without
     payload whose topic is ``OVERSIZED`` and whose packet id is the same: it can be acknowledged,
@@ -20,79 +26,148 @@ class Cutter:
     Args:
         max_packet: longest packet to hold, in bytes.
         version_5: packets are those of MQTT 5.
+        connection: its number, for the messages.
 
     Attributes:
         oversized: topics and lengths of packets passed over; whoever reads them clears them.
     """
 
-    def __init__(self, max_packet: int, *, version_5: bool) -> None:
+    def __init__(self, max_packet: int, *, version_5: bool, connection: int = 0) -> None:
         self.oversized: list[tuple[bytes, int]] = []
         self._max_packet = max_packet
         self._version_5 = version_5
+        self._connection = connection
         self._raw = bytearray()
+        self._wanted = 2
         self._skip = 0
+        self._found: list[bytes | list[Incoming]] = []
 
-    def feed(self, data: bytes) -> bytearray:
-        """Take bytes in and return the packets that are whole now, back to back.
+    def feed(self, data: bytes, now: float = 0.0) -> list[bytes | list[Incoming]]:
+        """Take bytes in that came at ``now`` (monotonic seconds).
+
+        Returns:
+            What is whole now, in order: messages together, and packets one by one.
 
         Raises:
             ProtocolError: the bytes cannot be MQTT, or a packet other than PUBLISH is too long.
         """
-        self._raw += data
-        whole = bytearray()
-        start = 0
-        while True:
-            step = min(self._skip, len(self._raw) - start)
-            start, self._skip = start + step, self._skip - step
-            head = self._head(start)
-            if head is None:
-                break
-            total = sum(head)
-            if total > self._max_packet:
-                stub = self._stub(start, head[0], total)
-                if stub is None:
-                    break
-                whole += stub
-                self._skip = total
-            elif len(self._raw) - start < total:
-                break
+        if self._raw:
+            self._raw += data
+            if len(self._raw) < self._wanted:
+                return []
+            data = bytes(self._raw)
+            self._raw.clear()
+        self._found = []
+        at = self._cut(data, now)
+        self._raw += memoryview(data)[at:]
+        return self._found
+
+    def _cut(self, raw: bytes, now: float) -> int:
+        """Find what is whole; return where the rest begins."""
+        at = min(self._skip, len(raw))
+        self._skip -= at
+        end, limit = len(raw), self._max_packet
+        while end - at > 1:
+            length, body = raw[at + 1], at + 2
+            if length > 127:
+                head = _head(raw, at)
+                if head is None:
+                    self._wanted = end - at + 1
+                    return at
+                body, length = at + head[0], head[1]
+            stop = body + length
+            if stop - at > limit:
+                if not self._pass_over(raw, at, body, stop):
+                    return at
+                at, self._skip = min(stop, end), max(0, stop - end)
+            elif stop > end:
+                self._wanted = stop - at
+                return at
             else:
-                whole += self._raw[start : start + total]
-                start += total
-        del self._raw[:start]
-        return whole
+                self._take(raw, at, body, stop, now)
+                at = stop
+        self._wanted = 2
+        return at
 
-    def _head(self, start: int) -> tuple[int, int] | None:
-        """Return how long the fixed header and the rest of a packet are; None if unknown yet."""
-        length = 0
-        for count in range(1, 5):
-            if start + count >= len(self._raw):
-                return None
-            byte = self._raw[start + count]
-            length |= (byte & 0x7F) << 7 * (count - 1)
-            if byte < 0x80:
-                return count + 1, length
-        raise ProtocolError("the MQTT broker sent a packet whose length has no end")
+    def _take(self, raw: bytes, at: int, body: int, stop: int, now: float) -> None:
+        """Add one whole packet to what was found."""
+        first, found = raw[at], self._found
+        message = _message(raw, first, body, stop) if first in _PLAIN else None
+        if message is None:
+            found.append(raw[at:stop])
+            return
+        topic, mid, place = message
+        if self._version_5:
+            if place == stop or raw[place]:
+                found.append(raw[at:stop])  # with properties
+                return
+            place += 1
+        made = Incoming(
+            topic=topic,
+            payload=raw[place:stop],
+            qos=1 if mid else 0,
+            retain=bool(first & 1),
+            duplicate=bool(first & 8),
+            received=now,
+            connection=self._connection,
+            mid=mid,
+        )
+        if found and isinstance(found[-1], list):
+            found[-1].append(made)
+        else:
+            found.append([made])
 
-    def _stub(self, start: int, header: int, total: int) -> bytes | None:
-        first = self._raw[start]
+    def _pass_over(self, raw: bytes, at: int, body: int, stop: int) -> bool:
+        """Put a stub in a packet's place; False if what it needs has not come yet."""
+        first = raw[at]
         if first >> 4 != _PUBLISH:
             raise ProtocolError(
-                f"the MQTT broker sent a packet of type {first >> 4} and {total} bytes",
+                f"the MQTT broker sent a packet of type {first >> 4} and {stop - at} bytes",
                 hint=f"at most {self._max_packet} are held (max_packet)",
             )
-        place = start + header
-        if len(self._raw) < place + 2:
-            return None
-        size = int.from_bytes(self._raw[place : place + 2])
+        self._wanted = body + 2 - at
+        if len(raw) < body + 2:
+            return False
+        end = body + 2 + int.from_bytes(raw[body : body + 2])
         with_id = 2 if first & 0x06 else 0
-        if header + 2 + size + with_id > total:
+        if end + with_id > stop:
             raise ProtocolError("the MQTT broker sent a topic longer than its packet")
-        end = place + 2 + size
-        if len(self._raw) < end + with_id:
-            return None
-        self.oversized.append((bytes(self._raw[place + 2 : end]), total))
-        body = len(OVERSIZED).to_bytes(2) + OVERSIZED + self._raw[end : end + with_id]
+        self._wanted = end + with_id - at
+        if len(raw) < end + with_id:
+            return False
+        self.oversized.append((raw[body + 2 : end], stop - at))
+        stub = len(OVERSIZED).to_bytes(2) + OVERSIZED + raw[end : end + with_id]
         if self._version_5:
-            body += b"\0"
-        return bytes((first, len(body))) + body
+            stub += b"\0"
+        self._found.append(bytes((first, len(stub))) + stub)
+        return True
+
+
+def _head(raw: bytes, at: int) -> tuple[int, int] | None:
+    """Return how long the fixed header and the rest of a packet are; None if unknown yet."""
+    length = 0
+    for count in range(1, 5):
+        if at + count >= len(raw):
+            return None
+        byte = raw[at + count]
+        length |= (byte & 0x7F) << 7 * (count - 1)
+        if byte < 0x80:
+            return count + 1, length
+    raise ProtocolError("the MQTT broker sent a packet whose length has no end")
+
+
+def _message(raw: bytes, first: int, body: int, stop: int) -> tuple[str, int, int] | None:
+    """Return a message's topic, packet id and where the rest is; None if it is unusual."""
+    place = body + 2
+    if place > stop:
+        return None
+    end = place + (raw[body] << 8 | raw[body + 1])
+    after = end + 2 if first & 2 else end
+    if end == place or after > stop:
+        return None
+    try:
+        topic = raw[place:end].decode()
+    except UnicodeDecodeError:
+        return None
+    mid = raw[end] << 8 | raw[end + 1] if first & 2 else 0
+    return (topic, mid, after) if mid or not first & 2 else None

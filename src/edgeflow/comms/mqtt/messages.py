@@ -1,10 +1,11 @@
 """What travels through an MQTT client, and where it waits."""
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
 
 from edgeflow.errors import UnreachableError
 
@@ -13,8 +14,7 @@ __all__ = ["Entry", "Inbox", "Incoming", "MqttCounters", "Outbox"]
 _ENVELOPE = 256  # bytes that a held message costs besides its payload, about
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message from the broker.
 
     Attributes:
@@ -35,7 +35,7 @@ class Incoming:
     retain: bool = False
     duplicate: bool = False
     user: tuple[tuple[str, str], ...] = ()
-    received: float = field(default_factory=time.monotonic)
+    received: float = 0.0
     connection: int = 0
     mid: int = 0
 
@@ -91,25 +91,31 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._held)
 
-    def put(self, message: Incoming) -> bool:
-        """Add a message; return True when there is no room for another."""
-        self._held.append(message)
-        self._bytes += len(message.payload) + _ENVELOPE
+    def put(self, messages: Iterable[Incoming]) -> bool:
+        """Add messages; return True when there is no room for another."""
+        for message in messages:
+            self._held.append(message)
+            self._bytes += len(message.payload) + _ENVELOPE
         self._filled.set()
         self._was_full = len(self._held) >= self._limit or self._bytes >= self._limit_bytes
         return self._was_full
 
     async def get(self) -> Incoming:
         """Wait for a message and remove it."""
-        while not self._held:
+        return (await self.get_many(1))[0]
+
+    async def get_many(self, limit: int) -> list[Incoming]:
+        """Wait for a message, and remove it with what is there besides, up to ``limit``."""
+        held = self._held
+        while not held:
             self._filled.clear()
             await self._filled.wait()
-        message = self._held.popleft()
-        self._bytes -= len(message.payload) + _ENVELOPE
+        found = [held.popleft() for _ in range(min(limit, len(held)))]
+        self._bytes -= sum(len(message.payload) for message in found) + _ENVELOPE * len(found)
         if self._was_full and self._has_half():
             self._was_full = False
             self._room()
-        return message
+        return found
 
     def _has_half(self) -> bool:
         return 2 * len(self._held) <= self._limit and 2 * self._bytes <= self._limit_bytes

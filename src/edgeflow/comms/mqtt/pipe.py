@@ -4,10 +4,12 @@ Everything runs on the event loop.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import cast
 
 from edgeflow.comms.mqtt.cutter import Cutter
+from edgeflow.comms.mqtt.messages import Incoming
 from edgeflow.errors import ProtocolError
 
 __all__ = ["Pipe"]
@@ -18,7 +20,7 @@ class Pipe(asyncio.Protocol):
 
     Args:
         cutter: of this connection alone.
-        readable: whole packets wait for ``recv``, or ``send`` takes bytes again.
+        readable: something waits for ``next``, or ``send`` takes bytes again.
         lost: the connection is gone, and why; called once.
     """
 
@@ -29,7 +31,8 @@ class Pipe(asyncio.Protocol):
         self._readable = readable
         self._lost: Callable[[Exception | None], None] | None = lost
         self._transport: asyncio.Transport | None = None
-        self._whole = bytearray()
+        self._items: deque[bytes | list[Incoming]] = deque()
+        self._packet = b""
         self._read = 0
         self._corked: list[bytes] | None = None
         self._loop = asyncio.get_running_loop()
@@ -49,11 +52,11 @@ class Pipe(asyncio.Protocol):
         """Take bytes in, and tell when there are whole packets."""
         self.last_received = self._loop.time()
         try:
-            self._whole += self._cutter.feed(data)
+            self._items += self._cutter.feed(data, self.last_received)
         except ProtocolError as error:
             self.end(error)
             return
-        if self.has_packets and not self.is_paused:
+        if self._items and not self.is_paused:
             self._readable()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -72,10 +75,14 @@ class Pipe(asyncio.Protocol):
 
     # What the session calls
 
-    @property
-    def has_packets(self) -> bool:
-        """True while ``recv`` has bytes."""
-        return self._read < len(self._whole)
+    def next(self) -> list[Incoming] | bytes | None:
+        """What came next: messages, or a packet that ``recv`` has now; None while paused."""
+        if self.is_paused or not self.is_open or not self._items:
+            return None
+        item = self._items.popleft()
+        if isinstance(item, bytes):
+            self._packet, self._read = item, 0
+        return item
 
     @property
     def is_open(self) -> bool:
@@ -94,7 +101,7 @@ class Pipe(asyncio.Protocol):
             self.is_paused = False
             self.last_received = self._loop.time()
             self._transport.resume_reading()
-            if self.has_packets:
+            if self._items:
                 self._readable()
 
     def cork(self) -> None:
@@ -133,13 +140,11 @@ class Pipe(asyncio.Protocol):
     # What paho calls
 
     def recv(self, size: int) -> bytes:
-        """Return up to ``size`` bytes of whole packets."""
-        if not self.has_packets or self.is_paused:
+        """Return up to ``size`` bytes of a whole packet."""
+        data = self._packet[self._read : self._read + size]
+        if not data:
             raise BlockingIOError
-        data = bytes(self._whole[self._read : self._read + size])
         self._read += len(data)
-        if self._read == len(self._whole):
-            self._whole, self._read = bytearray(), 0
         return data
 
     def send(self, data: bytes | bytearray) -> int:
@@ -166,7 +171,7 @@ class Pipe(asyncio.Protocol):
 
     def pending(self) -> int:
         """Bytes that could be read without waiting."""
-        return len(self._whole) - self._read
+        return len(self._packet) - self._read
 
     def setblocking(self, flag: bool) -> None:
         """Never block, whatever ``flag`` says."""

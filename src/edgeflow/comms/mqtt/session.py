@@ -5,9 +5,11 @@ It gets its bytes from a ``Pipe``; sockets, waiting and keeping alive are ours.
 
 import asyncio
 import ssl
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, cast
 
 from edgeflow.comms.mqtt.cutter import Cutter
+from edgeflow.comms.mqtt.messages import Incoming
 from edgeflow.comms.mqtt.options import MqttOptions
 from edgeflow.comms.mqtt.pipe import Pipe
 from edgeflow.errors import MissingExtraError, ProtocolError, UnreachableError
@@ -36,8 +38,11 @@ _FAREWELL_SECONDS = 0.5
 class SessionEvents(Protocol):
     """What a session tells its client, on the event loop."""
 
-    def message_came(self, message: paho.MQTTMessage) -> None:
-        """A PUBLISH; it is acknowledged by ``Session.ack`` only."""
+    def messages_came(self, messages: Sequence[Incoming]) -> None:
+        """They are acknowledged by ``Session.ack`` only."""
+
+    def malformed_came(self, mid: int, qos: int) -> None:
+        """A message without a valid topic."""
 
     def oversized_came(self, topic: bytes, size: int) -> None:
         """A message was too long to hold; it is acknowledged already."""
@@ -77,9 +82,11 @@ class Session:
         self._version_5 = options.version == "5"
         self._pipe: Pipe | None = None
         self._cutter = Cutter(options.max_packet, version_5=self._version_5)
+        self._acks = bytearray()
         self._accepted: asyncio.Future[bool] | None = None
         self._over: asyncio.Future[Exception | None] | None = None
         self._flushing = False
+        self.connection = 0
         self.receive_maximum = 65535
         self.max_packet = 256 << 20
         self._paho = self._new_paho(client_id)
@@ -124,7 +131,11 @@ class Session:
         """
         loop = asyncio.get_running_loop()
         self._accepted, self._over = loop.create_future(), loop.create_future()
-        self._cutter = Cutter(self._options.max_packet, version_5=self._version_5)
+        self.connection += 1
+        self._cutter = Cutter(
+            self._options.max_packet, version_5=self._version_5, connection=self.connection
+        )
+        self._acks.clear()
         try:
             async with asyncio.timeout(self._options.connect_timeout):
                 _, pipe = await loop.create_connection(
@@ -237,8 +248,25 @@ class Session:
         """Give a subscription up."""
         self._paho.unsubscribe(pattern)
 
-    def ack(self, mid: int, qos: int) -> None:
-        """Confirm a message of this very connection."""
+    def ack(self, messages: Iterable[Incoming]) -> int:
+        """Confirm those messages that came on the connection that is open; return how many."""
+        count = 0
+        if self._pipe is None or not self._pipe.is_open:
+            return count
+        for message in messages:
+            if message.connection != self.connection:
+                continue
+            if message.qos == 1:
+                self._acks += b"\x40\x02" + message.mid.to_bytes(2)
+            else:
+                self._paho.ack(message.mid, message.qos)
+            count += 1
+        if self._acks:
+            self._on_want_write()
+        return count
+
+    def refuse(self, mid: int, qos: int) -> None:
+        """Confirm a message that is of no use, so that it does not come for ever."""
         self._paho.ack(mid, qos)
 
     def pause(self) -> None:
@@ -265,10 +293,15 @@ class Session:
             return
         try:
             pipe.cork()
-            while pipe.has_packets and not pipe.is_paused and pipe.is_open:
-                if problem := self._paho.loop_read():
+            while (item := pipe.next()) is not None:
+                if isinstance(item, list):
+                    self._events.messages_came(item)
+                elif problem := self._paho.loop_read():
                     pipe.end(ProtocolError(f"not understood: {paho.error_string(problem)}"))
             self._paho.loop_write()
+            if self._acks and pipe.is_open and pipe.writable.is_set():
+                pipe.send(self._acks)
+                self._acks.clear()
         except Exception as error:  # noqa: BLE001 - bytes from outside can make paho raise anything
             pipe.end(ProtocolError(f"a packet could not be read: {error!r}"))
         finally:
@@ -326,4 +359,21 @@ class Session:
         self._events.published(mid, str(reason) if reason.is_failure else None)
 
     def _on_message(self, _c: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        self._events.message_came(message)
+        """Of a message that the cutter left: at QoS 2, with properties, or with a bad topic."""
+        try:
+            topic = str(message.topic)
+        except UnicodeDecodeError:
+            self._events.malformed_came(message.mid, message.qos)
+            return
+        made = Incoming(
+            topic=topic,
+            payload=bytes(message.payload),
+            qos=message.qos,
+            retain=bool(message.retain),
+            duplicate=bool(message.dup),
+            user=tuple(getattr(message.properties, "UserProperty", ())),
+            received=asyncio.get_running_loop().time(),
+            connection=self.connection,
+            mid=message.mid if message.qos else 0,
+        )
+        self._events.messages_came([made])
