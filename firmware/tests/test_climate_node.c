@@ -227,6 +227,25 @@ static void test_settings_are_taken_as_a_whole_or_not_at_all(void) {
     CHECK(ef_climate_next(&node, &message, now) && strcmp(message.topic, "device/attic/config/ack") == 0);
 }
 
+static void test_an_answer_names_the_version_that_it_answers(void) {
+    static const struct { const char *payload, *begin; } cases[] = {
+        {"{\"version\":7,\"speed\":20}", "{\"version\":7,\"read_seconds\":"},
+        {"{\"speed\":0,\"version\":4294967295}", "{\"version\":4294967295,\"read_seconds\":"}, /* refused, too */
+        {"{\"speed\":20}", "{\"read_seconds\":"},
+        {"{\"version\":\"7\"}", "{\"read_seconds\":"},
+        {"{\"version\":-1}", "{\"read_seconds\":"},
+        {"{\"version\":4294967296}", "{\"read_seconds\":"},
+        {"version=8", "{\"read_seconds\":"},
+    };
+    begin(sizeof memory);
+    go_online();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CHECK(take("device/attic/config", cases[i].payload) >= EF_CLIMATE_REFUSED);
+        CHECK(ef_climate_next(&node, &message, now) && strstr(message.payload, cases[i].begin) == message.payload);
+        ef_climate_confirmed(&node);
+    }
+}
+
 static void test_limits_that_close_in_bring_the_window_in(void) {
     begin(sizeof memory);
     CHECK_EQUAL(take("window/attic/control", "{\"position\":100}"), EF_CLIMATE_MOVES);
@@ -245,10 +264,10 @@ static void test_the_longest_answer_fits(void) {
     begin(sizeof memory);
     go_online();
     CHECK_EQUAL(take("device/attic/config",
-                     "{\"read_seconds\":3600,\"report_seconds\":86400,\"audio_seconds\":86400,\"temperature_change\":100,\"humidity_change\":100,"
+                     "{\"version\":4294967295,\"read_seconds\":3600,\"report_seconds\":86400,\"audio_seconds\":86400,\"temperature_change\":100,\"humidity_change\":100,"
                      "\"closed\":-1000000,\"open\":1000000,\"lowest\":99.125,\"highest\":100,\"speed\":1000,\"acceleration\":10000,"
                      "\"stall_seconds\":60,\"stall_distance\":100}"), EF_CLIMATE_CONFIGURED);
-    CHECK_EQUAL(take("device/attic/config", "{\"temperature_change\":-1}"), EF_CLIMATE_REFUSED);
+    CHECK_EQUAL(take("device/attic/config", "{\"version\":4294967295,\"temperature_change\":-1}"), EF_CLIMATE_REFUSED);
     CHECK(ef_climate_next(&node, &message, now) && message.payload[message.size - 1] == '}');
 }
 
@@ -325,6 +344,7 @@ int main(void) {
     test_the_window_goes_where_it_is_told();
     test_a_stepper_moves_once_it_knows_where_it_is();
     test_settings_are_taken_as_a_whole_or_not_at_all();
+    test_an_answer_names_the_version_that_it_answers();
     test_limits_that_close_in_bring_the_window_in();
     test_the_longest_answer_fits();
     test_sound_is_told_while_somebody_hears();

@@ -155,6 +155,11 @@ void ef_climate_confirmed(ef_climate_node *node) {
 
 static void write_ack(ef_climate_node *node, ef_text *out) {
     ef_text_put(out, "{");
+    if (node->config_version > 0u) {
+        ef_text_put(out, "\"version\":");
+        ef_text_count(out, node->config_version);
+        ef_text_put(out, ",");
+    }
     ef_climate_write_settings(&node->settings, out);
     ef_text_put(out, ",\"refused\":\"");
     ef_text_put(out, node->refused_key);
@@ -247,8 +252,26 @@ static ef_climate_taken move(ef_climate_node *node, double position) {
     return EF_CLIMATE_MOVES;
 }
 
+/* 0: it names none. */
+static uint32_t version_in(const char *payload, size_t size) {
+    ef_json json;
+    ef_json_member member;
+    uint32_t version = 0;
+    if (ef_json_open(&json, payload, size) != EF_OK) {
+        return 0;
+    }
+    while (ef_json_next(&json, &member)) {
+        const bool fits = member.kind == EF_JSON_NUMBER && member.number >= 1.0 && member.number <= 4294967295.0;
+        if (fits && ef_json_is(&member, "version")) {
+            version = (uint32_t)member.number;
+        }
+    }
+    return version;
+}
+
 static ef_climate_taken configure(ef_climate_node *node, const char *payload, size_t size) {
     const char *refused;
+    node->config_version = version_in(payload, size);
     const ef_status taken = ef_climate_take_settings(&node->settings, payload, size, &refused);
     node->refused_key = taken == EF_ERROR_TYPE ? "json" : refused;
     node->owes_ack = true;

@@ -191,8 +191,10 @@ class DeviceRegistry:
             check_config(device_id, merged)
             record.name = record.name if name is None else name[:80]
             record.location = record.location if location is None else location[:80]
-            self._take_config(record, merged, now)
-            self._write(SETTINGS, [settings_row(record, now)])
+            # Rows are told apart by their time, which is kept to the millisecond.
+            edited = max(round(now, 3), round(record.edited + 0.001, 3))
+            self._take_config(record, merged, edited)
+            self._write(SETTINGS, [settings_row(record, edited)])
             self._store(record, now)
             return copy_of(record)
 

@@ -81,6 +81,7 @@ typedef struct ef_climate_node {
     uint32_t failures, failing;   /* of the sensor: in all, and since it last spoke */
     uint32_t repeats, refused;    /* messages sent again for want of an answer; commands that made no sense */
     const char *refused_key;      /* of the last configuration; "" for none */
+    uint32_t config_version;      /* of the last configuration that named one, for its answer; 0 for none */
     uint32_t audio_sequence, audio_missed;
 } ef_climate_node;
 
