@@ -88,6 +88,7 @@ class Port:
     Attributes:
         name: at most 15 characters, unique in the workload.
         number: the port itself.
+        protocol: ``TCP`` or ``UDP``.
         service: other workloads connect to it.
         public: people outside connect to it.
         node_port: port on every host of a cluster; None lets the cluster choose.
@@ -95,6 +96,7 @@ class Port:
 
     name: str
     number: int
+    protocol: str = "TCP"
     service: bool = False
     public: bool = False
     node_port: int | None = None
@@ -102,7 +104,11 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A question to a running workload: a page of a port over HTTP, or else a command in it."""
+    """A question to a running workload.
+
+    A page of a port over HTTP, a connection to the port where there is no page, or a command that
+    is run in it.
+    """
 
     path: str = ""
     port: str = ""
@@ -201,6 +207,7 @@ class Workload:
         kind: what it is.
         image: a reference, or what is built.
         command: program and words.
+        folder: where it runs; empty for the image's own.
         environment: variables by name.
         ports: what it listens on.
         replicas: instances at the start.
@@ -220,6 +227,7 @@ class Workload:
     kind: Kind
     image: Image | str
     command: tuple[str, ...]
+    folder: str = ""
     environment: Mapping[str, Value] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     replicas: int = 1
