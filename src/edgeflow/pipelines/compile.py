@@ -67,7 +67,7 @@ class _Compiler:
     def __init__(self, declaration: Declaration, session: Session | None) -> None:
         self._declaration = declaration
         self._session = session
-        fed = {name for plan in declaration.connectors for name in plan.pipelines}
+        fed = _reached(declaration)
         self._pipelines = [
             replace(plan, durable=self._is_durable(plan))
             for plan in declaration.pipelines
@@ -96,10 +96,10 @@ class _Compiler:
         for connector in self._declaration.connectors:
             yield self._node("connector", Role.PRODUCER, ConnectorNode, connector)
         for pipeline in self._pipelines:
-            agents = len(dict.fromkeys(pipeline.options.agents))
+            takers = len({*pipeline.options.agents}) + len({*pipeline.options.then})
             yield self._node(
                 "pipeline", Role.CONSUMER, PipelineNode, pipeline,
-                replicas=pipeline.options.max_parallel, agents=agents, zones=self._zones(pipeline),
+                replicas=pipeline.options.max_parallel, takers=takers, zones=self._zones(pipeline),
             )  # fmt: skip
         for agent in self._agents:
             yield self._node("agent", Role.CONSUMER, AgentNode, agent)
@@ -179,9 +179,22 @@ class _Compiler:
                 queue_size=RESULTS_WAITING,
                 place=pipeline.place,
             )
+        for name in dict.fromkeys(pipeline.options.then):
+            yield self._onward(pipeline, name)
         if self._declaration.document.dashboard is not None:
             target = self._names("dashboard", "dashboard")
             yield LinkSpec(source, target, channel=pipeline.name, place=pipeline.place)
+
+    def _onward(self, pipeline: PipelinePlan, name: str) -> LinkSpec:
+        """Results on their way to another pipeline."""
+        options = next(plan.options for plan in self._pipelines if plan.name == name)
+        return LinkSpec(
+            source=self._names("pipeline", pipeline.name),
+            target=self._names("pipeline", name),
+            qos=options.qos or (QoS.DURABLE if pipeline.durable else QoS.BALANCED),
+            queue_size=options.max_queue_depth,
+            place=pipeline.place,
+        )
 
     def _commands(self, agent: AgentPlan) -> Iterator[LinkSpec]:
         """An action is never lost on its way to its dispatcher; a slow one holds its agent up."""
@@ -198,5 +211,31 @@ class _Compiler:
     def _is_durable(self, plan: PipelinePlan) -> bool:
         if plan.options.qos is not None:
             return plan.options.qos is QoS.DURABLE
-        wishes = (c.pipelines.get(plan.name) for c in self._declaration.connectors)
-        return QoS.DURABLE in wishes
+        connectors = self._declaration.connectors
+        before = _before(self._declaration, plan.name)
+        return any(QoS.DURABLE is c.pipelines.get(name) for c in connectors for name in before)
+
+
+def _reached(declaration: Declaration) -> set[str]:
+    """Return the pipelines that messages of connectors come to, through others too."""
+    found = {name for plan in declaration.connectors for name in plan.pipelines}
+    onward = {plan.name: plan.options.then for plan in declaration.pipelines}
+    new = list(found)
+    while new:
+        new = [name for each in new for name in onward.get(each, ()) if name not in found]
+        found.update(new)
+    return found
+
+
+def _before(declaration: Declaration, name: str) -> set[str]:
+    """Return a pipeline and those whose results come to it, through others too."""
+    found, new = {name}, [name]
+    while new:
+        after = set(new)
+        new = [
+            plan.name
+            for plan in declaration.pipelines
+            if plan.name not in found and after & {*plan.options.then}
+        ]
+        found.update(new)
+    return found

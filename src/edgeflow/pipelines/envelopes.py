@@ -7,6 +7,7 @@ dashboard, taps and recordings see of it.
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from edgeflow.core.frame import Frame
 from edgeflow.pipelines.message import Action, EdgeMessage
@@ -38,6 +39,15 @@ class ResultFrame(MessageFrame, frozen=True, eq=False, kw_only=True):
 
     pipeline: str
     result: dict[str, Any]
+
+    def onward(self) -> EdgeMessage:
+        """Return the message that another pipeline takes: the result, of this sensor and time."""
+        return structs.replace(
+            self.message,
+            payload=self.result,
+            encoding="",
+            metadata={**self.message.metadata, "pipeline": self.pipeline},
+        )
 
 
 class ActionFrame(MessageFrame, frozen=True, eq=False, kw_only=True):

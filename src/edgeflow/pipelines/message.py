@@ -43,12 +43,14 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         target: overrides the dispatcher's own target (topic, URL, path, command name).
         payload: JSON-like data, or bytes (a picture).
         metadata: JSON-like annotations; ``text`` is the line that people see.
+        quiet: nobody is told unless it fails; for records, not for decisions.
     """
 
     dispatcher: str
     target: str | None = None
     payload: Any = msgspec.field(default_factory=dict)
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
+    quiet: bool = False
 
 
 class ActionResult(msgspec.Struct, frozen=True, kw_only=True):

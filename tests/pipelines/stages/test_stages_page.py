@@ -13,12 +13,12 @@ from edgeflow.pipelines.stages.serializers import ENCODINGS
 PAGE = (Path(__file__).parents[3] / "docs/reference/stages-and-agents.md").read_text("utf-8")
 
 
-def test_its_example_loads_without_a_warning(tmp_path):
+def test_its_examples_load_without_a_warning(tmp_path):
     blocks = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 1
-    plan = load_text(blocks[0], tmp_path / "pipelines.yaml", {})
-    assert len(plan.pipelines) == 3
-    assert plan.warnings == ()
+    assert len(blocks) == 2
+    plans = [load_text(block, tmp_path / "pipelines.yaml", {}) for block in blocks]
+    assert [len(plan.pipelines) for plan in plans] == [3, 3]
+    assert [plan.warnings for plan in plans] == [(), ()]
 
 
 def test_every_stage_option_serializer_and_agent_is_named():

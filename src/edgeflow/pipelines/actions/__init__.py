@@ -7,5 +7,6 @@ BUILT_IN = {
     "log": "edgeflow.pipelines.actions.log:LogDispatcher",
     "mqtt": "edgeflow.pipelines.actions.mqtt:MqttDispatcher",
     "ros2": "edgeflow.pipelines.actions.ros2:Ros2Dispatcher",
+    "store": "edgeflow.pipelines.actions.store:StoreDispatcher",
     "webhook": "edgeflow.pipelines.actions.webhook:WebhookDispatcher",
 }

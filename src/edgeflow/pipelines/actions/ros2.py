@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from edgeflow.comms.ros2.images import image_fields
+from edgeflow.comms.ros2.images import compressed_fields, image_fields
 from edgeflow.comms.ros2.names import check_topic
 from edgeflow.comms.ros2.participant import Participant, Publication
+from edgeflow.comms.ros2.payloads import header_of
 from edgeflow.errors import (
     ConfigError,
     EdgeFlowError,
@@ -130,22 +131,17 @@ class Ros2Dispatcher(Dispatcher):
             return {"data": payload if isinstance(payload, str) else _json(action, agent, pipeline)}
         if kind == "std_msgs/msg/Empty":
             return {}
-        header = self._header()
+        header = header_of(time.time(), self.options.frame_id)
         if kind == "sensor_msgs/msg/Image" and isinstance(payload, np.ndarray):
             return image_fields(payload, header)
         if kind == "sensor_msgs/msg/CompressedImage" and isinstance(payload, bytes):
-            known = "png" if payload.startswith(b"\x89PNG") else "jpeg"
-            return {"header": header, "format": known, "data": payload}
+            return compressed_fields(payload, header)
         names = [field.name for field in message(kind).fields]
         if names == ["data"]:
             return {"data": _single(payload)}
         if not isinstance(payload, Mapping):
             raise PayloadError(f"{type(payload).__name__} is no dict of the fields of {kind}")
         return {**({"header": header} if "header" in names else {}), **payload}
-
-    def _header(self) -> dict[str, Any]:
-        seconds, rest = divmod(time.time_ns(), 1_000_000_000)
-        return {"stamp": {"sec": seconds, "nanosec": rest}, "frame_id": self.options.frame_id}
 
 
 async def _is_heard(publication: Publication, until: float) -> bool:

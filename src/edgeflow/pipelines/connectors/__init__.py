@@ -3,6 +3,7 @@
 BUILT_IN = {
     "ble": "edgeflow.pipelines.connectors.ble:BleConnector",
     "camera": "edgeflow.pipelines.connectors.camera:CameraConnector",
+    "climate": "edgeflow.pipelines.connectors.climate:ClimateConnector",
     "csi": "edgeflow.pipelines.connectors.csi:CsiConnector",
     "flow": "edgeflow.pipelines.connectors.flow:FlowConnector",
     "http": "edgeflow.pipelines.connectors.http:HttpConnector",

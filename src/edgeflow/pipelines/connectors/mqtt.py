@@ -229,9 +229,13 @@ class MqttConnector(BaseConnector):
     def _mqtt_routes(self) -> Iterator[MqttRoute]:
         return (cast(MqttRoute, route) for route in self.routes)
 
+    def _receipt(self, incoming: Incoming, messages: int = 1) -> "_Receipt":
+        """Return the receipt of all messages that are made of an incoming one."""
+        return _Receipt(incoming, messages)
+
     def _made_of(self, incoming: Incoming) -> list[EdgeMessage]:
         ways = [] if incoming.topic in self._own_topics else self._ways_of(incoming.topic)
-        receipt = _Receipt(incoming, len(ways))
+        receipt = self._receipt(incoming, len(ways))
         if not ways:
             if incoming.topic not in self._own_topics:
                 self.unmatched += 1

@@ -4,11 +4,11 @@ import asyncio
 import time
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from edgeflow.comms.ros2.images import array_of, compressed_format
 from edgeflow.comms.ros2.participant import Participant, Sample, Subscription
+from edgeflow.comms.ros2.payloads import plain, stamp_seconds
 from edgeflow.errors import ConfigError, MissingExtraError, ProtocolError
 from edgeflow.pipelines.connectors.base import ConnectorOptions, RouteOptions
 from edgeflow.pipelines.connectors.sensor_time import SensorTime
@@ -151,9 +151,7 @@ class Ros2Connector(ThreadedConnector):
         )
 
     def _time(self, header: dict[str, Any], sample: Sample) -> float:
-        stamp = header.get("stamp")
-        stated = stamp["sec"] + stamp["nanosec"] * 1e-9 if stamp else None
-        for seconds in (stated, sample.written):
+        for seconds in (stamp_seconds(header), sample.written):
             found = self._sensor_time.of(seconds, b"", None)
             if found is not None:
                 return found
@@ -185,15 +183,4 @@ def _payload(message: str, fields: dict[str, Any], serializer: str) -> tuple[Any
         return bytes(fields["data"]), compressed_format(fields), {"format": fields["format"]}
     if message == "std_msgs/msg/String" and serializer != "none":
         return fields["data"].encode(), serializer, {}
-    return _plain(fields), "", {}
-
-
-def _plain(value: Any) -> Any:
-    """Return fields with lists in place of arrays; ``uint8[]`` as bytes."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, memoryview):
-        return bytes(value)
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    return plain(fields), "", {}

@@ -40,6 +40,10 @@ def _check_pipelines(raw: dict[str, Any], problems: Problems) -> None:
         for place, name in _pipelines_of(path, entry):
             used.add(name)
             _known(problems, "pipeline", name, [*entries], place)
+    for path, entry in listed(raw, "pipelines"):
+        for place, name in names_of(entry.get("then"), (*path, "then")):
+            used.add(name)
+            _known(problems, "pipeline", name, [*entries], place)
     for name, path in entries.items():
         if name not in used:
             problems.warn((*path, "id"), f"no connector leads to pipeline {name!r}", key=False)

@@ -170,6 +170,8 @@ class ActionNode(SinkNode):
             attempts=result.attempts,
             detail=said,
         )
+        if result.ok and frame.action.quiet:
+            return
         self.session.tell(
             "action",
             f"{self.plan.name}: {said}",

@@ -55,7 +55,8 @@ class AgentNode(ConsumerNode):
         assert isinstance(frame, ResultFrame)  # noqa: S101 - only pipelines lead here
         actions = [action for action in self._decide(frame) if self._is_known(action)]
         for action in actions:
-            self._alert(frame, action)
+            if not action.quiet:
+                self._alert(frame, action)
         if frame.receipt is not None:
             frame.receipt.add(len(actions))
             frame.receipt.done()

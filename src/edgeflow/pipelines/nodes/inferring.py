@@ -18,7 +18,7 @@ from edgeflow.pipelines.stages.base import Prepared
 from edgeflow.pipelines.stages.serializers import decode
 from edgeflow.runtime.emitter import StoppedError
 
-__all__ = ["Work", "Worker", "WrongInputError", "unmodelled"]
+__all__ = ["NothingYetError", "Work", "Worker", "WrongInputError", "unmodelled"]
 
 Observe = Callable[[str, float], None]
 
@@ -27,6 +27,10 @@ SLICE_SECONDS = 0.2
 
 class WrongInputError(PipelineError):
     """What goes into a model is nothing that a model takes."""
+
+
+class NothingYetError(Exception):
+    """A stage has given None: the message ends here, and that is no mistake."""
 
 
 class Work(msgspec.Struct, eq=False):
@@ -139,7 +143,13 @@ class Worker:
             return work.message.payload
         with self._timed("preprocess"):
             made = stage(work.message, work.message.payload)
+        if made is None:
+            raise NothingYetError
         if isinstance(made, Prepared):
+            if made.message is not None:
+                work.message = msgspec.structs.replace(
+                    made.message, metadata=dict(made.message.metadata)
+                )
             work.message.metadata.update(made.metadata)
             if made.image is not None:
                 work.image = made.image
@@ -239,6 +249,8 @@ def _as_inputs(value: Any, step: ModelStep) -> Mapping[str, Any] | Sequence[Any]
 
 
 def _as_result(value: Any, stage: Stage) -> dict[str, Any]:
+    if value is None:
+        raise NothingYetError
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, list | tuple):

@@ -22,7 +22,13 @@ from edgeflow.pipelines.declaration import ModelStep, PipelinePlan
 from edgeflow.pipelines.envelopes import MessageFrame, ResultFrame, as_data
 from edgeflow.pipelines.message import EdgeMessage
 from edgeflow.pipelines.nodes.diagnosis import describe_misfit
-from edgeflow.pipelines.nodes.inferring import Work, Worker, WrongInputError, unmodelled
+from edgeflow.pipelines.nodes.inferring import (
+    NothingYetError,
+    Work,
+    Worker,
+    WrongInputError,
+    unmodelled,
+)
 from edgeflow.pipelines.nodes.results import plain
 from edgeflow.pipelines.schema.pipeline import OnDeadline
 from edgeflow.pipelines.session import Session
@@ -48,13 +54,13 @@ class PipelineNode(ConsumerNode):
     Attributes:
         plan: the pipeline.
         session: what the flow shares.
-        agents: how many agents get each result.
+        takers: how many agents and pipelines get each result.
         zones: polygons shown with the results, as the dashboard draws them.
     """
 
     plan: PipelinePlan
     session: Session
-    agents: int = 0
+    takers: int = 0
     zones: Sequence[dict[str, Any]] = ()
 
     def configure(self) -> None:
@@ -78,11 +84,14 @@ class PipelineNode(ConsumerNode):
     def process(self, data: Any) -> ResultFrame | None:
         """Work on the message of the current frame."""
         frame = self.frame
-        assert isinstance(frame, MessageFrame)  # noqa: S101 - only connectors lead here
+        assert isinstance(frame, MessageFrame)  # noqa: S101 - connectors and pipelines lead here
+        message = frame.onward() if isinstance(frame, ResultFrame) else frame.message
         try:
-            work = self._work(frame.message)
+            work = self._work(message)
         except DroppedError as drop:
-            self._drop(frame.message, drop)
+            self._drop(message, drop)
+            work = None
+        if work is None:
             if frame.receipt is not None:
                 frame.receipt.done()
             return None
@@ -90,23 +99,27 @@ class PipelineNode(ConsumerNode):
         self._latency.observe(age_ms)
         self._debug.debug("result_made", sensor=work.message.sensor_id, latency_ms=age_ms)
         if frame.receipt is not None:
-            frame.receipt.add(self.agents)
+            frame.receipt.add(self.takers)
             frame.receipt.done()
         return self._result(frame, work, age_ms)
 
     # --- one message -----------------------------------------------------------------------
 
-    def _work(self, message: EdgeMessage) -> Work:
+    def _work(self, message: EdgeMessage) -> Work | None:
         self._in_time(message)
         steps = self._steps(message)
         try:
             work = self._worker.prepare(message, steps)
+        except NothingYetError:
+            return None
         except Exception as error:
             raise DroppedError("exception", error) from error
         responses = self._responses(work, steps)
         self._in_time(message)
         try:
             return self._worker.finish(work, steps, responses)
+        except NothingYetError:
+            return None
         except Exception as error:
             raise DroppedError("exception", error) from error
 

@@ -72,6 +72,10 @@ class PipelineOptions(BaseModel):
         default=None, description="Stage that merges the results of several models."
     )
     agents: Names = Field(default_factory=list, description="Agents that look at each result.")
+    then: Names = Field(
+        default_factory=list,
+        description="Pipelines that take each result as a message, with its sensor and time.",
+    )
     deadline_ms: float | None = Field(
         default=None,
         gt=0,

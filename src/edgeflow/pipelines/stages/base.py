@@ -5,6 +5,8 @@
     def preprocess(message: EdgeMessage, payload: Any, **options) -> ndarray | dict | Prepared
     def postprocess(response: InferResponse, message: EdgeMessage, **options) -> dict
 
+Either may return None: then the message ends here, because more of them are needed.
+
 A preprocessor takes the decoded payload and returns the model's inputs: an array, a list in the
 model's order, a dict by name, or ``Prepared``, which notes things for the postprocessor too. A
 postprocessor returns a JSON-like dict: ``detections`` (``Detection.to_dict``), ``classes``
@@ -27,6 +29,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from edgeflow.inference.requests import Array
+from edgeflow.pipelines.message import EdgeMessage
 
 __all__ = ["Classification", "Detection", "Inputs", "Prepared"]
 
@@ -42,11 +45,14 @@ class Prepared(msgspec.Struct, frozen=True, eq=False):
             ``letterbox``) for the postprocessor and the agents.
         image: the decoded picture, uint8 (height, width, 3) BGR, if there is one: it is what the
             dashboard shows.
+        message: what goes on instead of the message that came, decoded; for stages that make one
+            of several.
     """
 
     inputs: Inputs
     metadata: dict[str, Any] = {}
     image: Array | None = None
+    message: EdgeMessage | None = None
 
 
 class Detection(msgspec.Struct, frozen=True):
