@@ -23,9 +23,9 @@ from edgeflow.store.tables import Row
 def drained(spool: Spool) -> list[bytes]:
     """Take everything."""
     found = []
-    while (record := spool.next()) is not None:
-        found.append(record.body)
-        spool.take(record)
+    while group := spool.group():
+        found += [record.body for record in group]
+        spool.take(group)
     return found
 
 
@@ -39,26 +39,69 @@ def test_records_come_out_in_order_and_once(folder: Path) -> None:
     for number in range(5):
         spool.append(b"%d" % number)
     assert drained(spool) == [b"0", b"1", b"2", b"3", b"4"]
-    assert spool.next() is None
+    assert spool.group() == []
     assert spool.pending_bytes == 0
     spool.close()
 
 
 def test_what_was_not_taken_comes_again_after_a_restart(folder: Path) -> None:
     spool = Spool(folder)
-    for number in range(3):
+    spool.append(b"0")
+    spool.take(spool.group())
+    for number in range(1, 3):
         spool.append(b"%d" % number)
-    first = spool.next()
-    assert first is not None
-    spool.take(first)
-    second = spool.next()
+    begun = spool.group()
+    spool.append(b"3")
     spool.close()
     again = Spool(folder)
-    third = again.next()
-    assert third == second, "the same token, by which a store knows it"
-    assert drained(again) == [b"1", b"2"]
+    assert again.group() == begun, "the same group and tokens, by which a store knows it"
+    assert drained(again) == [b"1", b"2", b"3"]
     again.close()
     assert drained(Spool(folder)) == []
+
+
+def test_a_group_stays_the_same_until_it_is_taken(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeflow.store.spool.GROUP_RECORDS", 3)
+    spool = Spool(folder)
+    spool.append(b"0")
+    first = spool.group()
+    for number in range(1, 6):
+        spool.append(b"%d" % number)
+    assert spool.group() == first
+    spool.take(first)
+    assert [record.body for record in spool.group()] == [b"1", b"2", b"3"]
+    assert drained(spool) == [b"1", b"2", b"3", b"4", b"5"]
+    spool.close()
+
+
+def test_a_folder_is_of_one_spool(folder: Path) -> None:
+    spool = Spool(folder)
+    with pytest.raises(StoreError, match="in use"):
+        Spool(folder)
+    spool.close()
+    Spool(folder).close()
+
+
+@pytest.mark.parametrize("at", [0, 3, 8, 19, 21])
+def test_a_damaged_record_is_told_and_stays(
+    folder: Path, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeflow.store.spool.SEGMENT_BYTES", 10)
+    spool = Spool(folder)
+    spool.append(b"damaged")
+    spool.append(b"whole")
+    path = min(folder.glob("*.spool"))
+    data = path.read_bytes()
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    if 8 <= at < 20:
+        assert [record.body for record in spool.group()] == [b"damaged", b"whole"]
+    else:
+        with pytest.raises(StoreError, match="damaged"):
+            spool.group()
+        assert spool.pending_bytes > 0
+    spool.close()
 
 
 def test_segments_turn_and_go_when_they_are_empty(
@@ -166,12 +209,12 @@ def test_rows_that_no_store_takes_are_set_aside(tmp_path: Path) -> None:
     store = SqliteTables(str(tmp_path / "x.db"))
     store.create(list(TABLES.values()))
     writer = SpooledWriter(store, Spool(tmp_path / "spool"))
-    writer.append("sensor_temperature", [{"device_id": "a", "warmth": 1.0}])
+    writer.append("sensor_temperature", [row(0), {"device_id": "a", "warmth": 1.0}, row(2)])
     writer.append("sensor_temperature", [row(1)])
     assert writer.flush(10.0)
     writer.close()
     (dead,) = store.rows("dead_letters")
-    assert len(store.rows("sensor_temperature")) == 1
+    assert len(store.rows("sensor_temperature")) == 3
     store.close()
     assert "warmth" in str(dead["reason"])
     assert writer.stats.refused == 1

@@ -5,13 +5,15 @@ other record has, the body. What a crash left of the last one is cut off when th
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import struct
 import threading
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import structlog
 
@@ -23,10 +25,12 @@ _log = structlog.get_logger(__name__)
 
 SEGMENT_BYTES = 16 << 20
 MAX_RECORD = 16 << 20
+GROUP_BYTES = 1 << 20
+GROUP_RECORDS = 1000
 _HEAD = struct.Struct("<II12s")
 _COUNT = struct.Struct("<I")
 _NAME = re.compile(r"(\d{10})\.spool")
-_DONE = "done"
+_DONE, _LOCK = "done", "lock"
 
 
 class Position(NamedTuple):
@@ -51,26 +55,35 @@ class Spool:
     """Records on disk. One thread may append while another one takes.
 
     Args:
-        folder: made if it is missing; of one process.
+        folder: made if it is missing; of one spool at a time.
         limit: bytes on disk above which ``append`` refuses.
         sync: whether ``append`` waits for the disk: without, a lost process loses nothing, and a
             lost machine what its system had not written yet.
 
     Raises:
-        StoreError: the folder cannot be used.
+        StoreError: the folder cannot be used, or another spool has it open.
     """
 
     def __init__(self, folder: Path, *, limit: int = 1 << 30, sync: bool = True) -> None:
         self._folder, self._limit, self._sync = folder, limit, sync
         self._lock = threading.Lock()
         self._fresh = threading.Condition(self._lock)
-        self._closed = False
+        self._sealed = self._closed = False
         self._run, self._count = os.urandom(8), 0
         self._size = 0
-        self._taken = self._end = Position(1, 0)
+        self._taken = self._begun = self._end = Position(1, 0)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._recover()
+            with contextlib.ExitStack() as on_error:
+                self._locked = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+                on_error.callback(os.close, self._locked)
+                fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._recover()
+                on_error.pop_all()
+        except BlockingIOError:
+            raise StoreError(
+                f"{folder} is in use", hint="by another process? give each a folder of its own"
+            ) from None
         except OSError as error:
             raise StoreError(
                 f"{folder}: {error}", hint="where may the spool be written?"
@@ -107,54 +120,68 @@ class Spool:
         """Wait until there is something to take; False after ``timeout`` seconds, or closed."""
         with self._fresh:
             return self._fresh.wait_for(
-                lambda: self._taken < self._end or self._closed, timeout
+                lambda: self._taken < self._end or self._sealed, timeout
             ) and (self._taken < self._end)
 
-    def next(self) -> Record | None:
-        """The oldest record that was not taken, or None.
+    def group(self) -> list[Record]:
+        """The oldest records that were not taken, up to about a megabyte of them; empty for none.
+
+        Until it is taken it stays the same group, whatever is appended and however often the
+        process ends: what it becomes elsewhere can be told again by its first record's token.
 
         Raises:
-            StoreError: it cannot be read.
+            StoreError: they cannot be read, or not be written down as begun.
         """
         with self._lock:
-            at = self._taken
-            if self._closed or at >= self._end:
-                return None
-            try:
-                record = self._read(at)
-                while record is None and at.segment < self._end.segment:
-                    at = Position(at.segment + 1, 0)
-                    record = self._read(at)
-            except OSError as error:
-                raise StoreError(f"{self._folder}: {error}") from error
-            return record
+            at, end = self._taken, self._end
+            begun = self._begun if self._begun > at else None
+            if self._sealed or at >= end:
+                return []
+        try:
+            found = self._read_group(at, begun or end, is_begun=begun is not None)
+            if begun is None and found:
+                self._note(at, found[-1].after)
+                self._begun = found[-1].after
+        except OSError as error:
+            raise StoreError(f"{self._folder}: {error}") from error
+        return found
 
-    def take(self, record: Record) -> None:
-        """A record arrived elsewhere: it will not come again.
+    def take(self, records: Sequence[Record]) -> None:
+        """A group arrived elsewhere: it will not come again.
 
         Raises:
             StoreError: that cannot be written down; it would come again.
         """
+        after = records[-1].after
         with self._lock:
+            if self._closed:
+                raise StoreError(f"{self._folder} is closed")
             try:
-                self._note(record.after)
+                self._note(after, after)
+                for segment in range(self._taken.segment, after.segment):
+                    self._path(segment).unlink(missing_ok=True)
             except OSError as error:
                 raise StoreError(f"{self._folder}: {error}") from error
-            self._size -= len(record.body) + _HEAD.size
-            for segment in range(self._taken.segment, record.after.segment):
-                self._path(segment).unlink(missing_ok=True)
-            self._taken = record.after
+            self._size -= sum(len(record.body) + _HEAD.size for record in records)
+            self._taken = after
+
+    def seal(self) -> None:
+        """Append nothing and wait for nothing any more; a group that was begun may be taken."""
+        with self._fresh:
+            self._sealed = True
+            self._fresh.notify_all()
 
     def close(self) -> None:
         """Close the file; what waits is there at the next start. Idempotent."""
-        with self._fresh:
+        self.seal()
+        with self._lock:
             if not self._closed:
                 self._closed = True
                 os.close(self._file)
-            self._fresh.notify_all()
+                os.close(self._locked)
 
     def _recover(self) -> None:
-        self._taken = self._noted()
+        self._taken, self._begun = self._noted()
         segments = sorted(
             int(match[1])
             for entry in self._folder.iterdir()
@@ -191,15 +218,30 @@ class Spool:
             _log.warning("spool_tail_cut", path=str(path), at=at, cut=size - at)
         return at
 
-    def _read(self, at: Position) -> Record | None:
-        with self._path(at.segment).open("rb") as file:
-            file.seek(at.offset)
-            head = file.read(_HEAD.size)
-            if not head:
-                return None
-            length, crc, own = _HEAD.unpack(head)
-            body = file.read(length)
-        if zlib.crc32(body) != crc:
+    def _read_group(self, at: Position, end: Position, *, is_begun: bool) -> list[Record]:
+        found: list[Record] = []
+        size = 0
+        while at < end:
+            with self._path(at.segment).open("rb") as file:
+                file.seek(at.offset)
+                while at < end and (record := self._read(file, at)) is not None:
+                    found.append(record)
+                    at, size = record.after, size + len(record.body)
+                    if not is_begun and (size >= GROUP_BYTES or len(found) >= GROUP_RECORDS):
+                        return found
+            if at.segment >= end.segment:
+                break
+            at = Position(at.segment + 1, 0)
+        return found
+
+    def _read(self, file: BinaryIO, at: Position) -> Record | None:
+        """The record at the file's place, which is ``at``; None at its end."""
+        head = file.read(_HEAD.size)
+        if not head:
+            return None
+        length, crc, own = _HEAD.unpack(head.ljust(_HEAD.size, b"\0"))
+        body = file.read(length) if length <= MAX_RECORD else b""
+        if not body or zlib.crc32(body) != crc:
             raise StoreError(
                 f"{self._path(at.segment)}: the record at byte {at.offset} is damaged",
                 hint="keep the file, and remove it from the spool",
@@ -231,7 +273,7 @@ class Spool:
                 os.ftruncate(self._file, end.offset)
 
     def _check(self, size: int) -> None:
-        if self._closed:
+        if self._sealed:
             raise StoreError(f"{self._folder} is closed")
         if self._size + size > self._limit:
             raise StoreError(
@@ -239,16 +281,18 @@ class Spool:
                 hint="is the store up? its limit can be raised",
             )
 
-    def _noted(self) -> Position:
+    def _noted(self) -> tuple[Position, Position]:
+        """How far it was taken, and where the group ends that was begun."""
         try:
-            words = (self._folder / _DONE).read_text().split("-")
-            return Position(int(words[0]), int(words[1]))
+            numbers = [int(word) for word in (self._folder / _DONE).read_text().split("-")]
+            taken = Position(numbers[0], numbers[1])
+            return taken, Position(numbers[2], numbers[3]) if len(numbers) == 4 else taken
         except (FileNotFoundError, ValueError, IndexError):
-            return Position(1, 0)
+            return Position(1, 0), Position(1, 0)
 
-    def _note(self, position: Position) -> None:
+    def _note(self, taken: Position, begun: Position) -> None:
         fresh = self._folder / f"{_DONE}.part"
-        fresh.write_text(str(position))
+        fresh.write_text(f"{taken}-{begun}")
         fresh.replace(self._folder / _DONE)
 
     def _path(self, segment: int) -> Path:

@@ -89,53 +89,79 @@ class SpooledWriter:
         if not self._stop.is_set():
             self.flush(timeout if not self.stats.last_error else 0.0)
             self._stop.set()
-            self._spool.close()
+            self._spool.seal()
             self._thread.join(JOIN_SECONDS)
+            self._spool.close()
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
         while not self._stop.is_set():
             try:
-                record = self._spool.next() if self._spool.wait(WAKE_SECONDS) else None
-                if record is not None:
-                    self._pass_on(record)
+                if self._spool.wait(WAKE_SECONDS) and (records := self._spool.group()):
+                    self._pass_on(records)
                 pause = FIRST_PAUSE
                 self.stats.last_error = ""
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, it must not end the writing
                 self.stats.failures += 1
+                told = str(error) if isinstance(error, StoreError) else repr(error)
                 if not self.stats.last_error:
-                    _log.warning("store_unreachable", error=str(error))
-                self.stats.last_error = str(error)
+                    _log.warning("store_unreachable", error=told)
+                self.stats.last_error = told or "failed"
                 self._stop.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _pass_on(self, record: Record) -> None:
-        batch = _decoder.decode(record.body)
+    def _pass_on(self, records: Sequence[Record]) -> None:
+        """Insert a group, one batch for each table; each has the token of its first record."""
+        tables: dict[str, _Batch] = {}
+        tokens: dict[str, str] = {}
+        for record in records:
+            batch = _decoder.decode(record.body)
+            if batch.table in tables:
+                tables[batch.table].rows += batch.rows
+            else:
+                tables[batch.table], tokens[batch.table] = batch, record.token
         begun = time.perf_counter()
-        try:
-            self._store.insert(batch.table, batch.rows, token=record.token)
-            self.stats.store_seconds = time.perf_counter() - begun
-            self.stats.stored += len(batch.rows)
-        except ConfigError as error:
-            self._set_aside(batch, error, record.token)
-        self._spool.take(record)
+        for table, batch in tables.items():
+            self._insert(batch, f"{tokens[table]}-{len(records)}")
+        self.stats.store_seconds = time.perf_counter() - begun
+        self._spool.take(records)
         with self._changed:
             self._changed.notify_all()
 
-    def _set_aside(self, batch: _Batch, error: ConfigError, token: str) -> None:
-        _log.error("rows_refused", table=batch.table, count=len(batch.rows), error=str(error))
-        self.stats.refused += len(batch.rows)
-        rows = [
-            {
-                "device_id": str(row.get("device_id", "")),
-                "timestamp": time.time(),
-                "topic": batch.table,
-                "reason": str(error),
-                "payload": msgspec.json.encode(row).decode(),
-            }
-            for row in batch.rows
-        ]
-        self._store.insert("dead_letters", rows, token=f"{token}-refused")
+    def _insert(self, batch: _Batch, token: str) -> None:
+        refused: list[dict[str, Any]] = []
+        kept = self._sift(batch, token, refused)
+        if refused:
+            _log.error("rows_refused", table=batch.table, count=len(refused))
+            self.stats.refused += len(refused)
+            self._store.insert("dead_letters", refused, token=f"{token}-refused")
+        self.stats.stored += kept
+
+    def _sift(self, batch: _Batch, token: str, refused: list[dict[str, Any]]) -> int:
+        """Insert rows and return how many; what the store will not take is halved to its cause."""
+        try:
+            self._store.insert(batch.table, batch.rows, token=token)
+            return len(batch.rows)
+        except ConfigError as error:
+            if len(batch.rows) == 1:
+                refused.append(_dead_letter(batch.table, batch.rows[0], error))
+                return 0
+        half = len(batch.rows) // 2
+        parts = (_Batch(batch.table, batch.rows[:half]), _Batch(batch.table, batch.rows[half:]))
+        return sum(
+            self._sift(part, f"{token}{side}", refused)
+            for side, part in zip("ab", parts, strict=True)
+        )
+
+
+def _dead_letter(table: str, row: dict[str, Any], error: ConfigError) -> dict[str, Any]:
+    return {
+        "device_id": str(row.get("device_id", "")),
+        "timestamp": time.time(),
+        "topic": table,
+        "reason": str(error),
+        "payload": msgspec.json.encode(row).decode(),
+    }
 
 
 _encoder = msgspec.msgpack.Encoder()
