@@ -112,6 +112,72 @@ class Imu(IdlStruct, typename="sensor_msgs.msg.dds_.Imu_"):
 
 
 @dataclass
+class Point(IdlStruct, typename="geometry_msgs.msg.dds_.Point_"):
+    x: float64
+    y: float64
+    z: float64
+
+
+@dataclass
+class Pose(IdlStruct, typename="geometry_msgs.msg.dds_.Pose_"):
+    position: Point
+    orientation: Quaternion
+
+
+@dataclass
+class PoseWithCovariance(IdlStruct, typename="geometry_msgs.msg.dds_.PoseWithCovariance_"):
+    pose: Pose
+    covariance: array[float64, 36]
+
+
+@dataclass
+class ObjectHypothesis(IdlStruct, typename="vision_msgs.msg.dds_.ObjectHypothesis_"):
+    class_id: str
+    score: float64
+
+
+@dataclass
+class ObjectHypothesisWithPose(
+    IdlStruct, typename="vision_msgs.msg.dds_.ObjectHypothesisWithPose_"
+):
+    hypothesis: ObjectHypothesis
+    pose: PoseWithCovariance
+
+
+@dataclass
+class Point2D(IdlStruct, typename="vision_msgs.msg.dds_.Point2D_"):
+    x: float64
+    y: float64
+
+
+@dataclass
+class Pose2D(IdlStruct, typename="vision_msgs.msg.dds_.Pose2D_"):
+    position: Point2D
+    theta: float64
+
+
+@dataclass
+class BoundingBox2D(IdlStruct, typename="vision_msgs.msg.dds_.BoundingBox2D_"):
+    center: Pose2D
+    size_x: float64
+    size_y: float64
+
+
+@dataclass
+class Detection2D(IdlStruct, typename="vision_msgs.msg.dds_.Detection2D_"):
+    header: Header
+    results: sequence[ObjectHypothesisWithPose]
+    bbox: BoundingBox2D
+    id: str
+
+
+@dataclass
+class Detection2DArray(IdlStruct, typename="vision_msgs.msg.dds_.Detection2DArray_"):
+    header: Header
+    detections: sequence[Detection2D]
+
+
+@dataclass
 class LyingString(IdlStruct, typename="std_msgs.msg.dds_.String_"):
     number: int32
 
@@ -119,7 +185,8 @@ class LyingString(IdlStruct, typename="std_msgs.msg.dds_.String_"):
 KINDS = {
     kind.__name__: kind
     for kind in (
-        String, Bool, Float32, Temperature, Image, CompressedImage, Twist, Imu, LyingString
+        String, Bool, Float32, Temperature, Image, CompressedImage, Twist, Imu, LyingString,
+        Detection2DArray,
     )
 }  # fmt: skip
 NESTED = {
@@ -178,6 +245,9 @@ class Side:
         self.readers[topic] = DataReader(
             self.participant, self.topic(topic, kind), self.qos(reliable)
         )
+
+    def hears(self, topic):
+        return len(self.readers[topic].get_matched_publications())
 
     def read(self, topic):
         samples = []

@@ -1,19 +1,19 @@
 """What a frame's meta says about its picture, drawn over a copy of it for viewers only.
 
-``meta["detections"]``: dicts with ``label``, ``confidence`` and ``bbox`` (x1, y1, x2, y2 in pixels
-of the frame). ``meta["zones"]``: dicts with ``name`` and ``polygon`` (points x, y from 0 to 1);
-``active`` colours one as occupied, and without it one is where a detection (of its ``labels``, if
-it names some) stands with the middle of its lower edge. Whatever does not look like that is left
-out.
+Detections as in ``core.detections``. ``meta["zones"]``: dicts with ``name`` and ``polygon`` (points
+x, y from 0 to 1); ``active`` colours one as occupied, and without it one is where a detection (of
+its ``labels``, if it names some) stands with the middle of its lower edge. Whatever does not look
+like that is left out.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
+
+from edgeflow.core.detections import detections_of
 
 __all__ = ["draw", "has_overlay"]
 
@@ -49,7 +49,7 @@ def draw(image: Image, meta: Mapping[str, Any], scale: float = 1.0) -> None:
         scale: pixels of ``image`` per pixel of the frame.
     """
     thickness = max(1, round(max(image.shape[:2]) / 640))
-    boxes = list(_boxes(meta.get("detections"), scale))
+    boxes = list(_boxes(meta, scale))
     for name, points, active, labels in _zones(meta.get("zones"), image):
         feet = [
             ((left + right) / 2, bottom)
@@ -82,16 +82,12 @@ def _zones(zones: Any, image: Image) -> Iterator[tuple[str, npt.NDArray[np.int32
             yield str(zone.get("name", "")), pixels, zone.get("active"), watched
 
 
-def _boxes(detections: Any, scale: float) -> Iterator[tuple[str, float, tuple[int, int, int, int]]]:
-    for found in _dicts(detections):
-        try:
-            corners = [float(value) * scale for value in found["bbox"]]
-            confidence = float(found.get("confidence", 1.0))
-        except (KeyError, TypeError, ValueError):
-            continue
-        if len(corners) == 4 and all(math.isfinite(c) and abs(c) < 1e6 for c in corners):
-            left, top, right, bottom = (round(corner) for corner in corners)
-            yield str(found.get("label", "")), confidence, (left, top, right, bottom)
+def _boxes(
+    meta: Mapping[str, Any], scale: float
+) -> Iterator[tuple[str, float, tuple[int, int, int, int]]]:
+    for label, confidence, box in detections_of(meta, MAX_DRAWN):
+        left, top, right, bottom = (round(corner * scale) for corner in box)
+        yield label, confidence, (left, top, right, bottom)
 
 
 def _dicts(values: Any) -> Iterator[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from edgeflow.errors import PayloadError, ProtocolError, did_you_mean
 
-__all__ = ["ENCODINGS", "array_of", "compressed_format", "image_fields"]
+__all__ = ["ENCODINGS", "array_of", "compressed_fields", "compressed_format", "image_fields"]
 
 MAX_SIDE = 16384
 
@@ -91,6 +91,12 @@ def image_fields(
         "step": array.shape[1] * channels * array.itemsize,
         "data": little.view(np.uint8),
     }
+
+
+def compressed_fields(picture: bytes, header: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the fields of a ``sensor_msgs/CompressedImage`` of a JPEG or PNG."""
+    known = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return {"header": header or {}, "format": known, "data": picture}
 
 
 def compressed_format(image: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import re
 
 from edgeflow.errors import ConfigError
 
-__all__ = ["check_topic", "dds_topic", "dds_type", "ros_type"]
+__all__ = ["check_topic", "dds_topic", "dds_type", "name_part", "ros_type"]
 
 TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
 LONGEST = 255
@@ -27,6 +27,12 @@ def check_topic(name: str) -> str:
             "a digit",
         )
     return absolute
+
+
+def name_part(text: str) -> str:
+    """Return a part of a topic's name for any text: ``front_door`` for ``front-door``."""
+    part = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "unnamed"
+    return f"n{part}" if part[0].isdigit() else part
 
 
 def dds_topic(name: str) -> str:

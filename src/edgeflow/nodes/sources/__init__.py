@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgeflow.nodes.sources.camera import CameraProducer
     from edgeflow.nodes.sources.replay import ReplayProducer
+    from edgeflow.nodes.sources.ros2 import Ros2Producer
     from edgeflow.nodes.sources.video import VideoFileProducer
 
-__all__ = ["CameraProducer", "ReplayProducer", "VideoFileProducer"]
+__all__ = ["CameraProducer", "ReplayProducer", "Ros2Producer", "VideoFileProducer"]
 
 _HOMES = {
     "CameraProducer": "camera",
     "ReplayProducer": "replay",
+    "Ros2Producer": "ros2",
     "VideoFileProducer": "video",
 }
 
