@@ -135,6 +135,7 @@ def test_no_message_raises(topic: str, payload: bytes) -> None:
         Intake().take(name, payload, NOW)
 
 
+FIELDS = ("value", "sequence", "boot", "time", "sample_rate", "duration")
 NUMBERS = st.one_of(st.integers(), st.floats(), st.sampled_from([2**63 - 1, 2**63, 2**64, -1]))
 
 
