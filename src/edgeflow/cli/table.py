@@ -58,7 +58,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
     (
         "More",
         (
-            Verb("devices", "devices", "Look at boards, or run boards that are only software."),
+            Verb("devices", "devices", "Name and configure devices; look at boards, or run some."),
             Verb("mcu", "mcu", "Serve microcontroller boards, and make models for them."),
             Verb("csi", "csi", "Sense presence, breathing and falls from WiFi channel state."),
             Verb("climate", "climate", "Rooms over MQTT, and windows that learn where to be."),

@@ -10,7 +10,7 @@ import structlog
 
 from edgeflow.comms.mqtt import MqttClient
 from edgeflow.devices.configuration import decode_answer, encode_push
-from edgeflow.devices.registry import MAX_DEVICES, Change, DeviceRegistry
+from edgeflow.devices.registry import MAX_DEVICES, TABLES_OF_DEVICES, Change, DeviceRegistry
 from edgeflow.errors import EdgeFlowError, StoreError
 from edgeflow.protocols import climate_topics as topics
 from edgeflow.protocols.climate import iso_time
@@ -42,8 +42,7 @@ class KnownDevices(NamedTuple):
         Raises:
             StoreError: the store cannot be reached.
         """
-        tables = ("device_registry", "device_settings", "device_configurations")
-        return cls(*(store.latest(table) for table in tables))
+        return cls(*(store.latest(table) for table in TABLES_OF_DEVICES))
 
 
 class DeviceDesk:

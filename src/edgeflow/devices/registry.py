@@ -21,7 +21,14 @@ from edgeflow.devices.records import (
 from edgeflow.errors import ConfigError, did_you_mean
 from edgeflow.store.tables import Row
 
-__all__ = ["MAX_DEVICES", "Change", "DeviceRecord", "DeviceRegistry", "Write"]
+__all__ = [
+    "MAX_DEVICES",
+    "TABLES_OF_DEVICES",
+    "Change",
+    "DeviceRecord",
+    "DeviceRegistry",
+    "Write",
+]
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +37,7 @@ MAX_SENSORS = 64
 """Kinds of sensors that are watched of one device."""
 WRITE_EVERY = 30.0
 REGISTRY, SETTINGS, CONFIGURATIONS = "device_registry", "device_settings", "device_configurations"
+TABLES_OF_DEVICES = (REGISTRY, SETTINGS, CONFIGURATIONS)
 Write = Callable[[str, Sequence[Row]], None]
 
 
@@ -193,8 +201,11 @@ class DeviceRegistry:
             record.location = record.location if location is None else location[:80]
             # Rows are told apart by their time, which is kept to the millisecond.
             edited = max(round(now, 3), round(record.edited + 0.001, 3))
+            version = record.configuration.version
             self._take_config(record, merged, edited)
             self._write(SETTINGS, [settings_row(record, edited)])
+            if record.configuration.version != version:
+                self._note(record.configuration, edited)
             self._store(record, now)
             return copy_of(record)
 
@@ -284,7 +295,6 @@ class DeviceRegistry:
         before, record.configuration = record.configuration, desired_of(record, now)
         if record.configuration.version != before.version:
             self._unsent[record.device_id] = None
-            self._note(record.configuration, now)
 
     def _adopt(self, row: Mapping[str, Any] | None) -> bool:
         """Take what people set elsewhere, if it is newer; of an unknown device when it comes."""

@@ -1,11 +1,12 @@
 """Stores of tables by URL."""
 
 import re
+from pathlib import Path
 
-from edgeflow.errors import StoreError, did_you_mean
+from edgeflow.errors import ConfigError, StoreError, did_you_mean
 from edgeflow.store.tables import TableStore
 
-__all__ = ["open_tables", "without_password"]
+__all__ = ["check_there", "open_tables", "without_password"]
 
 SCHEMES = ("sqlite", "clickhouse", "chdb")
 
@@ -39,6 +40,18 @@ def open_tables(url: str) -> TableStore:
     if not path:
         raise StoreError(f"{url!r} names no file", hint="for example sqlite:///home.db")
     return SqliteTables(path)
+
+
+def check_there(url: str) -> None:
+    """Look whether a store that is a file or folder is there: opening it would make an empty one.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    scheme, _, place = url.partition("://")
+    path = Path(place.partition("?")[0].removeprefix("/"))
+    if scheme in ("sqlite", "chdb") and not path.exists():
+        raise ConfigError(f"--store: there is no {path}", hint="name the store that is in use")
 
 
 def without_password(url: str) -> str:

@@ -1,6 +1,6 @@
 """Tables as SQLite has them: a row number, times in milliseconds, rollups by minute and hour."""
 
-from edgeflow.store.cells import SPANS, rolled_up
+from edgeflow.store.cells import SPANS, rolled_up, time_of
 from edgeflow.store.tables import Column, Table
 
 __all__ = ["creating", "insertion", "of_each_device", "rolling"]
@@ -49,7 +49,8 @@ def insertion(table: Table) -> str:
         others = [name for name in names if name not in table.newest_by]
         sets = ", ".join(f"{name} = excluded.{name}" for name in others)
         key = ", ".join(table.newest_by)
-        return f"{statement} ON CONFLICT ({key}) DO UPDATE SET {sets}"
+        newer = f"excluded.{time_of(table)} >= {table.name}.{time_of(table)}"
+        return f"{statement} ON CONFLICT ({key}) DO UPDATE SET {sets} WHERE {newer}"
     return f"{statement} ON CONFLICT DO NOTHING" if table.identity else statement
 
 

@@ -29,12 +29,27 @@ def list_ports(
     ask: Annotated[
         bool, typer.Option("--ask", help="Open each port and ask what is behind it.")
     ] = False,
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", envvar="EDGEFLOW_STORE", help="The devices of these tables instead."
+        ),
+    ] = "",
+    group: Annotated[str | None, typer.Option(metavar="NAME", help="Of this group.")] = None,
+    tag: Annotated[str | None, typer.Option(metavar="WORD", help="With this tag.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", help="mqtt, board, csi, camera or service.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the serial ports of this machine."""
+    """List the serial ports of this machine, or with --store the devices of all kinds."""
     from edgeflow.cli.display.outline import align
+    from edgeflow.cli.verbs.device_registry import list_devices
     from edgeflow.devices.serial.finding import list_ports as found_ports
 
+    if store and not ask:
+        list_devices(store, group=group, tag=tag, kind=kind, json=json)
+        return
     found = [
         {
             "port": each.path,

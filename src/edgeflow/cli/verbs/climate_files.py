@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from edgeflow.cli.terminal import write
-from edgeflow.errors import ConfigError
 
 __all__ = ["backup", "dashboards", "restore"]
 
@@ -21,9 +20,9 @@ def backup(*, file: FileArgument, store: StoreOption = "sqlite:///climate.db") -
     """Write all tables into one file, while the system runs or not (chdb: not)."""
     from edgeflow.store.backup import back_up
     from edgeflow.store.catalogue import TABLES
-    from edgeflow.store.opening import open_tables
+    from edgeflow.store.opening import check_there, open_tables
 
-    _check_there(store)
+    check_there(store)
     tables = list(TABLES.values())
     opened = open_tables(store)
     try:
@@ -59,11 +58,3 @@ def dashboards(
     for path in write_dashboards(folder):
         write(str(path))
     return 0
-
-
-def _check_there(store: str) -> None:
-    """A database file that is missing would be made, and an empty backup look like one."""
-    scheme, _, place = store.partition("://")
-    path = Path(place.partition("?")[0].removeprefix("/"))
-    if scheme in ("sqlite", "chdb") and not path.exists():
-        raise ConfigError(f"--store: there is no {path}", hint="name the store that is in use")
