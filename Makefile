@@ -74,8 +74,9 @@ csi-eval: setup $(NATIVE) ## Measure sensing on the recordings and in simulated 
 soak: setup ## 30 minutes of a five-node flow with random kills (SOAK_ARGS="--seconds 60" for less)
 	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py $(SOAK_ARGS)
 
-docs: setup ## Regenerate the reference pages
+docs: setup ## Regenerate the reference pages, and make a site of all pages: build/docs/index.html
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 firmware-test: ## The firmware core's tests under the sanitizers
 	$(MAKE) -C firmware/tests
