@@ -16,6 +16,9 @@ import yaml
 import mqtt_brokers
 from edgeflow.comms.mqtt import MqttClient, MqttOptions
 from edgeflow.comms.mqtt.options import MqttOptions as Options
+from edgeflow.comms.mqtt.options import TlsOptions
+from edgeflow.security.authority import Authority
+from edgeflow.security.broker_users import PasswordFile
 from edgeflow.store.clickhouse_client import ClickHousePlace
 
 STACK = Path(__file__).parents[2] / "stack"
@@ -56,26 +59,33 @@ def test_every_variable_is_in_the_example_and_every_secret_is_asked_for() -> Non
 
 def test_services_are_in_profiles_healthy_and_on_this_machine_only(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    for profile, wanted in (("dev", {"edgeflow"}), ("prod", {"backend", "ml"})):
+    for profile, wanted in (
+        ("dev", {"mosquitto", "edgeflow"}),
+        ("prod", {"mosquitto-tls", "backend", "ml"}),
+    ):
         found = {name for name, each in services.items() if profile in each["profiles"]}
-        assert found == {"mosquitto", "clickhouse", "prometheus", "grafana"} | wanted
+        assert found == {"clickhouse", "prometheus", "grafana"} | wanted
     for name, each in services.items():
         assert each.get("healthcheck") or each.get("build"), name
         assert all(filled(port).startswith("127.0.0.1:") for port in each.get("ports", [])), name
         assert not str(each["image"]).endswith(":latest"), name
         for other in each.get("depends_on", {}):
             assert "healthcheck" in services[other]
+            assert set(each["profiles"]) <= set(services[other]["profiles"])
     assert "ports" not in services["clickhouse"]
     assert compose["networks"]["data"]["internal"] is True
     assert "field" not in services["clickhouse"]["networks"]
 
 
 def test_what_is_mounted_exists(compose: dict[str, Any]) -> None:
-    mounts = [
-        volume.split(":")
-        for each in compose["services"].values()
-        for volume in each.get("volumes", [])
+    volumes = [
+        volume for each in compose["services"].values() for volume in each.get("volumes", [])
     ]
+    made = [volume for volume in volumes if not isinstance(volume, str)]
+    for volume in made:
+        assert volume["source"] == "./mosquitto/tls/ca.pem", "made by edgeflow devices certificates"
+        assert volume["bind"] == {"create_host_path": False}
+    mounts = [volume.split(":") for volume in volumes if isinstance(volume, str)]
     for source, *_ in mounts:
         if source.startswith("."):
             assert (STACK / source).exists(), source
@@ -104,6 +114,11 @@ def test_roles_are_started_with_options_that_there_are(compose: dict[str, Any], 
         assert not name.startswith("EDGEFLOW_CLIMATE") or name in said, name
     broker = Options.from_url(filled(own["environment"]["EDGEFLOW_CLIMATE_BROKER"]))
     assert (broker.host, broker.username, broker.password) == ("mosquitto", role, "s3cret")
+    if role == "edgeflow":
+        assert (broker.port, broker.tls) == (1883, None)
+    else:
+        assert (broker.port, broker.tls) == (8883, TlsOptions(ca="/tls/ca.pem"))
+        assert compose["x-authority"] in own["volumes"]
     if role != "ml":
         place = ClickHousePlace.from_url(filled(own["environment"]["EDGEFLOW_CLIMATE_STORE"]))
         assert (place.host, place.port, place.database) == ("clickhouse", 8123, "iot")
@@ -121,11 +136,16 @@ def test_prometheus_asks_where_roles_answer(compose: dict[str, Any]) -> None:
 class Stack(mqtt_brokers.Broker):
     """The stack's own script, configuration and rules, on a free port of this machine."""
 
+    @property
+    def config(self) -> Path:
+        """Where its configuration is."""
+        return self.folder / "config"
+
     def command(self) -> list[str]:
         program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
         if program is None:
             pytest.skip("mosquitto is not installed: apt-get install --yes mosquitto")
-        config, run = self.folder / "config", self.folder / "run"
+        config, run = self.config, self.folder / "run"
         shutil.copytree(STACK / "mosquitto", config, dirs_exist_ok=True)
         (config / "devices").write_text("# rooms\nattic one-word\nbedroom two-words\n\n")
         text = (config / "mosquitto.conf").read_text()
@@ -137,6 +157,9 @@ class Stack(mqtt_brokers.Broker):
         passwords = [f"MQTT_{name.upper()}_PASSWORD={name}-secret" for name in USERS]
         places = [f"MOSQUITTO_CONFIG={config}", f"MOSQUITTO_RUN={run}"]
         path = "PATH=/usr/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin"
+        if self.tls:
+            shutil.copytree(self.tls, config / "tls", dirs_exist_ok=True)
+            places += ["MQTT_TLS=1", f"MQTT_TLS_PORT={self.port} 127.0.0.1"]
         return ["env", path, *places, *passwords, str(config / "start.sh")]
 
 
@@ -236,6 +259,32 @@ def test_nobody_comes_in_without_the_right_password(broker: Stack) -> None:
     kept = (broker.folder / "run" / "passwords").read_text()
     assert "one-word" not in kept, "only hashes are kept"
     assert not (broker.folder / "run" / "plain").exists()
+
+
+def test_production_speaks_tls_only_and_knows_issued_credentials(tmp_path: Path) -> None:
+    Authority(tmp_path / "tls").issue("server", ["127.0.0.1"])
+    secured = Stack(tmp_path / "stack", tls=tmp_path / "tls")
+    secret = PasswordFile(secured.config / "passwords").issue(["cellar"])["cellar"]
+    ca = TlsOptions(ca=str(tmp_path / "tls" / "ca.pem"))
+
+    async def enter(user: str, password: str, tls: TlsOptions | None, seconds: float) -> bool:
+        options = MqttOptions(
+            host="127.0.0.1", port=secured.port, username=user, password=password, tls=tls
+        )
+        async with MqttClient(options) as own:
+            try:
+                await own.wait_connected(seconds)
+            except Exception:
+                return False
+            await own.publish(f"sensor/{user}/temperature", b"20", qos=1, timeout=SECONDS)
+            return True
+
+    with secured:
+        assert asyncio.run(enter("cellar", secret, ca, SECONDS))
+        assert asyncio.run(enter("attic", "one-word", ca, SECONDS))
+        assert not asyncio.run(enter("cellar", "other", ca, 1.0))
+        assert not asyncio.run(enter("cellar", secret, None, 1.0))
+        assert not asyncio.run(enter("cellar", secret, TlsOptions(), 1.0)), "of whom nobody knows"
 
 
 @pytest.mark.parametrize("line", ["backend x", "a/b x", "attic", "attic one two", "+ x"])
