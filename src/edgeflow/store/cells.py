@@ -29,6 +29,7 @@ SPANS = {"minute": 60_000, "hour": 3_600_000}
 _INTEGERS = range(-(2**63), 2**63)
 _TIMES = range(-2_208_988_800_000, 10_413_792_000_000)
 """The years 1900 to 2299: what every database has a form for."""
+_LAST_SECOND = 10_413_791_999
 
 
 def cells_of(table: Table, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
@@ -37,20 +38,40 @@ def cells_of(table: Table, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
     Raises:
         ConfigError: a row has a column that the table does not, or a value that has no form.
     """
-    known = {column.name for column in table.columns}
-    strange = {name for row in rows for name in row if name not in known}
+    names = {column.name for column in table.columns}
+    strange = set().union(*rows) - names
     if strange:
         name = min(strange)
         raise ConfigError(
-            f"{table.name} has no column {name!r}", hint=did_you_mean(name, sorted(known))
+            f"{table.name} has no column {name!r}", hint=did_you_mean(name, sorted(names))
         )
-    converters = [(column, to_cell(column)) for column in table.columns]
-    return [
-        tuple(
-            convert(row.get(column.name, _MISSING[column.kind])) for column, convert in converters
-        )
-        for row in rows
-    ]
+    return list(zip(*(_cells(column, rows) for column in table.columns), strict=True))
+
+
+def _cells(column: Column, rows: Sequence[Row]) -> list[Any]:
+    """One column of the rows. Usual values need no look at each."""
+    name, kind, missing = column.name, column.kind, _MISSING[column.kind]
+    values = [row.get(name, missing) for row in rows]
+    types = set(map(type, values))
+    if kind == "float" and types == {float}:
+        return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
+    if (
+        kind == "integer"
+        and types == {int}
+        and min(values) in _INTEGERS
+        and max(values) in _INTEGERS
+    ):
+        return values
+    if kind == "text" and types == {str} and "".join(values).isascii():
+        return values
+    if kind == "time" and types == {float} and _usual_times(values):
+        return [round(value * 1000) for value in values]
+    convert = to_cell(column)
+    return [convert(value) for value in values]
+
+
+def _usual_times(values: Sequence[float]) -> bool:
+    return math.isfinite(sum(values)) and min(values) >= 0.0 and max(values) < _LAST_SECOND
 
 
 def row_of(table: Table, cells: Sequence[Any]) -> dict[str, Any]:
