@@ -7,7 +7,7 @@ import asyncio
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -20,12 +20,24 @@ from tables_page import tables_page
 from edgeflow import errors
 from edgeflow.cli.table import SECTIONS, Verb
 from edgeflow.config import Settings
-from edgeflow.core import status
+from edgeflow.core import climate, status
 from edgeflow.web.application import declare
 from edgeflow.web.mjpeg import Encoder
 from edgeflow.web.streams import Hub, StreamStatus
 
 FOLDER = Path(__file__).parent / "reference"
+_FLOW = (
+    status.FlowStatus,
+    status.NodeStatus,
+    status.LinkStatus,
+    StreamStatus,
+    status.PathLatency,
+    status.Segment,
+    status.TraceRecord,
+    status.LogLine,
+)
+_CLIMATE = tuple(getattr(climate, name) for name in climate.__all__)
+_LIMITS = re.compile(r"Annotated\[([\w\[\]]+), Meta\([^()]*\)\]")
 LITERAL = r'_(?:port|text|integer)\("\w+", ("[^"]*"|self\.\w+|[\d* ]+)[,)]'
 NOTE = "<!-- written by docs/generate.py; change the code instead -->\n"
 
@@ -131,7 +143,8 @@ def _value(option: Any) -> str:
 def http_page() -> str:
     """Return the page of the HTTP API with fresh tables between its marks."""
     text = (FOLDER / "http-api.md").read_text()
-    for mark, table in {"routes": _routes(), "shapes": _shapes()}.items():
+    shapes = {"shapes": _shapes(_FLOW), "climate": _shapes(_CLIMATE)}
+    for mark, table in ({"routes": _routes()} | shapes).items():
         begin, end = f"<!-- {mark}: written by docs/generate.py -->\n", f"<!-- end of {mark} -->"
         before, rest = text.split(begin)
         text = f"{before}{begin}{table}{end}{rest.split(end, 1)[1]}"
@@ -161,22 +174,13 @@ def _parameter(name: str, schema: dict[str, Any]) -> str:
     kind = next((option for option in schema.get("anyOf", []) if option["type"] != "null"), schema)
     low = kind.get("minimum", kind.get("exclusiveMinimum"))
     limits = f" {low:g} to {kind['maximum']:g}" if "maximum" in kind else ""
-    default = f", default {schema['default']}" if "default" in schema else ""
+    default = f", default {schema['default']}" if schema.get("default", "") != "" else ""
     return f"`{name}`{limits}{default}"
 
 
-def _shapes() -> str:
+def _shapes(shapes: Sequence[type[msgspec.Struct]]) -> str:
     lines = []
-    for shape in (
-        status.FlowStatus,
-        status.NodeStatus,
-        status.LinkStatus,
-        StreamStatus,
-        status.PathLatency,
-        status.Segment,
-        status.TraceRecord,
-        status.LogLine,
-    ):
+    for shape in shapes:
         fields = msgspec.structs.fields(shape)
         shown = ", ".join(f"`{field.name}` {_kind(field.type)}" for field in fields)
         about = inspect.getdoc(shape) or ""
@@ -190,7 +194,10 @@ def _shapes() -> str:
 def _kind(annotation: Any) -> str:
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
         return annotation.__name__
-    return re.sub(r"[\w.]+\.", "", str(annotation)).replace(" | None", " or null")
+    text = re.sub(r"[\w.]+\.", "", str(annotation))
+    while (plain := _LIMITS.sub(r"\1", text)) != text:
+        text = plain
+    return re.sub(r"Optional\[(.*)\]", r"\1 or null", text).replace(" | None", " or null")
 
 
 def _tree(

@@ -63,7 +63,8 @@ def test_a_broker_that_goes_is_told(tmp_path: Path) -> None:
     async def run() -> None:
         async with ClimateSystem.running(options) as system:
             await problems(system, set())
-            assert {each.service for each in system.states()} == {"broker", "store", "backend"}
+            services = {each.service for each in system.states()}
+            assert services == {"broker", "store", "backend", "device settings"}
             await asyncio.to_thread(broker.stop)
             await problems(system, {"broker"})
 

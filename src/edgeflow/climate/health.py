@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from edgeflow.comms.mqtt import MqttClient
 from edgeflow.errors import StoreError
 from edgeflow.store.spooled import SpooledWriter
 
-__all__ = ["HEALTH_SECONDS", "ServiceState", "keep_health"]
+__all__ = ["HEALTH_SECONDS", "ServiceState", "keep_health", "problems_of", "states_of"]
 
 _log = structlog.get_logger(__name__)
 
@@ -23,6 +24,38 @@ class ServiceState:
     service: str
     problem: str = ""
     milliseconds: float = float("nan")
+
+
+def problems_of(
+    clients: Sequence[MqttClient], tasks: Sequence[asyncio.Task[None]], writer: SpooledWriter | None
+) -> list[str]:
+    """What keeps a system from working; empty when nothing does."""
+    found = [
+        f"broker: {client.last_error or client.state}"
+        for client in clients
+        if not client.is_connected
+    ]
+    found += [f"{task.get_name()} ended" for task in tasks if task.done()]
+    if writer is not None and writer.stats.last_error:
+        found.append(f"store: {writer.stats.last_error}")
+    return found
+
+
+def states_of(
+    clients: Sequence[MqttClient], tasks: Sequence[asyncio.Task[None]], writer: SpooledWriter | None
+) -> list[ServiceState]:
+    """How each service of a process is."""
+    brokers = [each.last_error or "away" for each in clients if not each.is_connected]
+    found = [ServiceState("broker", "; ".join(brokers))]
+    if writer is not None:
+        stats = writer.stats
+        found.append(ServiceState("store", stats.last_error, 1000.0 * stats.store_seconds))
+    found += [
+        ServiceState(task.get_name(), "it ended" if task.done() else "")
+        for task in tasks
+        if task.get_name() != "health"
+    ]
+    return found
 
 
 async def keep_health(

@@ -3,6 +3,17 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from edgeflow.core.climate import (
+    ClimateDevice,
+    ClimateSummary,
+    DeviceEdit,
+    DeviceList,
+    DevicePage,
+    HealthPage,
+    LearningPage,
+    OverviewPage,
+    WindowOrder,
+)
 from edgeflow.core.frame import Frame
 from edgeflow.core.histogram import Histogram
 from edgeflow.core.status import (
@@ -15,7 +26,15 @@ from edgeflow.core.status import (
     TraceRecord,
 )
 
-__all__ = ["ActivityView", "DeviceView", "FlowView", "FrameSource", "FrameTap", "ModelView"]
+__all__ = [
+    "ActivityView",
+    "ClimateView",
+    "DeviceView",
+    "FlowView",
+    "FrameSource",
+    "FrameTap",
+    "ModelView",
+]
 
 
 class FlowView(Protocol):
@@ -112,4 +131,81 @@ class DeviceView(Protocol):
 
     def roll_back(self, device: str, model: int = 0) -> None:
         """Start to go back to the model before, likewise."""
+        ...
+
+
+class ClimateView(Protocol):
+    """Shows a climate system, and does what people want of it. Thread-safe.
+
+    Questions are answered from the store within seconds, or from an answer a few seconds old.
+    Every call but ``summary`` and ``health`` raises StoreError while the store is away,
+    OverloadedError when too many ask, and ConfigError with the code EF-DEVICE-404 for a device
+    that is not known.
+    """
+
+    def summary(self) -> ClimateSummary:
+        """Return the system in a few numbers, without asking the store."""
+        ...
+
+    def devices(
+        self, *, group: str = "", tag: str = "", search: str = "", after: str = "", limit: int = 200
+    ) -> DeviceList:
+        """Return devices behind the id ``after``, whose id, name or location has ``search``."""
+        ...
+
+    def overview(self, seconds: float, *, group: str = "") -> OverviewPage:
+        """Return the last so many seconds of all devices, or of a group."""
+        ...
+
+    def device(self, device: str, seconds: float) -> DevicePage:
+        """Return the last so many seconds of a device."""
+        ...
+
+    def learning(self, seconds: float) -> LearningPage:
+        """Return the last so many seconds of the model."""
+        ...
+
+    def health(self, seconds: float) -> HealthPage:
+        """Return the last so many seconds of services, messages and errors."""
+        ...
+
+    def edit(self, device: str, edit: DeviceEdit) -> ClimateDevice:
+        """Change what people set of a device."""
+        ...
+
+    def configuration(self, device: str) -> dict[str, Any]:
+        """Return what a device was told, what it answered, and how that stands."""
+        ...
+
+    def configure(self, device: str, settings: dict[str, Any]) -> dict[str, Any]:
+        """Tell a device settings, beside those it was told before; one that is None is not told.
+
+        Raises:
+            ConfigError: no device could take them.
+        """
+        ...
+
+    def set_window(self, device: str, order: WindowOrder) -> None:
+        """Tell a window, and those who learn, what a person wants.
+
+        Raises:
+            CommsError: the broker did not take it.
+        """
+        ...
+
+    def promote(self, version: str) -> None:
+        """Let another version of the model decide from now on.
+
+        Raises:
+            ConfigError: the versions of the model are not here.
+            EngineError: there is no such version, or it is damaged.
+        """
+        ...
+
+    def roll_back(self) -> str:
+        """Let the version before decide again, and return its name.
+
+        Raises:
+            ConfigError: the versions are not here, or none is before the one in use.
+        """
         ...

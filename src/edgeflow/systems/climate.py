@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgeflow.climate.backend import ClimateBackend
 from edgeflow.climate.desk import KnownDevices
-from edgeflow.climate.health import ServiceState, keep_health
+from edgeflow.climate.health import ServiceState, keep_health, problems_of, states_of
 from edgeflow.climate.triggers import ThresholdTrigger, Trigger
 from edgeflow.comms.mqtt import MqttClient, MqttOptions
 from edgeflow.comms.probes import ProbeServer
@@ -47,6 +47,8 @@ class ClimateOptions:
         folder: of the spool and the model's versions.
         roles: what runs in this process. trigger: ``threshold`` or ``zscore``.
         metrics_port: of ``/healthz``, ``/readyz`` and ``/metrics``; None for none.
+        dashboard_port: of pages and REST, beside the backend; ``usual`` is 8000, or a free one if
+            that is taken; None for none.
     """
 
     broker: str = "mqtt://embedded"
@@ -55,6 +57,7 @@ class ClimateOptions:
     roles: frozenset[Role] = frozenset({"backend", "ml"})
     trigger: Literal["threshold", "zscore"] = "threshold"
     metrics_port: int | None = None
+    dashboard_port: int | Literal["usual"] | None = None
 
 
 @dataclass(slots=True)
@@ -69,6 +72,7 @@ class ClimateSystem:
     backend: ClimateBackend | None = None
     service: "LearningService | None" = None
     metrics_port: int = 0
+    dashboard_url: str = ""
 
     @classmethod
     @asynccontextmanager
@@ -76,7 +80,7 @@ class ClimateSystem:
         """Run until the block ends; what was read is written before it does.
 
         Raises:
-            ConfigError: the broker's address is wrong, or no role was chosen.
+            ConfigError: the broker's address is wrong, no role was chosen, or a port is taken.
             StoreError: the store or the folder cannot be opened.
             MissingExtraError: torch is not installed, and the service is to run.
         """
@@ -89,33 +93,16 @@ class ClimateSystem:
             if "ml" in options.roles:
                 await made._begin_service(undone)
             made._begin_probes(undone)
+            await made._begin_dashboard(undone)
             yield made
 
     def problems(self) -> list[str]:
         """What keeps the system from working; empty when nothing does."""
-        found = [
-            f"broker: {client.last_error or client.state}"
-            for client in self.clients
-            if not client.is_connected
-        ]
-        found += [f"{task.get_name()} ended" for task in self.tasks if task.done()]
-        if self.writer is not None and self.writer.stats.last_error:
-            found.append(f"store: {self.writer.stats.last_error}")
-        return found
+        return problems_of(self.clients, self.tasks, self.writer)
 
     def states(self) -> list[ServiceState]:
         """How each service in this process is."""
-        brokers = [each.last_error or "away" for each in self.clients if not each.is_connected]
-        found = [ServiceState("broker", "; ".join(brokers))]
-        if self.writer is not None:
-            stats = self.writer.stats
-            found.append(ServiceState("store", stats.last_error, 1000.0 * stats.store_seconds))
-        found += [
-            ServiceState(task.get_name(), "it ended" if task.done() else "")
-            for task in self.tasks
-            if task.get_name() != "health"
-        ]
-        return found
+        return states_of(self.clients, self.tasks, self.writer)
 
     async def _begin_backend(self, undone: AsyncExitStack) -> None:
         options = self.options
@@ -162,6 +149,27 @@ class ClimateSystem:
         probes.open()
         undone.callback(probes.close)
         self.metrics_port = probes.port
+
+    async def _begin_dashboard(self, undone: AsyncExitStack) -> None:
+        port, store, writer = self.options.dashboard_port, self.store, self.writer
+        if port is None or self.backend is None or store is None or writer is None:
+            return
+        from edgeflow.climate.dashboard.view import ClimateDashboard, Running
+        from edgeflow.systems.climate_dashboard import open_dashboard
+
+        running = Running(
+            store=store,
+            writer=writer,
+            backend=self.backend,
+            client=self.clients[0],
+            service=self.service,
+            models=self.options.folder / "models",
+            states=self.states,
+            problems=self.problems,
+        )
+        web = await asyncio.to_thread(open_dashboard, ClimateDashboard(running), port)
+        undone.push_async_callback(asyncio.to_thread, web.close)
+        self.dashboard_url = web.url
 
     async def _connect(self, undone: AsyncExitStack, **options: Any) -> MqttClient:
         client = MqttClient(MqttOptions.from_url(self.options.broker, **options))

@@ -14,11 +14,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from edgeflow.config import settings
-from edgeflow.core.ports import ActivityView, DeviceView, FlowView, FrameSource, ModelView
+from edgeflow.core.ports import (
+    ActivityView,
+    ClimateView,
+    DeviceView,
+    FlowView,
+    FrameSource,
+    ModelView,
+)
 from edgeflow.core.sensing import SensingDesk
 from edgeflow.errors import EdgeFlowError
 from edgeflow.web.access import Access, AccessRules
 from edgeflow.web.api import activity_routes, flow_routes, health_routes, stream_routes
+from edgeflow.web.climate import climate_routes
 from edgeflow.web.devices import device_routes
 from edgeflow.web.mjpeg import Encoder
 from edgeflow.web.own_routes import BodyLimit, CustomRoute, add_own_routes
@@ -50,6 +58,7 @@ def build(
     activity: ActivityView | None = None,
     devices: DeviceView | None = None,
     sensing: SensingDesk | None = None,
+    climate: ClimateView | None = None,
     routers: Sequence[APIRouter] = (),
 ) -> ASGIApp:
     """Return the ASGI application of one gateway, access rules and all."""
@@ -65,6 +74,7 @@ def build(
         activity=activity,
         devices=devices,
         sensing=sensing,
+        climate=climate,
         routers=routers,
     )
     return Access(BodyLimit(app, settings.MAX_FRAME_BYTES), rules)
@@ -83,6 +93,7 @@ def declare(
     activity: ActivityView | None = None,
     devices: DeviceView | None = None,
     sensing: SensingDesk | None = None,
+    climate: ClimateView | None = None,
     routers: Sequence[APIRouter] = (),
 ) -> FastAPI:
     """Return every route of one gateway; those of ``routers`` come before our own.
@@ -103,9 +114,13 @@ def declare(
     app.include_router(activity_routes(models, activity))
     app.include_router(device_routes(devices))
     app.include_router(sensing_routes(sensing, closing))
+    app.include_router(climate_routes(climate))
     app.include_router(stream_routes(frames, hub, encoder, closing))
     app.include_router(
-        stats_routes(lambda: Feed(view, hub, models, activity, devices, sensing=sensing), closing)
+        stats_routes(
+            lambda: Feed(view, hub, models, activity, devices, sensing=sensing, climate=climate),
+            closing,
+        )
     )
     _add_pages(app)
     add_own_routes(app, routes)

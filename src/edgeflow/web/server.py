@@ -11,7 +11,14 @@ from fastapi import APIRouter
 from edgeflow.comms.http_thread import HttpThread
 from edgeflow.comms.listening import listen
 from edgeflow.core.frame import Frame
-from edgeflow.core.ports import ActivityView, DeviceView, FlowView, FrameSource, ModelView
+from edgeflow.core.ports import (
+    ActivityView,
+    ClimateView,
+    DeviceView,
+    FlowView,
+    FrameSource,
+    ModelView,
+)
 from edgeflow.core.sensing import SensingDesk
 from edgeflow.errors import ConfigError
 from edgeflow.web.access import AccessRules
@@ -45,6 +52,7 @@ class WebServer:
         activity: what happened, if that is kept.
         devices: the devices that are served, if any.
         sensing: the nodes that sense, if any.
+        climate: the climate system, if there is one.
         routers: more routes, which come before our own.
         port_hint: what to do when the port is taken.
 
@@ -67,6 +75,7 @@ class WebServer:
         activity: ActivityView | None = None,
         devices: DeviceView | None = None,
         sensing: SensingDesk | None = None,
+        climate: ClimateView | None = None,
         routers: Sequence[APIRouter] = (),
         port_hint: str = _OTHER_PORT,
     ) -> None:
@@ -87,6 +96,7 @@ class WebServer:
             activity=activity,
             devices=devices,
             sensing=sensing,
+            climate=climate,
             routers=routers,
         )
         config = uvicorn.Config(

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from edgeflow.core.ports import ActivityView, DeviceView, FlowView, ModelView
+from edgeflow.core.ports import ActivityView, ClimateView, DeviceView, FlowView, ModelView
 from edgeflow.core.sensing import SensingDesk
 from edgeflow.web.problems import to_json
 from edgeflow.web.streams import Hub
@@ -29,6 +29,7 @@ class Feed:
         activity: what happened, if that is kept.
         devices: the devices it serves, if any.
         sensing: the nodes that sense, if any.
+        climate: the climate system, if there is one.
     """
 
     def __init__(
@@ -40,9 +41,10 @@ class Feed:
         devices: DeviceView | None = None,
         *,
         sensing: SensingDesk | None = None,
+        climate: ClimateView | None = None,
     ) -> None:
         self._view, self._hub, self._models, self._activity = view, hub, models, activity
-        self._devices, self._sensing = devices, sensing
+        self._devices, self._sensing, self._climate = devices, sensing, climate
         self._last_log = 0
         self._last_activity = 0
 
@@ -61,6 +63,7 @@ class Feed:
             "activity": happened,
             "devices": self._devices.devices() if self._devices is not None else [],
             "sensing": self._sensing.summary() if self._sensing is not None else None,
+            "climate": self._climate.summary() if self._climate is not None else None,
         }
         self._last_log = logs[-1].number if logs else self._last_log
         self._last_activity = happened[-1].number if happened else self._last_activity

@@ -77,6 +77,18 @@ def serve(
         int | None,
         typer.Option(metavar="N", min=0, max=65535, help="/healthz, /readyz and /metrics here."),
     ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=65535,
+            help="Of the dashboard; 8000 by default, or a free one if that is taken.",
+        ),
+    ] = None,
+    no_dashboard: Annotated[
+        bool, typer.Option("--no-dashboard", help="No pages and REST for browsers.")
+    ] = False,
 ) -> int:
     """Take readings in, keep them, decide where windows should be, and learn, until Ctrl+C."""
     from edgeflow.runtime.signals import stopping_on_signals
@@ -89,6 +101,7 @@ def serve(
         roles=frozenset(each.value for each in role or list(Role)),
         trigger=trigger.value,
         metrics_port=metrics_port,
+        dashboard_port=None if no_dashboard else "usual" if port is None else port,
     )
     stop = Event()
     with stopping_on_signals(stop) as caught:
@@ -111,6 +124,8 @@ def _welcome(options: "ClimateOptions", system: "ClimateSystem") -> list[str]:
 
     broker, store = without_password(options.broker), without_password(options.store)
     lines = [f"Climate system on {broker}, store {store}; Ctrl+C ends it"]
+    if system.dashboard_url:
+        lines.append(f"Dashboard: {system.dashboard_url}")
     if system.service is not None:
         lines.append(f"Model {system.service.model.metadata.version} decides")
     if system.metrics_port:

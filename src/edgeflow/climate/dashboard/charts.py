@@ -1,0 +1,125 @@
+"""From steps of time in the store to lines of a chart."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edgeflow.climate.dashboard.asking import Questions
+from edgeflow.core.climate import NAN, Chart, Line
+from edgeflow.store.tables import Bucket
+
+__all__ = [
+    "FEATURE_TABLES",
+    "counted",
+    "empty_chart",
+    "feature_chart",
+    "percentiles",
+    "placed",
+    "step_for",
+]
+
+FEATURE_TABLES: Mapping[str, tuple[str, str]] = {
+    "temperature": ("sensor_temperature", "value"),
+    "humidity": ("sensor_humidity", "value"),
+    "sound_volume": ("sensor_audio", "sound_volume"),
+}
+"""Table and column of each feature."""
+STEPS = (5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 21_600.0, 86_400.0)
+POINTS = 400
+"""Steps of a chart at most."""
+
+
+def step_for(seconds: float) -> float:
+    """The finest step that gives at most ``POINTS``."""
+    return next((step for step in STEPS if seconds / step <= POINTS), STEPS[-1])
+
+
+def empty_chart(since: float, until: float, step: float) -> tuple[float, int]:
+    """Where the first step begins, and how many there are."""
+    first = math.floor(since / step) * step
+    return first, max(1, math.ceil((until - first) / step))
+
+
+def placed(
+    since: float,
+    until: float,
+    step: float,
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    missing: float = NAN,
+) -> Chart:
+    """Put pairs of time and value on the steps of a chart."""
+    first, count = empty_chart(since, until, step)
+    made = []
+    for label, pairs in lines.items():
+        values = [missing] * count
+        for time, value in pairs:
+            at = round((time - first) / step)
+            if 0 <= at < count:
+                values[at] = value
+        made.append(Line(label=label, values=values))
+    return Chart(since=first, step=step, lines=made)
+
+
+def feature_chart(
+    questions: Questions, feature: str, devices: Sequence[str], since: float, until: float
+) -> Chart:
+    """A feature of some devices, a line each."""
+    table, column = FEATURE_TABLES[feature]
+    step = step_for(until - since)
+    found: dict[str, list[Bucket]] = {
+        device: questions.ask(
+            f"series {feature}",
+            lambda store, device=device: store.series(  # type: ignore[misc]
+                table, column, step=step, device=device, since=since, until=until
+            ),
+        )
+        for device in devices
+    }
+    lines = {
+        device: [(bucket.time, bucket.mean) for bucket in buckets]
+        for device, buckets in found.items()
+    }
+    return placed(since, until, step, lines)
+
+
+def counted(
+    questions: Questions,
+    tables: Mapping[str, tuple[str, Mapping[str, str] | None]],
+    since: float,
+    until: float,
+    *,
+    per: float,
+    least: float = 60.0,
+) -> Chart:
+    """Rows in ``per`` seconds; a line for each label with its table and condition."""
+    step = max(least, step_for(until - since))
+    lines = {}
+    for label, (table, where) in tables.items():
+        found = questions.ask(
+            f"count {table}",
+            lambda store, table=table, where=where: store.counts(  # type: ignore[misc]
+                table, step=step, where=where, since=since, until=until
+            ),
+        )
+        lines[label] = [(time, count * per / step) for time, count in found]
+    return placed(since, until, step, lines, missing=0.0)
+
+
+def percentiles(pairs: Sequence[tuple[float, float]], since: float, until: float) -> Chart:
+    """The median, the 95th percentile and the most of pairs of time and value, by step."""
+    step = step_for(until - since)
+    times = np.array([time for time, _ in pairs])
+    values = np.array([value for _, value in pairs])
+    known = np.isfinite(values)
+    times, values = times[known], values[known]
+    lines: dict[str, list[tuple[float, float]]] = {"p50": [], "p95": [], "most": []}
+    steps = np.floor(times / step)
+    for own in np.unique(steps):
+        inside = values[steps == own]
+        for label, value in zip(
+            lines, (*np.percentile(inside, [50, 95]), inside.max()), strict=True
+        ):
+            lines[label].append((float(own) * step, float(value)))
+    return placed(since, until, step, lines)
