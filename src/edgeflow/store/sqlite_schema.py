@@ -9,6 +9,11 @@ TOKENS_TABLE = (
     "CREATE TABLE IF NOT EXISTS tokens (number INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE)"
 )
 """Of the batches that were inserted last."""
+FRESH_TABLE = (
+    "CREATE TEMP TABLE IF NOT EXISTS fresh (device_id TEXT, start INTEGER, total REAL, "
+    "least REAL, most REAL, amount INTEGER)"
+)
+"""A batch by device and shortest span, from which all rollups are made."""
 _TYPES = {
     "float": "REAL",
     "integer": "INTEGER NOT NULL DEFAULT -1",
@@ -55,17 +60,22 @@ def insertion(table: Table) -> str:
 
 
 def rolling(table: Table) -> list[str]:
-    """Statements that add the rows after a number (?) to the rollups."""
+    """Statements that add the rows after a number (:before) to the rollups."""
     if not rolled_up(table):
         return []
-    made = []
+    name, measure, least = table.name, table.measure, min(SPANS.values())
+    made = [
+        "DELETE FROM temp.fresh",
+        "INSERT INTO temp.fresh "  # noqa: S608 - names are the catalogue's
+        f"SELECT device_id, timestamp / {least} * {least} AS start, sum({measure}), "
+        f"min({measure}), max({measure}), count({measure}) FROM {name} "
+        f"WHERE number > :before AND {measure} IS NOT NULL GROUP BY device_id, start",
+    ]
     for span, width in SPANS.items():
         made.append(
-            f"INSERT INTO {table.name}_{span} "  # noqa: S608 - names are the catalogue's
-            f"SELECT device_id, timestamp / {width} * {width} AS start, "
-            f"sum({table.measure}), min({table.measure}), max({table.measure}), "
-            f"count({table.measure}) FROM {table.name} "
-            f"WHERE number > ? AND {table.measure} IS NOT NULL GROUP BY device_id, start "
+            f"INSERT INTO {name}_{span} "  # noqa: S608
+            f"SELECT device_id, start / {width} * {width} AS step, sum(total), min(least), "
+            "max(most), sum(amount) FROM temp.fresh WHERE true GROUP BY device_id, step "
             "ON CONFLICT (device_id, start) DO UPDATE SET total = total + excluded.total, "
             "least = min(least, excluded.least), most = max(most, excluded.most), "
             "amount = amount + excluded.amount"

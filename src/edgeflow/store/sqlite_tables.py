@@ -26,6 +26,10 @@ __all__ = ["SqliteTables"]
 BUSY_SECONDS = 5.0
 FORGET_AT_ONCE = 20_000
 """Rows deleted in one go, so that a writer waits little."""
+CACHE_KIB = 32 << 10
+"""Holds the pages of an index that a batch of a thousand devices touches."""
+CHECKPOINT_PAGES = 8000
+"""Pages of the log, 4 KiB each, before they are brought into the file: often written ones once."""
 
 
 class SqliteTables(TableStore):
@@ -52,6 +56,7 @@ class SqliteTables(TableStore):
         """Make what is missing, and add columns that an older version did not have."""
         with self._write() as database:
             database.execute(schema.TOKENS_TABLE)
+            database.execute(schema.FRESH_TABLE)
             for table in tables:
                 info = database.execute(f"PRAGMA table_info({table.name})")
                 known = {str(row[1]) for row in info.fetchall()}
@@ -75,7 +80,7 @@ class SqliteTables(TableStore):
             )
             database.executemany(schema.insertion(own), cells)
             for statement in schema.rolling(own):
-                database.execute(statement, (before,))
+                database.execute(statement, {"before": before})
 
     def rows(
         self,
@@ -285,6 +290,9 @@ class SqliteTables(TableStore):
                 on_error.callback(database.close)
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
+                database.execute("PRAGMA temp_store = MEMORY")
+                database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+                database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
                 on_error.pop_all()
             return database
         except sqlite3.Error as error:
