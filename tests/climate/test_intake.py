@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeflow.climate.intake import Intake, SensorRange
-from edgeflow.climate.sequences import MAX_STREAMS, Sequences
+from edgeflow.climate.sequences import MAX_STREAMS, WINDOW, Place, Sequences
 from edgeflow.store.catalogue import TABLES
 from edgeflow.store.cells import cells_of
 
@@ -107,16 +107,31 @@ def test_the_clock_of_a_device_is_believed_within_reason(
 def test_every_sequence_is_new_once_in_any_order(order: list[int]) -> None:
     sequences, seen = Sequences(), set[int]()
     for number in order:
-        assert sequences.is_new("a", "t", 1, number) == (number not in seen)
+        place = sequences.place("a", "t", 1, number)
+        assert (place is Place.KNOWN) == (number in seen)
+        assert (place is Place.NEWEST) == (number > max(seen, default=-1))
         seen.add(number)
 
 
-def test_a_new_boot_counts_anew_and_an_old_sequence_is_taken_for_a_repetition() -> None:
+def test_a_new_boot_counts_anew_and_what_is_far_behind_is_left_to_the_store() -> None:
     sequences = Sequences()
-    assert sequences.is_new("a", "t", 1, 5000)
-    assert not sequences.is_new("a", "t", 1, 10)
-    assert sequences.is_new("a", "t", 2, 0)
-    assert not sequences.is_new("a", "t", 2, 0)
+    assert sequences.place("a", "t", 1, 5000) is Place.NEWEST
+    assert sequences.place("a", "t", 1, 5000 - WINDOW + 1) is Place.LATE
+    assert sequences.place("a", "t", 1, 5000 - WINDOW + 1) is Place.KNOWN
+    assert sequences.place("a", "t", 1, 10) is Place.LATE
+    assert sequences.place("a", "t", 1, 10) is Place.LATE
+    assert sequences.place("a", "t", 2, 0) is Place.NEWEST
+    assert sequences.place("a", "t", 2, 0) is Place.KNOWN
+
+
+def test_a_reading_that_was_overtaken_is_kept_and_marked() -> None:
+    intake = Intake()
+    taken = [
+        intake.take("sensor/a/temperature", b'{"value":20,"sequence":%d,"boot":1}' % number, NOW)
+        for number in (1, 3, 2)
+    ]
+    assert [each is not None and each.late for each in taken] == [False, False, True]
+    assert intake.stats.accepted == 3
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,9 +139,9 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgeflow.climate.sequences.MAX_STREAMS", 3)
     sequences = Sequences()
     for number in range(5):
-        assert sequences.is_new(f"d{number}", "t", 1, 0)
-    assert not sequences.is_new("d4", "t", 1, 0)
-    assert sequences.is_new("d0", "t", 1, 0), "forgotten"
+        assert sequences.place(f"d{number}", "t", 1, 0) is Place.NEWEST
+    assert sequences.place("d4", "t", 1, 0) is Place.KNOWN
+    assert sequences.place("d0", "t", 1, 0) is Place.NEWEST, "forgotten"
 
 
 @given(st.text(max_size=60), st.binary(max_size=100))

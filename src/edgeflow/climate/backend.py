@@ -175,7 +175,7 @@ class ClimateBackend:
             return
         self.desk.take_reading(taken.device, taken.kind, taken.value, now)
         feature = feature_of(taken.kind)
-        if feature is not None:
+        if feature is not None and not taken.late:
             decision = self._trigger.take(taken.device, feature, taken.value, now)
             if decision is not None:
                 self._ask(decision)

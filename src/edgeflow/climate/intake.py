@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeflow.climate.sequences import Sequences
+from edgeflow.climate.sequences import Place, Sequences
 from edgeflow.errors import CommsError, ProtocolError
 from edgeflow.protocols.climate import Reading, decode_reading
 from edgeflow.protocols.climate_topics import Topic, parse_topic
@@ -40,6 +40,7 @@ class Taken:
     Attributes:
         table, row: what is to be stored. device: who sent it, if that is known.
         kind, value: of a reading that was accepted.
+        late: a newer one of its kind came before it.
     """
 
     table: str
@@ -47,6 +48,7 @@ class Taken:
     device: str = ""
     kind: str = ""
     value: float = 0.0
+    late: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -96,7 +98,8 @@ class Intake:
             return self._read_audio(topic, payload, now)
         reading = decode_reading(payload)
         self._check_range(topic.kind, reading.value)
-        if not self._is_new(topic, reading.boot, reading.sequence):
+        place = self._place(topic, reading.boot, reading.sequence)
+        if place is Place.KNOWN:
             return None
         row: dict[str, Any] = {
             "device_id": topic.device,
@@ -108,11 +111,12 @@ class Intake:
         table = _TABLES.get(topic.kind)
         if table is None:
             table, row["kind"] = "sensor_readings", topic.kind
-        return self._accept(topic, table, row, reading.value)
+        return self._accept(topic, table, row, reading.value, place)
 
     def _read_audio(self, topic: Topic, payload: bytes, now: float) -> Taken | None:
         sound = decode_sound(payload)
-        if not self._is_new(topic, sound.boot, sound.sequence):
+        place = self._place(topic, sound.boot, sound.sequence)
+        if place is Place.KNOWN:
             return None
         row = {
             "device_id": topic.device,
@@ -126,17 +130,19 @@ class Intake:
             "boot": sound.boot,
             "sequence": sound.sequence,
         }
-        return self._accept(topic, "sensor_audio", row, sound.volume)
+        return self._accept(topic, "sensor_audio", row, sound.volume, place)
 
-    def _accept(self, topic: Topic, table: str, row: dict[str, Any], value: float) -> Taken:
+    def _accept(
+        self, topic: Topic, table: str, row: dict[str, Any], value: float, place: Place
+    ) -> Taken:
         self.stats.accepted += 1
         self.stats.by_kind[topic.kind] = self.stats.by_kind.get(topic.kind, 0) + 1
-        return Taken(table, row, topic.device, topic.kind, value)
+        return Taken(table, row, topic.device, topic.kind, value, place is Place.LATE)
 
-    def _is_new(self, topic: Topic, boot: int, sequence: int) -> bool:
-        new = self._sequences.is_new(topic.device, topic.kind, boot, sequence)
-        self.stats.repeated += not new
-        return new
+    def _place(self, topic: Topic, boot: int, sequence: int) -> Place:
+        place = self._sequences.place(topic.device, topic.kind, boot, sequence)
+        self.stats.repeated += place is Place.KNOWN
+        return place
 
     def _check_range(self, kind: str, value: float) -> None:
         allowed = self._ranges.get(kind)

@@ -2,14 +2,23 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from enum import Enum, auto
 
-__all__ = ["Sequences"]
+__all__ = ["Place", "Sequences"]
 
 MAX_STREAMS = 200_000
 WINDOW = 1024
-"""How far behind the newest a sequence may come and still be told from a repetition."""
+"""How far behind the newest a repetition is known here; further back the store tells."""
 RESET = 1_000_000
 """A sequence so far behind comes from a device that lost its count without a new boot."""
+
+
+class Place(Enum):
+    """Of a reading among those of its device and kind."""
+
+    NEWEST = auto()
+    LATE = auto()
+    KNOWN = auto()
 
 
 @dataclass(slots=True)
@@ -20,37 +29,42 @@ class _Stream:
 
 
 class Sequences:
-    """What came already, by device and kind. Bounded: who was silent longest is forgotten first."""
+    """What came already, by device and kind. Bounded: who was silent longest is forgotten first.
+
+    What is too far behind to be known counts as late: a store knows each reading for ever.
+    """
 
     def __init__(self) -> None:
         self._streams: OrderedDict[tuple[str, str], _Stream] = OrderedDict()
 
-    def is_new(self, device: str, kind: str, boot: int, sequence: int) -> bool:
-        """Note a reading; False if it came before. One without a sequence (-1) is always new."""
+    def place(self, device: str, kind: str, boot: int, sequence: int) -> Place:
+        """Note a reading; one without a sequence (-1) is always the newest."""
         if sequence < 0:
-            return True
+            return Place.NEWEST
         key = (device, kind)
         stream = self._streams.get(key)
         if stream is None:
             if len(self._streams) >= MAX_STREAMS:
                 self._streams.popitem(last=False)
             self._streams[key] = _Stream(boot, sequence, 1)
-            return True
+            return Place.NEWEST
         self._streams.move_to_end(key)
         if stream.boot != boot or stream.newest - sequence > RESET:
             stream.boot, stream.newest, stream.seen = boot, sequence, 1
-            return True
+            return Place.NEWEST
         return _note(stream, sequence)
 
 
-def _note(stream: _Stream, sequence: int) -> bool:
+def _note(stream: _Stream, sequence: int) -> Place:
     ahead = sequence - stream.newest
     if ahead > 0:
         stream.seen = (stream.seen << min(ahead, WINDOW) | 1) & ((1 << WINDOW) - 1)
         stream.newest = sequence
-        return True
+        return Place.NEWEST
+    if -ahead >= WINDOW:
+        return Place.LATE
     bit = 1 << -ahead
-    if -ahead >= WINDOW or stream.seen & bit:
-        return False
+    if stream.seen & bit:
+        return Place.KNOWN
     stream.seen |= bit
-    return True
+    return Place.LATE
