@@ -278,3 +278,37 @@ def test_a_killed_process_loses_nothing_that_it_accepted(tmp_path: Path) -> None
     assert set(range(accepted + 1)) <= set(counts)
     # One that was accepted and not yet printed is sent again by the next process under a new token.
     assert sum(count - 1 for count in counts.values()) <= 4
+
+
+def test_rows_of_several_tables_are_one_record(tmp_path: Path) -> None:
+    store = SqliteTables(":memory:")
+    store.create([TABLES["sensor_temperature"], TABLES["sensor_humidity"]])
+    spool = Spool(tmp_path / "spool")
+    writer = SpooledWriter(store, spool)
+    with pytest.raises(ConfigError, match="sensor_humidity"):
+        writer.append_all(
+            {"sensor_temperature": [row(0)], "sensor_humidity": [{"value": object()}]}
+        )
+    assert writer.stats.spooled == 0
+    for number in range(3):
+        writer.append_all({"sensor_temperature": [row(number)], "sensor_humidity": [row(number)]})
+        assert writer.flush(20.0)
+    assert writer.stats.stored == 6
+    for table in ("sensor_temperature", "sensor_humidity"):
+        assert [each["value"] for each in store.rows(table)] == [0.0, 1.0, 2.0]
+    writer.close()
+    store.close()
+
+
+def test_who_waits_for_rows_ends_a_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeflow.store.spooled.REST", 1e9)
+    monkeypatch.setattr("edgeflow.store.spooled.LONGEST_REST", 1000.0)
+    store = SqliteTables(":memory:")
+    store.create([TABLES["sensor_temperature"]])
+    writer = SpooledWriter(store, Spool(tmp_path / "spool"))
+    for number in range(3):
+        writer.append("sensor_temperature", [row(number)])
+        assert writer.flush(20.0)
+    assert len(store.rows("sensor_temperature")) == 3
+    writer.close()
+    store.close()

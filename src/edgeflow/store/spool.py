@@ -19,7 +19,7 @@ import structlog
 
 from edgeflow.errors import StoreError
 
-__all__ = ["Position", "Record", "Spool"]
+__all__ = ["GROUP_BYTES", "Position", "Record", "Spool"]
 
 _log = structlog.get_logger(__name__)
 

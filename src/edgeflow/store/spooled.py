@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from edgeflow.errors import ConfigError, StoreError
-from edgeflow.store.spool import Record, Spool
+from edgeflow.store.spool import GROUP_BYTES, Record, Spool
 from edgeflow.store.tables import Row, TableStore
 
 __all__ = ["SpooledWriter", "WriterStats"]
@@ -20,11 +20,10 @@ _log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 JOIN_SECONDS = 2.0
 WAKE_SECONDS = 0.5
+REST, LONGEST_REST = 4.0, 1.0
+"""Rests as long as so many times the last group took: the more rows wait, the less each costs."""
 
-
-class _Batch(msgspec.Struct, array_like=True):
-    table: str
-    rows: list[dict[str, Any]]
+Tables = dict[str, list[dict[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -56,6 +55,7 @@ class SpooledWriter:
         self._store, self._spool = store, spool
         self._stop = threading.Event()
         self._changed = threading.Condition()
+        self._hurries = 0
         self.stats = WriterStats()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
@@ -66,29 +66,40 @@ class SpooledWriter:
         return self._spool.pending_bytes
 
     def append(self, table: str, rows: Sequence[Row]) -> None:
-        """Accept rows: when this returns they are on disk.
+        """Accept rows of one table; as ``append_all``."""
+        self.append_all({table: [dict(row) for row in rows]})
+
+    def append_all(self, tables: Mapping[str, Sequence[Row]]) -> None:
+        """Accept rows by table, all or none: when this returns they are on disk.
 
         Raises:
             StoreError: the spool is full or cannot be written; nothing was accepted.
             ConfigError: a value has no stored form.
         """
         try:
-            body = _encoder.encode(_Batch(table, [dict(row) for row in rows]))
+            body = _encoder.encode(tables)
         except (TypeError, ValueError, OverflowError) as error:
-            raise ConfigError(f"rows for {table}: {error}") from error
+            raise ConfigError(f"rows for {', '.join(tables)}: {error}") from error
         self._spool.append(body)
-        self.stats.spooled += len(rows)
+        self.stats.spooled += sum(map(len, tables.values()))
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was accepted is stored; False after ``timeout`` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._spool.pending_bytes == 0, timeout)
+            self._hurries += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(lambda: self._spool.pending_bytes == 0, timeout)
+            finally:
+                self._hurries -= 1
 
     def close(self, timeout: float = JOIN_SECONDS) -> None:
         """Store what can be stored within a time, and stop; the rest waits. Idempotent."""
         if not self._stop.is_set():
             self.flush(timeout if not self.stats.last_error else 0.0)
             self._stop.set()
+            with self._changed:
+                self._changed.notify_all()
             self._spool.seal()
             self._thread.join(JOIN_SECONDS)
             self._spool.close()
@@ -99,6 +110,7 @@ class SpooledWriter:
             try:
                 if self._spool.wait(WAKE_SECONDS) and (records := self._spool.group()):
                     self._pass_on(records)
+                    self._rest()
                 pause = FIRST_PAUSE
                 self.stats.last_error = ""
             except Exception as error:  # noqa: BLE001 - whatever it was, it must not end the writing
@@ -112,45 +124,53 @@ class SpooledWriter:
 
     def _pass_on(self, records: Sequence[Record]) -> None:
         """Insert a group, one batch for each table; each has the token of its first record."""
-        tables: dict[str, _Batch] = {}
+        tables: Tables = {}
         tokens: dict[str, str] = {}
         for record in records:
-            batch = _decoder.decode(record.body)
-            if batch.table in tables:
-                tables[batch.table].rows += batch.rows
-            else:
-                tables[batch.table], tokens[batch.table] = batch, record.token
+            for table, rows in _decoder.decode(record.body).items():
+                if table in tables:
+                    tables[table] += rows
+                else:
+                    tables[table], tokens[table] = rows, record.token
         begun = time.perf_counter()
-        for table, batch in tables.items():
-            self._insert(batch, f"{tokens[table]}-{len(records)}")
+        for table, rows in tables.items():
+            self._insert(table, rows, f"{tokens[table]}-{len(records)}-{table}")
         self.stats.store_seconds = time.perf_counter() - begun
         self._spool.take(records)
         with self._changed:
             self._changed.notify_all()
 
-    def _insert(self, batch: _Batch, token: str) -> None:
+    def _rest(self) -> None:
+        """Let rows gather, unless there are many or somebody waits for them."""
+        if self._spool.pending_bytes < GROUP_BYTES:
+            seconds = min(REST * self.stats.store_seconds, LONGEST_REST)
+            with self._changed:
+                self._changed.wait_for(lambda: self._hurries or self._stop.is_set(), seconds)
+
+    def _insert(self, table: str, rows: list[dict[str, Any]], token: str) -> None:
         refused: list[dict[str, Any]] = []
-        kept = self._sift(batch, token, refused)
+        kept = self._sift(table, rows, token, refused)
         if refused:
-            _log.error("rows_refused", table=batch.table, count=len(refused))
+            _log.error("rows_refused", table=table, count=len(refused))
             self.stats.refused += len(refused)
             self._store.insert("dead_letters", refused, token=f"{token}-refused")
         self.stats.stored += kept
 
-    def _sift(self, batch: _Batch, token: str, refused: list[dict[str, Any]]) -> int:
+    def _sift(
+        self, table: str, rows: list[dict[str, Any]], token: str, refused: list[dict[str, Any]]
+    ) -> int:
         """Insert rows and return how many; what the store will not take is halved to its cause."""
         try:
-            self._store.insert(batch.table, batch.rows, token=token)
-            return len(batch.rows)
+            self._store.insert(table, rows, token=token)
+            return len(rows)
         except ConfigError as error:
-            if len(batch.rows) == 1:
-                refused.append(_dead_letter(batch.table, batch.rows[0], error))
+            if len(rows) == 1:
+                refused.append(_dead_letter(table, rows[0], error))
                 return 0
-        half = len(batch.rows) // 2
-        parts = (_Batch(batch.table, batch.rows[:half]), _Batch(batch.table, batch.rows[half:]))
+        half = len(rows) // 2
         return sum(
-            self._sift(part, f"{token}{side}", refused)
-            for side, part in zip("ab", parts, strict=True)
+            self._sift(table, part, f"{token}{side}", refused)
+            for side, part in (("a", rows[:half]), ("b", rows[half:]))
         )
 
 
@@ -165,4 +185,4 @@ def _dead_letter(table: str, row: dict[str, Any], error: ConfigError) -> dict[st
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Batch)
+_decoder = msgspec.msgpack.Decoder(Tables)
