@@ -88,6 +88,8 @@ def workloads_of(around: Surroundings) -> tuple[Workload, ...]:
 def _workload(node: NodeSpec, around: Surroundings) -> Workload:
     flow, names, image, servers = around.flow, around.names, around.image, around.servers
     asked, place = demands_of(node), _place(node)
+    if not node.name.isprintable():
+        raise ConfigError(f"{place}: its name cannot be printed", hint="choose another name")
     is_gateway = node.role is Role.GATEWAY
     gateway = None if is_gateway else _gateway_of(flow, node)
     volumes = volumes_of(asked, place, writes=_is_from(node, _WRITERS))

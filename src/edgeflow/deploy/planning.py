@@ -8,7 +8,7 @@ from edgeflow.deploy.images import extras_of_node, image_of
 from edgeflow.deploy.names import label, labels
 from edgeflow.deploy.node_workloads import TOKEN, Surroundings, demands_of, workloads_of
 from edgeflow.deploy.servers import PASSWORD, servers_of
-from edgeflow.deploy.workloads import SecretKey, Stack, Workload
+from edgeflow.deploy.workloads import PUBLIC_SUFFIX, SecretKey, Stack, Workload
 from edgeflow.errors import ConfigError
 
 __all__ = ["plan", "plan_file"]
@@ -35,12 +35,14 @@ def plan(flow: Flow) -> Stack:
     """
     servers, away = servers_of(flow)
     app = label(flow.graph.name, "flow")
-    names = labels(flow.graph.names, _RESERVED)
+    public = [f"{label(name)}{PUBLIC_SUFFIX}" for name in flow.graph.names]
+    names = labels(flow.graph.names, [*_RESERVED, *public])
     asked = [demands_of(node) for node in flow.graph.nodes]
     extras = [extra for node in flow.graph.nodes for extra in extras_of_node(node)]
     image = image_of(app, flow.file, extras, asked)
     workloads = workloads_of(Surroundings(flow, names, image, servers, away))
     _check_node_ports(workloads)
+    _check_scaled(workloads, servers)
     generated, wanted = _secrets((*servers, *workloads))
     return Stack(app, flow.graph.name, image, servers, workloads, generated, wanted)
 
@@ -69,3 +71,15 @@ def _check_node_ports(workloads: Iterable[Workload]) -> None:
                         f"node_port={port.node_port}",
                         hint="choose another one for one of them",
                     )
+
+
+def _check_scaled(workloads: Iterable[Workload], servers: Iterable[Workload]) -> None:
+    if any(server.name == REDIS_HOST for server in servers):
+        return
+    for workload in workloads:
+        if workload.scale is not None:
+            raise ConfigError(
+                f"node {workload.title!r}: max_replicas needs a Redis of the deployment, where "
+                "the frames that wait are counted",
+                hint="leave the address of the broker out, or set replicas",
+            )

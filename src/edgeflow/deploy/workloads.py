@@ -11,7 +11,9 @@ from pathlib import Path
 
 __all__ = [
     "DATA_PORT",
+    "IMAGE_USER",
     "PROBE_PORT",
+    "PUBLIC_SUFFIX",
     "REDIS_IMAGE",
     "REDIS_PORT",
     "Image",
@@ -36,6 +38,10 @@ DATA_PORT = 6380
 """Port of the payload server: it listens there itself, so that nothing has to be mapped."""
 PROBE_PORT = 9100
 """Port of ``/healthz``, ``/readyz`` and ``/metrics`` of every process that runs a node."""
+IMAGE_USER = 10001
+"""Number of the user, and of the group, that the image of a flow runs as."""
+PUBLIC_SUFFIX = "-public"
+"""Ends the name of a service for people outside; no workload is called like one."""
 
 
 class Kind(StrEnum):

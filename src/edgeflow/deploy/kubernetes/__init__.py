@@ -1,0 +1,1 @@
+"""A stack as objects of Kubernetes: pure functions from workloads to dicts."""
