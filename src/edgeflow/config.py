@@ -36,6 +36,11 @@ def _integer(name: str, default: int, low: int, high: int) -> int:
     return value
 
 
+def _words(name: str) -> list[str] | None:
+    """Return what commas or blanks separate; None when there is nothing."""
+    return os.environ.get(name, "").replace(",", " ").split() or None
+
+
 def _port(name: str, default: int) -> int:
     return _integer(name, default, 0, 65535)
 
@@ -67,6 +72,22 @@ class Settings:
     def REDIS_PASSWORD(self) -> str | None:
         """Password for both servers, or None."""
         return os.environ.get("REDIS_PASSWORD") or None
+
+    @property
+    def ZENOH_CONNECT(self) -> list[str] | None:
+        """Endpoints that zenoh connects to (``EDGEFLOW_ZENOH_CONNECT``), or None."""
+        return _words("EDGEFLOW_ZENOH_CONNECT")
+
+    @property
+    def ZENOH_LISTEN(self) -> list[str] | None:
+        """Endpoints that zenoh listens at (``EDGEFLOW_ZENOH_LISTEN``), or None."""
+        return _words("EDGEFLOW_ZENOH_LISTEN")
+
+    @property
+    def ZENOH_SPOOL(self) -> Path | None:
+        """Folder where durable frames are kept (``EDGEFLOW_ZENOH_SPOOL``), or None."""
+        folder = os.environ.get("EDGEFLOW_ZENOH_SPOOL")
+        return Path(folder) if folder else None
 
     @property
     def GATEWAY_HOST(self) -> str:

@@ -23,11 +23,13 @@ from edgeflow.core.frame import Frame, Hop
 from edgeflow.errors import FrameDecodeError, FrameTooLargeError, PayloadError
 from edgeflow.protocols.payloads import Buffer, WireInfo, decode_payload, encode_payload, plain
 
-__all__ = ["MAX_META_BYTES", "decode", "encode", "encode_bytes"]
+__all__ = ["MAX_META_BYTES", "aligned", "decode", "encode", "encode_bytes"]
 
 _HEADER = struct.Struct("!IdI")
 MAX_META_BYTES = 1 << 20
 MAX_HOPS = 256
+_ALIGN = 64
+_META_LENGTH = struct.Struct("!I")
 
 
 class _EnvelopeV2(msgspec.Struct):
@@ -72,6 +74,15 @@ def encode(frame: Frame, codec: str = "raw") -> tuple[bytes, Buffer]:
             hint="put large values into the payload",
         )
     return _HEADER.pack(frame.id & 0xFFFFFFFF, frame.timestamp, len(meta)) + meta, payload
+
+
+def aligned(header: bytes) -> bytes:
+    """Lengthen the meta JSON by blanks so that the payload starts at a multiple of 64 bytes."""
+    blanks = -len(header) % _ALIGN
+    length = _META_LENGTH.unpack_from(header, 12)[0] + blanks
+    if length > MAX_META_BYTES:
+        return header
+    return b"".join((header[:12], _META_LENGTH.pack(length), header[16:], b" " * blanks))
 
 
 def encode_bytes(frame: Frame, codec: str = "raw") -> bytes:

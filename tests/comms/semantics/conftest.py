@@ -9,10 +9,17 @@ from pathlib import Path
 import pytest
 from semantics_kit import Flow
 
-from edgeflow.comms.brokers import Broker, DualRedisBroker, MemoryBroker, RedisBroker, ShmBroker
-from servers import Valkey, valkey
+from edgeflow.comms.brokers import (
+    Broker,
+    DualRedisBroker,
+    MemoryBroker,
+    RedisBroker,
+    ShmBroker,
+    ZenohBroker,
+)
+from servers import Valkey, free_port, valkey
 
-BROKERS = ("memory", "shm", "redis", "dual-redis")
+BROKERS = ("memory", "shm", "redis", "dual-redis", "zenoh")
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +35,8 @@ def make_broker(request: pytest.FixtureRequest, run_dir: Path) -> Iterator[Calla
         kind = request.param
         shared = MemoryBroker()
         app = f"app-{uuid.uuid4().hex[:8]}"
+        own, peers = ["tcp/127.0.0.1:0"], list[Broker]()
+        meeting = f"tcp/127.0.0.1:{free_port()}"
 
         def make() -> Broker:
             broker: Broker
@@ -35,6 +44,9 @@ def make_broker(request: pytest.FixtureRequest, run_dir: Path) -> Iterator[Calla
                 broker = shared
             elif kind == "shm":
                 broker = ShmBroker(run_dir)
+            elif kind == "zenoh":
+                broker = ZenohBroker(*([[meeting], own] if peers else [[], [*own, meeting]]))
+                peers.append(broker)
             else:
                 control, data = request.getfixturevalue("servers")
                 if kind == "redis":

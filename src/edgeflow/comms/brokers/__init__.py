@@ -13,6 +13,7 @@ _HOMES = {
     "MemoryBroker": "memory",
     "RedisBroker": "redis",
     "ShmBroker": "shm",
+    "ZenohBroker": "zenoh",
 }
 __all__ = [
     "Broker",
@@ -24,6 +25,7 @@ __all__ = [
     "ShmBroker",
     "Subscriber",
     "Subscription",
+    "ZenohBroker",
 ]
 
 

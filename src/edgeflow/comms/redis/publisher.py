@@ -5,7 +5,6 @@ An entry has the fields ``i``, "id epoch sequence bound" in text, and ``f``, the
 DURABLE group holds entries, which are then removed once every such group has acknowledged them.
 """
 
-import struct
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +35,7 @@ from edgeflow.config import settings
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from edgeflow.errors import FrameTooLargeError, UnreachableError
-from edgeflow.protocols.frames import MAX_META_BYTES, encode
+from edgeflow.protocols.frames import aligned, encode
 
 __all__ = ["RedisPublisher"]
 
@@ -51,8 +50,6 @@ REMEMBER_SECONDS = 2.0
 FAREWELL_SECONDS = 0.5
 """How long ``close`` waits for an answer; the next publisher removes what it leaves."""
 
-_ALIGN = 64
-_META_LENGTH = struct.Struct("!I")
 _POLL_FIRST, _POLL_MOST = 0.0005, 0.02
 _EARLIEST = "0-0"
 
@@ -93,7 +90,7 @@ class RedisPublisher(Publisher):
                 "EDGEFLOW_MAX_FRAME_BYTES (Redis ends at 512 MB)",
             )
         deadline = time.monotonic() + timeout
-        message = (_aligned(header), payload) if len(payload) > 1024 else (header, payload)
+        message = (aligned(header), payload) if len(payload) > 1024 else (header, payload)
         while True:
             try:
                 if not self._try(frame, message, deadline):
@@ -321,11 +318,3 @@ class RedisPublisher(Publisher):
                 ("HINCRBY", keys.groups(self.topic), VERSION_FIELD, 1),
             )
 
-
-def _aligned(header: bytes) -> bytes:
-    """Lengthen the meta JSON by blanks so that the payload starts at a multiple of 64 bytes."""
-    blanks = -len(header) % _ALIGN
-    length = _META_LENGTH.unpack_from(header, 12)[0] + blanks
-    if length > MAX_META_BYTES:
-        return header
-    return b"".join((header[:12], _META_LENGTH.pack(length), header[16:], b" " * blanks))
