@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from threading import Event
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeflow.cli.announcing import AnnounceOption, announcing, service
 from edgeflow.cli.terminal import JsonOption, narrate, new_group, write, write_json
 from edgeflow.cli.verbs.climate_files import backup, dashboards, restore
 from edgeflow.cli.verbs.climate_probe import load, monitor, validate
@@ -16,6 +18,7 @@ from edgeflow.cli.verbs.climate_simulate import simulate
 
 if TYPE_CHECKING:
     from edgeflow.climate.learning.versions import Metadata
+    from edgeflow.devices.discovery import Announcement
     from edgeflow.systems.climate import ClimateOptions, ClimateSystem
 
 group = new_group()
@@ -89,6 +92,7 @@ def serve(
     no_dashboard: Annotated[
         bool, typer.Option("--no-dashboard", help="No pages and REST for browsers.")
     ] = False,
+    announce: AnnounceOption = "",
 ) -> int:
     """Take readings in, keep them, decide where windows should be, and learn, until Ctrl+C."""
     from edgeflow.runtime.signals import stopping_on_signals
@@ -105,18 +109,29 @@ def serve(
     )
     stop = Event()
     with stopping_on_signals(stop) as caught:
-        asyncio.run(_serve(options, stop))
+        asyncio.run(_serve(options, stop, announce))
     return 130 if caught and caught[0] == signal.SIGINT else 0
 
 
-async def _serve(options: "ClimateOptions", stop: Event) -> None:
+async def _serve(options: "ClimateOptions", stop: Event, announce: str) -> None:
     from edgeflow.systems.climate import ClimateSystem
 
     async with ClimateSystem.running(options) as system:
         narrate("\n".join(_welcome(options, system)))
-        while not stop.is_set():
-            await asyncio.sleep(POLL_SECONDS)
+        with ExitStack() as gone:
+            told = announcing(announce, _announced(system) if announce else ())
+            await asyncio.to_thread(gone.enter_context, told)
+            while not stop.is_set():
+                await asyncio.sleep(POLL_SECONDS)
         narrate(_summary(system))
+
+
+def _announced(system: "ClimateSystem") -> "list[Announcement]":
+    from urllib.parse import urlsplit
+
+    page = urlsplit(system.dashboard_url).port
+    broker = system.clients[0].options.address
+    return [service("climate", page or system.metrics_port, broker=broker)]
 
 
 def _welcome(options: "ClimateOptions", system: "ClimateSystem") -> list[str]:

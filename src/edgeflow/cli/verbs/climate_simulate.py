@@ -4,16 +4,19 @@ import asyncio
 import dataclasses
 import signal
 import time
+from collections.abc import Iterator
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeflow.cli.announcing import AnnounceOption, announcing
 from edgeflow.cli.terminal import JsonOption, narrate, write, write_json
 from edgeflow.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgeflow.climate.simulate.homes import HomesOptions, HomesSummary
+    from edgeflow.devices.discovery import Announcement
 
 __all__ = ["simulate"]
 
@@ -46,6 +49,7 @@ def simulate(
         typer.Option(metavar="KEY=N", help="Of the nodes, such as read_seconds=10; repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Other homes, other weather.")] = 1,
+    announce: AnnounceOption = "",
     json: JsonOption = False,
 ) -> int:
     """Let nodes with the firmware's own core send from rooms in which windows matter.
@@ -71,7 +75,7 @@ def simulate(
     narrate(f"{devices} nodes send to {options.broker.address}; Ctrl+C ends it")
     stop = Event()
     began = time.monotonic()
-    with stopping_on_signals(stop) as caught:
+    with stopping_on_signals(stop) as caught, announcing(announce, _announced(options)):
         summary = asyncio.run(_run(options, stop))
     _tell(summary, time.monotonic() - began, json=json)
     if caught and caught[0] == signal.SIGINT:
@@ -94,6 +98,14 @@ async def _watch(stop: Event, ended: asyncio.Event) -> None:
     while not stop.is_set():
         await asyncio.sleep(POLL_SECONDS)
     ended.set()
+
+
+def _announced(options: "HomesOptions") -> "Iterator[Announcement]":
+    from edgeflow.devices.discovery import Announcement
+
+    about = {"broker": options.broker.address, "model": "climate-node"}
+    for number in range(options.devices):
+        yield Announcement(options.name_of(number), "mqtt", 0, about)
 
 
 def _tell(summary: "HomesSummary", seconds: float, *, json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeflow.cli.announcing import AnnounceOption, announcing, service
 from edgeflow.cli.terminal import JsonOption, narrate, write, write_json
 from edgeflow.cli.verbs.csi_options import (
     AllowOption,
@@ -25,6 +26,7 @@ from edgeflow.cli.verbs.csi_options import (
 
 if TYPE_CHECKING:
     from edgeflow.core.vitals import SensingEvent, VitalsUpdate
+    from edgeflow.devices.discovery import Announcement
     from edgeflow.sensing.host import SensingHost
     from edgeflow.systems.csi import CsiServer
 
@@ -67,6 +69,7 @@ def listen(
     ] = None,
     seconds: SecondsOption = None,
     events: EventsOption = False,
+    announce: AnnounceOption = "",
     json: JsonOption = False,
 ) -> int:
     """Listen for nodes and print their vitals, until Ctrl+C.
@@ -102,9 +105,14 @@ def listen(
         narrate("\n".join(_welcome(server)))
         if not json:
             write(heading(), flush=True)
-        _follow(server.sensing, stop, seconds, events=events, json=json)
+        with announcing(announce, _announced(server) if announce else ()):
+            _follow(server.sensing, stop, seconds, events=events, json=json)
         narrate(_summary(server.sensing))
     return 130 if caught and caught[0] == signal.SIGINT else 0
+
+
+def _announced(server: "CsiServer") -> "list[Announcement]":
+    return [service("csi", server.http_port, udp_port=str(server.sensing.port))]
 
 
 def record(

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from edgeflow.devices.configuration import Configuration
     from edgeflow.devices.registry import DeviceRecord, DeviceRegistry
 
-__all__ = ["StoreOption", "configure", "group_devices", "list_devices", "name", "show", "tag"]
+__all__ = [
+    "StoreOption",
+    "configure",
+    "group_devices",
+    "list_devices",
+    "name",
+    "registry_in",
+    "show",
+    "tag",
+]
 
 POLL_SECONDS = 0.2
 StoreOption = Annotated[
@@ -38,7 +47,7 @@ def list_devices(
     """Show the devices of a registry."""
     from edgeflow.cli.display.outline import align
 
-    with _registry(store) as registry:
+    with registry_in(store) as registry:
         found = registry.devices(group=group, tag=tag, kind=kind)
     if json:
         write_json([_told(each) for each in found])
@@ -66,7 +75,7 @@ def list_devices(
 
 def show(device: DeviceArgument, *, store: StoreOption = STORE, json: JsonOption = False) -> None:
     """Show one device: who it is, whether it is there, what it was told and what it answered."""
-    with _registry(store) as registry:
+    with registry_in(store) as registry:
         told = _told(registry.get(device))
     if json:
         write_json(told)
@@ -85,7 +94,7 @@ def name(
     json: JsonOption = False,
 ) -> None:
     """Call a device by a name, and say where it is."""
-    with _registry(store) as registry:
+    with registry_in(store) as registry:
         record = registry.set(device, time.time(), name=name, location=location)
     _say([record], json)
 
@@ -133,7 +142,7 @@ def configure(
     not answered in time.
     """
     own, told = _parse(settings)
-    with _registry(store) as registry:
+    with registry_in(store) as registry:
         names = [each.device_id for each in registry.devices(group=device[1:])]
         names = names if device.startswith("@") else [device]
         for each in names:
@@ -155,7 +164,8 @@ def configure(
 
 
 @contextmanager
-def _registry(store: str) -> "Iterator[DeviceRegistry]":
+def registry_in(store: str) -> "Iterator[DeviceRegistry]":
+    """Open the registry in the tables of a store, which must be there."""
     from edgeflow.devices.registry import TABLES_OF_DEVICES, DeviceRegistry
     from edgeflow.store.catalogue import TABLES
     from edgeflow.store.opening import check_there, open_tables
@@ -173,7 +183,7 @@ def _marked(
     store: str, devices: list[str], mark: tuple[str, str], *, remove: bool
 ) -> "list[DeviceRecord]":
     key, word = mark
-    with _registry(store) as registry:
+    with registry_in(store) as registry:
         for each in devices:
             registry.get(each)
         found = []
@@ -200,7 +210,7 @@ def _marks(record: "DeviceRecord") -> list[tuple[str, list[str]]]:
 def _wait_for(store: str, names: list[str], seconds: float) -> "list[DeviceRecord]":
     until = time.monotonic() + seconds
     while True:
-        with _registry(store) as registry:
+        with registry_in(store) as registry:
             found = [registry.get(each) for each in names]
         waiting = any(each.configuration.state == "pending" for each in found)
         if not waiting or time.monotonic() >= until:

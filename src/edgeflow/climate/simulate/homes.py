@@ -53,6 +53,10 @@ class HomesOptions:
     settings: dict[str, float] = field(default_factory=dict)
     seed: int = 1
 
+    def name_of(self, number: int) -> str:
+        """What a node is called, counted from 0."""
+        return f"{self.prefix}-{number + 1}"
+
 
 @dataclass(frozen=True, slots=True)
 class HomesSummary:
@@ -98,9 +102,7 @@ class SimulatedHomes:
             audio=its.audio,
             command_qos=1 if its.devices <= MOST_AT_QOS_1 else 0,
         )
-        return VirtualClimateNode(
-            f"{its.prefix}-{number + 1}", room_of(its.seed, number), its.broker, node
-        )
+        return VirtualClimateNode(its.name_of(number), room_of(its.seed, number), its.broker, node)
 
     async def run(self, stop: asyncio.Event | None = None) -> HomesSummary:
         """Live for the time that was asked for, or until ``stop`` is set.
