@@ -317,4 +317,3 @@ class RedisPublisher(Publisher):
                 ("HDEL", keys.groups(self.topic), group),
                 ("HINCRBY", keys.groups(self.topic), VERSION_FIELD, 1),
             )
-

@@ -131,11 +131,7 @@ class Session:
             keep = self._kept.append
             keep(session.declare_subscriber(self.keys.inbox(self.peer), self._on_message))
             live, tokens = session.liveliness(), f"{self.keys.live}/**"
-            keep(
-                live.declare_subscriber(
-                    f"{self.keys.live}/**", self.presence.on_token, history=True
-                )
-            )
+            keep(live.declare_subscriber(tokens, self.presence.on_token, history=True))
             self._tokens.append(live.declare_token(self.keys.peer(self.peer)))
             self._ticker = threading.Thread(target=self._tick, name="edgeflow-zenoh", daemon=True)
             self._ticker.start()
