@@ -5,29 +5,29 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from edgeflow.climate.learning.examples import Floats
+from edgeflow.climate.learning.examples import SPANS, Floats
 
-__all__ = ["TOLERANCE", "Calibration", "Reliability", "calibrate", "reliability"]
+__all__ = ["TOLERANCE", "Calibration", "Reliability", "calibrate", "doubt_of", "reliability"]
 
 TOLERANCE = 10.0
 """Points of position within which a decision is right."""
-DISTANCE_WEIGHT = 25.0
-"""Points of spread that a whole span outside of the known range is worth."""
+NOVELTY_WEIGHT = 25.0
+"""Points of spread that a whole span away from what is known is worth."""
+NEAR = 3
 LEAST_PER_LEVEL = 20
 
 
 class Calibration(msgspec.Struct, frozen=True):
     """Levels of doubt, and how often positions of that doubt were right. Both by rising doubt.
 
-    Doubt is the members' deviation, in points, plus what lies outside of the known range.
+    Doubt is what ``doubt_of`` returns.
     """
 
     doubts: list[float] = []
     shares: list[float] = []
 
-    def confidence(self, spread: Floats, outside: Floats) -> Floats:
+    def confidence(self, doubt: Floats) -> Floats:
         """How likely each position is within ``TOLERANCE``; half where nothing is known yet."""
-        doubt = spread + DISTANCE_WEIGHT * outside
         if not self.doubts:
             return np.full(len(doubt), 0.5)
         beyond = self.doubts[-1]
@@ -37,13 +37,27 @@ class Calibration(msgspec.Struct, frozen=True):
         return np.clip(share * fading, 0.0, 1.0)
 
 
-def calibrate(spread: Floats, outside: Floats, errors: Floats) -> Calibration:
+def doubt_of(spread: Floats, features: Floats, situations: Floats) -> Floats:
+    """How doubtful positions are, in points: (n,).
+
+    Args:
+        spread: the members' deviation, (n,).
+        features: (n, 3) for which they spoke.
+        situations: (m, 3), what was learnt from; what is far from these is doubtful, too.
+    """
+    if len(situations) < NEAR or not len(features):
+        return spread
+    apart = np.abs(features[:, None] - situations[None]) / SPANS
+    novelty = np.partition(apart.max(axis=2), NEAR - 1, axis=1)[:, NEAR - 1]
+    return np.asarray(spread + NOVELTY_WEIGHT * novelty, np.float64)
+
+
+def calibrate(doubt: Floats, errors: Floats) -> Calibration:
     """Learn the calibration from positions whose error (points) is known: isotonic regression.
 
     Neighbours in doubt are pooled until right answers fall as doubt rises (Ayer et al. 1955, the
     pool adjacent violators algorithm), and until each level rests on twenty.
     """
-    doubt = spread + DISTANCE_WEIGHT * outside
     order = np.argsort(doubt, kind="stable")
     right = (np.abs(errors[order]) <= TOLERANCE).astype(np.float64)
     blocks: list[list[float]] = []

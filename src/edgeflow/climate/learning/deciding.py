@@ -36,6 +36,12 @@ class WindowDecider:
         self._now = now
         self._rules = SafetyRules(limits)
         self._model, self._drift = model, DriftDetector(model.edges)
+        self._said = 0.0
+
+    @property
+    def said(self) -> float:
+        """What the model said to the last request, before the rules."""
+        return self._said
 
     @property
     def model(self) -> Model:
@@ -72,10 +78,10 @@ class WindowDecider:
         positions, confidences = self._model.decide(np.asarray(values[None]))
         self._drift.see(values)
         now = self._now()
-        confidence = float(confidences[0])
+        confidence, self._said = float(confidences[0]), float(positions[0])
         limited = self._rules.apply(
             request.device_id,
-            float(positions[0]),
+            self._said,
             confidence=confidence,
             features=features,
             degraded=bool(request.degraded),

@@ -7,9 +7,11 @@ import numpy.typing as npt
 
 from edgeflow.errors import ConfigError
 
-__all__ = ["Examples", "Floats", "joined", "starting_examples"]
+__all__ = ["SPANS", "Examples", "Floats", "joined", "starting_examples"]
 
 Floats = npt.NDArray[np.float64]
+SPANS = np.array([5.0, 15.0, 15.0])
+"""Degrees, per cent and decibels that make two situations different ones."""
 
 
 @dataclass(frozen=True, slots=True)

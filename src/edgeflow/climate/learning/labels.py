@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import structlog
 
-from edgeflow.climate.learning.examples import Examples, Floats
+from edgeflow.climate.learning.examples import SPANS, Examples, Floats
 from edgeflow.errors import StoreError
 from edgeflow.protocols.climate import Features
 
@@ -19,8 +19,6 @@ _log = structlog.get_logger(__name__)
 
 MAX_LABELS = 20_000
 MAX_LINE = 4096
-SPANS = np.array([5.0, 15.0, 15.0])
-"""Degrees, per cent and decibels that make two situations different ones."""
 NEIGHBOURS = 3
 ODD = 40.0
 """Points from what was said in similar situations, from which a label must be said twice."""
@@ -68,7 +66,10 @@ class Labels:
     def __init__(self, path: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._path = path
-        self._known: list[Label] = _read(path) if path is not None else []
+        self._known: deque[Label] = deque(maxlen=MAX_LABELS)
+        self._places, self._next = np.full((MAX_LABELS, 4), np.inf), 0
+        for label in _read(path) if path is not None else ():
+            self._learn(label)
         self._waiting: list[Label] = []
 
     def __len__(self) -> int:
@@ -113,7 +114,8 @@ class Labels:
         return _examples(chosen, now)
 
     def _keep(self, labels: list[Label]) -> None:
-        self._known = [*self._known[-(MAX_LABELS - len(labels)) :], *labels]
+        for label in labels:
+            self._learn(label)
         if self._path is not None:
             try:
                 with self._path.open("ab") as file:
@@ -121,16 +123,19 @@ class Labels:
             except OSError as error:
                 raise StoreError(f"{self._path}: {error}", hint="is the disk full?") from error
 
+    def _learn(self, label: Label) -> None:
+        self._known.append(label)
+        self._places[self._next % MAX_LABELS] = (*label.situation, label.position)
+        self._next += 1
+
     def _is_odd(self, label: Label) -> bool:
-        near = [
-            one.position
-            for one in self._known
-            if float(np.abs(one.situation - label.situation).max()) <= 1.0
-        ]
-        return len(near) >= NEIGHBOURS and abs(float(np.median(near)) - label.position) > ODD
+        places = self._places[: min(self._next, MAX_LABELS)]
+        near = (np.abs(places[:, :3] - label.situation) <= 1.0).all(axis=1)
+        said = places[near, 3]
+        return len(said) >= NEIGHBOURS and abs(float(np.median(said)) - label.position) > ODD
 
 
-def _read(path: Path) -> list[Label]:
+def _read(path: Path) -> deque[Label]:
     """The newest labels of a file; none of one that is not there."""
     known: deque[Label] = deque(maxlen=MAX_LABELS)
     try:
@@ -141,10 +146,10 @@ def _read(path: Path) -> list[Label]:
                 except msgspec.DecodeError as error:
                     _log.warning("label_left_out", path=str(path), error=str(error))
     except FileNotFoundError:
-        return []
+        return known
     except OSError as error:
         raise StoreError(f"{path}: {error}") from error
-    return list(known)
+    return known
 
 
 def _examples(chosen: list[Label], now: float) -> Examples:

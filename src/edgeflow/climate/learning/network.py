@@ -54,13 +54,6 @@ class WindowNetwork:
             given = torch.as_tensor(np.ascontiguousarray(features), dtype=torch.float32)
             return np.asarray(self._module(given).numpy(), np.float64)
 
-    def outside(self, features: Floats) -> Floats:
-        """How far the features lie outside of what was learnt: (n,), 0 within, in spans."""
-        low, high = self._module.low.numpy(), self._module.high.numpy()
-        span = high - low
-        beyond = np.maximum(np.maximum(low - features, features - high), 0) / span
-        return np.asarray(beyond.max(axis=1), np.float64)
-
     def learn(self, examples: Examples, *, epochs: int, seed: int) -> None:
         """Adam over all examples, of which each member sees its own choice with repetition."""
         torch = _import_torch()

@@ -1,54 +1,75 @@
 """The service that decides and keeps learning: requests in, positions out, overrides remembered."""
 
-import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
+from edgeflow.climate.learning.acceptance import Acceptance
+from edgeflow.climate.learning.confidence import TOLERANCE
+from edgeflow.climate.learning.curve import LearningCurve
 from edgeflow.climate.learning.deciding import WindowDecider
+from edgeflow.climate.learning.improving import Improver
 from edgeflow.climate.learning.labels import Label, Labels, values_of
-from edgeflow.climate.learning.learner import Comparison, Learner
+from edgeflow.climate.learning.outcomes import Outcome
+from edgeflow.climate.learning.status import LearningStatus, ServiceStats
 from edgeflow.climate.learning.versions import Model, Versions
-from edgeflow.comms.mqtt import Incoming, MqttClient
-from edgeflow.errors import CommsError, EdgeFlowError, ProtocolError, StoreError
+from edgeflow.comms.mqtt import Incoming
+from edgeflow.errors import CommsError, ProtocolError, StoreError
 from edgeflow.protocols import climate
 from edgeflow.protocols import climate_topics as topics
 
-__all__ = ["SUBSCRIPTIONS", "LearningService", "ServiceStats"]
+__all__ = ["SUBSCRIPTIONS", "LearningService", "Line"]
 
 _log = structlog.get_logger(__name__)
 
 SUBSCRIPTIONS = ("ml/inference/request/#", topics.override_topic("+"))
 MAX_DEVICES = 100_000
-ACCEPTED_SECONDS = 600.0
-"""A decision that nobody changed for so long was accepted."""
-LEARN_EVERY = 20
-"""New labels after which the model may learn."""
-LEARN_SECONDS = 3600.0
+STOOD_SECONDS = 600.0
+"""After so long a decision that nobody changed may have been accepted."""
+SAME = 5.0
+"""Points by which decisions may differ and leave a window as it was."""
+LIMITED = 1.0
 
 
-@dataclass(slots=True)
-class ServiceStats:
-    """Counts since the start; milliseconds of the last decision."""
+class Line(Protocol):
+    """Where requests come from and answers go: a client of a broker."""
 
-    decided: int = 0
-    refused: int = 0
-    labels: int = 0
-    doubted: int = 0
-    candidates: int = 0
-    promotions: int = 0
-    decision_ms: float = 0.0
-    last_comparison: Comparison | None = None
+    async def subscribe(self, pattern: str, qos: int = 0) -> None:
+        """Ask for messages."""
+
+    def messages(self) -> AsyncIterator[Incoming]:
+        """Yield them."""
+
+    def post(self, topic: str, payload: bytes, *, qos: int = 1) -> None:
+        """Send without waiting."""
 
 
 @dataclass(slots=True)
 class _Sent:
+    """A decision, and what it is to be judged by.
+
+    Attributes:
+        time: of the decision. since: when the window came to about this position.
+        said, shadow: by the model in use, before the rules, and by the candidate.
+    """
+
     request: climate.InferenceRequest
+    control: climate.WindowControl
     time: float
+    since: float
+    said: float
+    shadow: float | None = None
     judged: bool = False
+
+    def outcome(self, wanted: float, *, corrected: bool) -> Outcome:
+        """What became of it."""
+        values = self.request.features
+        features = (values.temperature, values.humidity, values.sound_volume)
+        return Outcome(self.time, features, wanted, corrected)
 
 
 class LearningService:
@@ -62,21 +83,20 @@ class LearningService:
 
     def __init__(
         self,
-        client: MqttClient,
+        client: Line,
         versions: Versions,
         decider: WindowDecider,
         *,
         labels: Labels | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._client, self._versions, self._decider = client, versions, decider
-        self._now = now
-        self.labels = labels or Labels()
+        self._client, self._decider, self._now = client, decider, now
+        self.labels = labels if labels is not None else Labels()
         self.stats = ServiceStats()
-        self._learner = Learner(self.labels)
+        self._improver = Improver(versions, decider, self.labels, self.stats, now)
+        self._curve = LearningCurve()
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
-        self._fresh, self._learnt = 0, now()
-        self._learning: asyncio.Task[None] | None = None
+        self._acceptance = Acceptance[_Sent]()
 
     @property
     def model(self) -> Model:
@@ -88,6 +108,23 @@ class LearningService:
         """How far the requests have shifted, by feature; empty while too few came."""
         return self._decider.drift.scores()
 
+    @property
+    def status(self) -> LearningStatus:
+        """How learning stands."""
+        metadata = self.model.metadata
+        return LearningStatus(
+            version=metadata.version,
+            created=metadata.created,
+            error=metadata.error,
+            labels=len(self.labels),
+            waiting=self.labels.waiting,
+            stats=self.stats,
+            shadow=self._improver.standing,
+            reliability=self._improver.reliability,
+            curve=self._curve.points(),
+            drift=self.drift,
+        )
+
     async def run(self) -> None:
         """Work until cancelled."""
         for pattern in SUBSCRIPTIONS:
@@ -95,10 +132,13 @@ class LearningService:
         try:
             async for message in self._client.messages():
                 self._take(message)
-                self._maybe_learn()
+                self._improver.tend()
         finally:
-            if self._learning is not None:
-                self._learning.cancel()
+            await self._improver.close()
+
+    async def settled(self) -> None:
+        """Wait until no learning is under way."""
+        await self._improver.settled()
 
     def _take(self, message: Incoming) -> None:
         try:
@@ -118,69 +158,63 @@ class LearningService:
                 f"a request of {request.device_id[:80]!r} on the topic of {device!r}"
             )
         began = time.perf_counter()
-        self._note_accepted(device)
+        now = self._now()
+        self._note_accepted(device, now)
         control = self._decider.decide(request)
         self._client.post(topics.control_topic(device), climate.encode(control), qos=1)
-        self._remember(request)
         self.stats.decided += 1
         self.stats.decision_ms = 1000.0 * (time.perf_counter() - began)
+        self._remember(request, control, now)
 
     def _listen(self, device: str, override: climate.Override) -> None:
         """An override is a label for the situation in which the last decision was made."""
         now = self._now()
         self._decider.moved(device, override.position)
         sent = self._sent.get(device)
+        far = sent is not None and abs(sent.control.position - override.position) > TOLERANCE
+        self._acceptance.spoke(device, now, contradicted=far)
         if sent is None:
             raise ProtocolError(
                 f"an override of {device}, for which nothing was decided yet",
                 hint="it moves the window, and teaches nothing",
             )
-        sent.judged = True
+        self._curve.corrected(now, abs(sent.control.position - override.position))
+        again, sent.judged = sent.judged, True
         label = Label(now, device, sent.request.features, override.position, override.person)
-        if self.labels.add(label):
-            self.stats.labels += 1
-            self._fresh += 1
-        else:
+        if not self.labels.add(label):
             self.stats.doubted += 1
+            return
+        self.stats.labels += 1
+        if not again:
+            outcome = sent.outcome(override.position, corrected=True)
+            self._improver.corrected(outcome, sent.said, sent.shadow, sent.control.confidence)
 
-    def _remember(self, request: climate.InferenceRequest) -> None:
-        self._sent[request.device_id] = _Sent(request, self._now())
-        self._sent.move_to_end(request.device_id)
+    def _remember(
+        self, request: climate.InferenceRequest, control: climate.WindowControl, now: float
+    ) -> None:
+        device = request.device_id
+        before = self._sent.get(device)
+        stays = (
+            before is not None
+            and not before.judged
+            and abs(before.control.position - control.position) <= SAME
+        )
+        since = before.since if before is not None and stays else now
+        said, shadow = self._decider.said, self._improver.decide(values_of(request.features))
+        self._sent[device] = _Sent(request, control, now, since, said, shadow)
+        self._sent.move_to_end(device)
         if len(self._sent) > MAX_DEVICES:
             self._sent.popitem(last=False)
+        self._curve.decided(now, control.confidence, control.model_version)
 
-    def _note_accepted(self, device: str) -> None:
+    def _note_accepted(self, device: str, now: float) -> None:
         sent = self._sent.get(device)
-        if sent is not None and not sent.judged and self._now() - sent.time >= ACCEPTED_SECONDS:
-            self._learner.accept(values_of(sent.request.features))
-
-    def _maybe_learn(self) -> None:
-        now = self._now()
-        due = self._fresh >= LEARN_EVERY or (
-            self._fresh > 0 and now - self._learnt >= LEARN_SECONDS
-        )
-        if due and (self._learning is None or self._learning.done()):
-            self._fresh, self._learnt = 0, now
-            self._learning = asyncio.create_task(self._learn(now), name="climate-learning")
-
-    async def _learn(self, now: float) -> None:
-        """Make a candidate beside the service, and promote it if it is better for certain."""
-        try:
-            parent = self.model
-            name = self._versions.next_name()
-            made = await asyncio.to_thread(self._learner.candidate, parent, now, name)
-            if made is None:
-                return
-            self.stats.candidates += 1
-            found = await asyncio.to_thread(self._learner.compare, made, parent, now)
-            self.stats.last_comparison = found
-            if found.better:
-                await asyncio.to_thread(self._versions.add, made)
-                self._versions.use(name)
-                self._learner.promoted()
-                self.stats.promotions += 1
-                _log.info("model_promoted", version=name, error=found.error)
-            chosen = made if found.better else parent
-            self._decider.use(await asyncio.to_thread(self._learner.recalibrated, chosen, now))
-        except EdgeFlowError as error:
-            _log.error("learning_failed", error=str(error))
+        if sent is not None and not sent.judged and now - sent.since >= STOOD_SECONDS:
+            sent.since = now
+            self._acceptance.stood(device, sent, now)
+        for each in self._acceptance.consented(device, now):
+            self._curve.accepted(now)
+            # What a rule decided says nothing about the model.
+            if abs(each.said - each.control.position) <= LIMITED:
+                outcome = each.outcome(each.said, corrected=False)
+                self._improver.accepted(outcome, each.shadow, each.control.confidence)

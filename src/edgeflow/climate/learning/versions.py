@@ -9,16 +9,21 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import structlog
 
-from edgeflow.climate.learning.confidence import Calibration
+from edgeflow.climate.learning.confidence import Calibration, doubt_of
 from edgeflow.climate.learning.drift import Edges
 from edgeflow.climate.learning.examples import Floats
 from edgeflow.climate.learning.network import WindowNetwork
+from edgeflow.climate.learning.outcomes import Outcome
 from edgeflow.errors import EngineError, StoreError
 
-__all__ = ["Metadata", "Model", "Versions"]
+__all__ = ["Live", "Metadata", "Model", "Versions"]
+
+_log = structlog.get_logger(__name__)
 
 WEIGHTS, PROGRAM, METADATA = "window_regressor.pth", "model.pt2", "metadata.json"
+LIVE = "live.json"
 CURRENT = "current"
 KEPT = 20
 _NAME = re.compile(r"v(\d{1,6})")
@@ -33,6 +38,7 @@ class Metadata(msgspec.Struct, kw_only=True):
         parent: the version that it learnt on from. labels: how many overrides it knows.
         error: mean distance from held-out labels, in points. parent_error: its parent's on those.
         calibration: of its confidence. deciles: of the features that it learnt from, (3, 9).
+        situations: some of these features, (n, 3).
     """
 
     version: str
@@ -43,7 +49,19 @@ class Metadata(msgspec.Struct, kw_only=True):
     parent_error: float = 0.0
     calibration: Calibration = Calibration()
     deciles: list[list[float]] = []
+    situations: list[list[float]] = []
     notes: dict[str, Any] = {}
+
+
+class Live(msgspec.Struct, kw_only=True):
+    """What was learnt about a version while it decided.
+
+    Attributes:
+        calibration: of its confidence, instead of the first one. outcomes: of its decisions.
+    """
+
+    calibration: Calibration | None = None
+    outcomes: list[Outcome] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +78,14 @@ class Model:
 
     def decide(self, features: Floats) -> tuple[Floats, Floats]:
         """Positions and confidences for features (n, 3), each float64 (n,)."""
+        positions, doubt = self.doubt(features)
+        return positions, self.metadata.calibration.confidence(doubt)
+
+    def doubt(self, features: Floats) -> tuple[Floats, Floats]:
+        """Positions, and how doubtful they are in points, each float64 (n,)."""
         said = self.network.positions(features)
-        spread, outside = said.std(axis=1), self.network.outside(features)
-        return said.mean(axis=1), self.metadata.calibration.confidence(spread, outside)
+        situations = np.array(self.metadata.situations).reshape(-1, 3)
+        return said.mean(axis=1), doubt_of(said.std(axis=1), features, situations)
 
 
 class Versions:
@@ -159,6 +182,33 @@ class Versions:
         except (OSError, msgspec.DecodeError) as error:
             raise EngineError(f"{path}: {error}", hint="roll back, or train anew") from error
 
+    def keep_live(self, name: str, live: Live) -> None:
+        """Write down what was learnt about a version; the rest of it stays as it was written.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        place = self.folder / name
+        fresh = place / f".{LIVE}.part"
+        try:
+            fresh.write_bytes(msgspec.json.encode(live))
+            fresh.replace(place / LIVE)
+        except OSError as error:
+            raise StoreError(f"{place / LIVE}: {error}") from error
+
+    def live(self, name: str) -> Live:
+        """What was learnt about a version; nothing if that was never written, or is damaged."""
+        path = self.folder / name / LIVE
+        try:
+            if path.stat().st_size > MAX_METADATA:
+                raise EngineError(f"{path} is too large")
+            return msgspec.json.decode(path.read_bytes(), type=Live)
+        except FileNotFoundError:
+            return Live()
+        except (OSError, msgspec.DecodeError, EngineError) as error:
+            _log.warning("calibration_left_out", path=str(path), error=str(error))
+            return Live()
+
     def load(self, name: str | None = None) -> Model:
         """Read a version and check it; the one in use by default.
 
@@ -170,7 +220,10 @@ class Versions:
         if chosen is None:
             raise StoreError(f"{self.folder} holds no model", hint="edgeflow train climate")
         network = WindowNetwork.load(self.folder / chosen / WEIGHTS)
-        return Model(network, self.metadata(chosen))
+        metadata, live = self.metadata(chosen), self.live(chosen)
+        if live.calibration is not None:
+            metadata = msgspec.structs.replace(metadata, calibration=live.calibration)
+        return Model(network, metadata)
 
     def load_or_begin(self) -> Model:
         """The version in use; of an empty folder, a first one is made of the rule to begin with.
