@@ -37,7 +37,11 @@ SUBSCRIPTIONS = (
     topics.config_ack_topic("+"),
 )
 BATCH = 2000
-BATCH_SECONDS = 0.05
+"""Messages that are read before they are brought to disk, at most."""
+GATHER_SECONDS = 0.005
+"""How long the first message of a batch waits for others: brokers send few that are unconfirmed."""
+IDLE_SECONDS = 0.05
+RECORD_ROWS = 10_000
 LOOK_SECONDS = 1.0
 FULL_PAUSE = 0.5
 FINISH_SECONDS = 1.0
@@ -94,6 +98,7 @@ class ClimateBackend:
         self.intake = intake or Intake()
         self.stats = BackendStats()
         self._batch = _Batch()
+        self._came = asyncio.Event()
         self._asked: dict[str, float] = {}
         self._last: dict[str, climate.Features] = {}
 
@@ -118,14 +123,23 @@ class ClimateBackend:
             await asyncio.wait_for(self._keep(), FINISH_SECONDS)
 
     async def _read(self) -> None:
-        async for message in self._client.messages():
-            self._take(message)
+        while True:
+            messages = await self._client.batch(BATCH)
+            now = self._now()
+            for message in messages:
+                self._take(message, now)
+            self._batch.messages += messages
+            self._came.set()
             if len(self._batch.messages) >= BATCH:
                 await self._keep()
 
     async def _flush(self) -> None:
         while True:
-            await asyncio.sleep(BATCH_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._came.wait()
+                await asyncio.sleep(GATHER_SECONDS)
+            self._came.clear()
             self.desk.push()
             await self._keep()
 
@@ -142,10 +156,8 @@ class ClimateBackend:
                 self.stats.errors += 1
                 _log.warning("trigger_failed", error=str(error))
 
-    def _take(self, message: Incoming) -> None:
+    def _take(self, message: Incoming, now: float) -> None:
         """Read one message into the batch; what is wrong with it goes to the dead letters."""
-        self._batch.messages.append(message)
-        now = self._now()
         try:
             parsed = topics.parse_topic(message.topic)
         except ProtocolError:
@@ -290,11 +302,14 @@ class ClimateBackend:
                     self.stats.spool_full += 1
                     _log.warning("readings_wait", error=str(error))
                     await asyncio.sleep(FULL_PAUSE)
-            for message in batch.messages:
-                self._client.acknowledge(message)
+            self._client.acknowledge(*batch.messages)
             self.stats.batches += bool(batch.messages)
 
     def _append(self, left: dict[str, list[Row]]) -> None:
-        for table in list(left):
-            self._writer.append(table, left[table])
-            del left[table]
+        """Bring rows to disk; what is there is no longer left."""
+        while sum(map(len, left.values())) > RECORD_ROWS:
+            table = max(left, key=lambda name: len(left[name]))
+            self._writer.append(table, left[table][:RECORD_ROWS])
+            del left[table][:RECORD_ROWS]
+        self._writer.append_all({table: rows for table, rows in left.items() if rows})
+        left.clear()

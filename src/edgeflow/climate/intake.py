@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from edgeflow.climate.sequences import Place, Sequences
 from edgeflow.errors import CommsError, ProtocolError
 from edgeflow.protocols.climate import Reading, decode_reading
@@ -33,8 +35,7 @@ RANGES: Mapping[str, SensorRange] = {
 _TABLES = {"temperature": "sensor_temperature", "humidity": "sensor_humidity"}
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """What became of a message.
 
     Attributes:

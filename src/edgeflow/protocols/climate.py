@@ -42,7 +42,7 @@ Sequence = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
 Boot = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-class Reading(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Reading(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One value of one sensor.
 
     Attributes:
@@ -126,7 +126,7 @@ def decode_reading(payload: bytes) -> Reading:
     """
     _check_size(payload)
     if payload.lstrip()[:1] == b"{":
-        return _decode(payload, _reading, "reading")
+        return _json_reading(payload)
     if len(payload) > MAX_NUMBER or _NUMBER.fullmatch(payload) is None:
         raise ProtocolError(
             f"reading: {payload[:40]!r} is no number", hint='for example 25.5, or {"value": 25.5}'
@@ -198,6 +198,16 @@ def _decode(payload: bytes, decoder: "msgspec.json.Decoder[Message]", what: str)
         return _checked(decoder.decode(payload), what)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ProtocolError(f"{what}: {error}", hint="see docs/reference/climate.md") from error
+
+
+def _json_reading(payload: bytes) -> Reading:
+    try:
+        reading = _reading.decode(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ProtocolError(f"reading: {error}", hint="see docs/reference/climate.md") from error
+    if math.isfinite(reading.value) and math.isfinite(reading.time):
+        return reading
+    return _checked(reading, "reading")
 
 
 def _checked(message: Message, what: str) -> Message:

@@ -6,6 +6,7 @@
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from edgeflow.errors import ProtocolError
@@ -65,6 +66,7 @@ def check_device(device: str) -> str:
     return device
 
 
+@lru_cache(maxsize=1 << 15)
 def parse_topic(topic: str) -> Topic:
     """Tell what a topic is about.
 
