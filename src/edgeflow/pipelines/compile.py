@@ -208,12 +208,16 @@ class _Compiler:
                 place=agent.place,
             )
 
-    def _is_durable(self, plan: PipelinePlan) -> bool:
+    def _is_durable(self, plan: PipelinePlan, seen: frozenset[str] = frozenset()) -> bool:
+        """Return whether its messages may not be lost: as it says, else as they come to it."""
         if plan.options.qos is not None:
             return plan.options.qos is QoS.DURABLE
         connectors = self._declaration.connectors
-        before = _before(self._declaration, plan.name)
-        return any(QoS.DURABLE is c.pipelines.get(name) for c in connectors for name in before)
+        if any(c.pipelines.get(plan.name) is QoS.DURABLE for c in connectors):
+            return True
+        seen |= {plan.name}
+        before = (p for p in self._declaration.pipelines if plan.name in p.options.then)
+        return any(self._is_durable(p, seen) for p in before if p.name not in seen)
 
 
 def _reached(declaration: Declaration) -> set[str]:
@@ -223,19 +227,5 @@ def _reached(declaration: Declaration) -> set[str]:
     new = list(found)
     while new:
         new = [name for each in new for name in onward.get(each, ()) if name not in found]
-        found.update(new)
-    return found
-
-
-def _before(declaration: Declaration, name: str) -> set[str]:
-    """Return a pipeline and those whose results come to it, through others too."""
-    found, new = {name}, [name]
-    while new:
-        after = set(new)
-        new = [
-            plan.name
-            for plan in declaration.pipelines
-            if plan.name not in found and after & {*plan.options.then}
-        ]
         found.update(new)
     return found

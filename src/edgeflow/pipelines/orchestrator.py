@@ -14,12 +14,15 @@ from edgeflow.config import settings
 from edgeflow.core.histogram import Histogram
 from edgeflow.core.ports import FrameTap
 from edgeflow.core.status import FlowStatus, LogLine, PathLatency, TraceRecord
+from edgeflow.devices.history import History
 from edgeflow.errors import ConfigError, EdgeFlowError, GraphError, UnknownModelError
 from edgeflow.inference.service import InferenceService
 from edgeflow.observe import metrics as flow_metrics
+from edgeflow.pipelines.connectors.base import BaseConnector
 from edgeflow.pipelines.declaration import Declaration
 from edgeflow.pipelines.flow import RunningFlow
 from edgeflow.pipelines.gateways import open_service
+from edgeflow.pipelines.history import keep_pipelines
 from edgeflow.pipelines.metrics import Metrics, connector_gauges, model_gauges, queue_gauges
 from edgeflow.pipelines.session import Session
 from edgeflow.runtime.allocation import Spared
@@ -66,6 +69,7 @@ class Orchestrator:
         self.reload_requested = threading.Event()
         self.metrics = Metrics()
         self.probes: ProbeServer | None = None
+        self._history: History | None = None
         self.view = _CurrentView(self)
         self.frames = _CurrentFrames(self)
         self._warming: threading.Thread | None = None
@@ -106,10 +110,16 @@ class Orchestrator:
             ConfigError: the metrics port cannot be bound.
         """
         try:
-            self._open_probes(self.flow.session.declaration)
+            declaration = self.flow.session.declaration
+            self._history = keep_pipelines(
+                f"pipelines-{declaration.name}", self._connectors, self._problems
+            )
+            self._open_probes(declaration)
         except BaseException:
             self._service.close()
             self.flow.session.close()
+            if self._history is not None:
+                self._history.close()
             raise
         self.flow.start()
         self._warm_up()
@@ -133,6 +143,8 @@ class Orchestrator:
         if self.probes is not None:
             self.probes.close()
         self._service.close()
+        if self._history is not None:
+            self._history.close()
         if self._warming is not None:
             self._warming.join(WARM_UP_SECONDS)
         return ended
@@ -140,6 +152,12 @@ class Orchestrator:
     def status(self) -> FlowStatus:
         """Return the flow as it is."""
         return self.flow.runtime.status()
+
+    def _connectors(self) -> list[BaseConnector]:
+        return [feed.connector for feed in list(self.flow.session.connectors.values())]
+
+    def _problems(self) -> list[str]:
+        return [f"{name} was given up" for name in self.failed]
 
     @property
     def failed(self) -> list[str]:

@@ -59,6 +59,7 @@ class Room:
     Attributes:
         time: seconds since midnight of the first day. temperature: degrees Celsius.
         vapour: g of water per m3 of air. window: per cent open.
+        occupied: whether people are in; None to go by the hour.
     """
 
     options: RoomOptions = field(default_factory=RoomOptions)
@@ -67,6 +68,7 @@ class Room:
     temperature: float = 21.0
     vapour: float = 9.0
     window: float = 0.0
+    occupied: bool | None = None
 
     def advance(self, seconds: float, window: float) -> None:
         """Let time pass with the window at a position (per cent)."""
@@ -99,7 +101,9 @@ class Room:
 
     @property
     def is_lived_in(self) -> bool:
-        """People are in from 17 to 8 o'clock."""
+        """People are in from 17 to 8 o'clock, unless ``occupied`` says otherwise."""
+        if self.occupied is not None:
+            return self.occupied
         hour = self.time / 3600.0 % 24.0
         return hour < 8.0 or hour >= 17.0
 

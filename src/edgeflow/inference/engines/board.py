@@ -1,5 +1,6 @@
 """Microcontroller boards as an engine: ``serial:///dev/ttyACM0``, several of them as a pool."""
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -28,6 +29,8 @@ from edgeflow.protocols.uart import MAX_INPUTS
 __all__ = ["BoardEngine"]
 
 WAIT_SECONDS = 8.0
+MAX_APPEAR_SECONDS, LOOK_SECONDS = 60.0, 0.05
+ANSWERS = (BoardState.READY, BoardState.NO_MODEL)
 MAX_PARALLEL = 32
 MAX_ROWS = 4096
 
@@ -45,6 +48,7 @@ class BoardEngine(Engine):
         boards: more of them.
         batch: False for a model that takes one sample without an axis for the batch.
         timeout_s: longest wait for an answer.
+        appear_s: how long a board that is not there may take to appear.
         device: ``auto``; it runs on the board.
         threads: not used.
 
@@ -65,6 +69,7 @@ class BoardEngine(Engine):
         boards: Sequence[str] = (),
         batch: bool = True,
         timeout_s: float = 10.0,
+        appear_s: float = 0.0,
         device: str = "auto",
         threads: int = 1,
     ) -> None:
@@ -79,6 +84,7 @@ class BoardEngine(Engine):
         if len(opened) > 1:
             self._board = BoardPool(opened, name=self.name)
         try:
+            self._await(time.monotonic() + min(appear_s, MAX_APPEAR_SECONDS))
             self._read_spec()
         except BaseException:
             self._board.close()
@@ -163,8 +169,13 @@ class BoardEngine(Engine):
             if spec != self.spec:
                 self.spec = spec
 
+    def _await(self, deadline: float) -> None:
+        """Wait until the board answers; it is looked for all the time."""
+        while self._board.state not in ANSWERS and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+
     def _read_spec(self) -> None:
-        if self._board.state not in (BoardState.READY, BoardState.NO_MODEL):
+        if self._board.state not in ANSWERS:
             raise UnreachableError(f"{self.name}: {self._board.last_error}")
         models = self._board.models
         if self._id >= len(models):

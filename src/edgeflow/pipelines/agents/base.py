@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from edgeflow.pipelines.message import Action, EdgeMessage
+from edgeflow.pipelines.schema.stages import Names
 
 __all__ = ["Agent", "AgentOptions"]
 
@@ -18,12 +19,14 @@ class AgentOptions(BaseModel):
     Attributes:
         dispatcher: name under ``actions:`` of what carries its actions out.
         target: overrides the dispatcher's own target.
+        also: further names under ``actions:`` that get each action, at their own target.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dispatcher: str = "log"
     target: str | None = None
+    also: Names = Field(default=[], max_length=16)
 
 
 class Agent(ABC):

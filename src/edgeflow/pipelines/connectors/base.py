@@ -61,6 +61,7 @@ class BaseConnector(ABC):
     Attributes:
         Options: model of its keys in the YAML.
         uses_topics: takes ``topics:`` (a list of ``RouteOptions``, or of a subclass); ``routes``.
+        device_kind: what it is in the registry of devices; empty for what is no device itself.
         delivery: how messages go to pipelines that do not say so themselves; an option ``qos`` of
             1 or more, on a route or on the connector, makes it DURABLE.
         state: ``connecting``, ``connected``, ``waiting`` (to try again), ``ended`` or ``failed``.
@@ -71,6 +72,7 @@ class BaseConnector(ABC):
     Options: ClassVar[type[ConnectorOptions]] = ConnectorOptions
     Route: ClassVar[type[RouteOptions]] = RouteOptions
     uses_topics: ClassVar[bool] = False
+    device_kind: ClassVar[str] = ""
     delivery: ClassVar[QoS] = QoS.BALANCED
 
     def __init__(self, name: str, options: Any, routes: tuple[RouteOptions, ...] = ()) -> None:

@@ -86,6 +86,7 @@ class CameraConnector(ThreadedConnector):
     """Reads a camera in a thread of its own; the newest picture replaces one that waits."""
 
     delivery = QoS.REALTIME
+    device_kind = "camera"
     Options = CameraOptions
     options: CameraOptions
 

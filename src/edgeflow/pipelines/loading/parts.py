@@ -94,6 +94,7 @@ class Parts:
             options = self._options(kind.Options, whole, ("agents", name))
             if options is not None:
                 named = tuple(dict.fromkeys(_dispatchers(options.model_dump())))
+                named = tuple(dict.fromkeys((*named, *getattr(options, "also", ()))))
                 if name_of_type(entry, name) not in KINDS["agents"][0]:
                     named = tuple(dict.fromkeys((*named, *actions)))
                 place = self._problems.where(("agents", name))

@@ -4,6 +4,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+import msgspec
 import structlog
 
 from edgeflow.errors import PipelineError
@@ -57,6 +58,12 @@ class AgentNode(ConsumerNode):
         for action in actions:
             if not action.quiet:
                 self._alert(frame, action)
+        actions += [
+            msgspec.structs.replace(action, dispatcher=name, target=None, quiet=True)
+            for action in actions
+            for name in self.plan.options.also
+            if name != action.dispatcher
+        ]
         if frame.receipt is not None:
             frame.receipt.add(len(actions))
             frame.receipt.done()

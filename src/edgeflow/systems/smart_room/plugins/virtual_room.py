@@ -1,0 +1,183 @@
+"""A room that is only software, with its devices: camera, CSI node, climate node, ESP32-S3.
+
+Somebody comes and goes by a script; camera, radio link and air of the room all follow it. The
+devices are real to whoever listens: HTTP, UDP, MQTT and a serial port over TCP.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+from pydantic import Field
+
+from edgeflow import assets
+from edgeflow.climate.simulate.outside import Weather
+from edgeflow.climate.simulate.rooms import Room, RoomOptions
+from edgeflow.comms.mqtt import MqttOptions
+from edgeflow.devices.virtual.board import VirtualBoard
+from edgeflow.devices.virtual.climate_node import ClimateNodeOptions, VirtualClimateNode
+from edgeflow.devices.virtual.csi_node import CsiFleet, Packet
+from edgeflow.errors import ConfigError
+from edgeflow.pipelines.connectors.base import BaseConnector, ConnectorOptions
+from edgeflow.pipelines.message import EdgeMessage
+from edgeflow.pipelines.paths import LocalPath
+from edgeflow.sensing.simulate.sending import node_packets
+from edgeflow.sensing.simulate.world import Simulation
+
+from .script import DEFAULT, Act, Script
+from .virtual_camera import VirtualCamera, clip_pictures, covered_pictures, empty_pictures
+
+__all__ = ["VirtualRoom", "VirtualRoomOptions"]
+
+TELL_SECONDS = 1.0
+START_HOUR = 10.0
+AUDIO_SECONDS = 0.25
+ROOM = RoomOptions(volume=35.0, mass=4.0, sun=300.0, people=2)
+WEATHER = Weather(mean=16.0, noise=-45.0, unsteady=1.0, seed=3)
+
+
+class VirtualRoomOptions(ConnectorOptions):
+    """Keys of the virtual room.
+
+    Attributes:
+        script: acts that follow each other, again and again.
+        clip: video file, or name of an asset, that the camera shows while somebody is in.
+        fps: pictures a second of the camera.
+        board_model: file that the board runs.
+        device: name of the climate node.
+        speed: how many times faster than life the air of the room lives.
+        camera_port, board_port: TCP ports where they listen, on loopback.
+        csi_port: UDP port that the CSI node sends to. mqtt_port: of the broker.
+    """
+
+    script: list[Act] = Field(default=DEFAULT, min_length=1, max_length=100)
+    clip: str = "carphone"
+    fps: float = Field(default=5.0, ge=0.5, le=30)
+    board_model: LocalPath
+    device: str = "room"
+    speed: float = Field(default=60.0, ge=1, le=600)
+    camera_port: int = Field(default=8190, ge=1, le=65535)
+    board_port: int = Field(default=8191, ge=1, le=65535)
+    csi_port: int = Field(default=5005, ge=1, le=65535)
+    mqtt_port: int = Field(default=1883, ge=1, le=65535)
+
+
+class VirtualRoom(BaseConnector):
+    """Runs the room and its devices; its messages tell the truth about them.
+
+    Payload: ``act``, ``somebody`` and ``covered`` by the script, ``hour`` of the room's day, and
+    ``window`` (per cent open).
+    """
+
+    Options = VirtualRoomOptions
+    options: VirtualRoomOptions
+
+    async def start(self) -> None:
+        """Get the pictures and start what has threads of its own.
+
+        Raises:
+            AssetError: the clip cannot be had.
+            ConfigError: there is no model for the board, or a port is taken.
+        """
+        its = self.options
+        self._script = Script(tuple(its.script))
+        self._stack = ExitStack()
+        self._room = Room(ROOM, WEATHER, time=START_HOUR * 3600.0, temperature=22.5)
+        if not its.board_model.is_file():
+            raise ConfigError(f"there is no model {its.board_model}", hint="python train.py")
+        await asyncio.to_thread(self._start_board)
+        self._pictures = await asyncio.to_thread(self._make_pictures)
+        await asyncio.to_thread(self._start_radio)
+        self._began = time.monotonic()
+        self.state = "connected"
+
+    async def stop(self) -> None:
+        """Switch everything off."""
+        if hasattr(self, "_stack"):
+            await asyncio.to_thread(self._stack.close)
+
+    async def iter_messages(self) -> AsyncIterator[EdgeMessage]:
+        """Let the room live, and tell the truth about it once a second."""
+        its = self.options
+        node = VirtualClimateNode(
+            its.device,
+            self._room,
+            MqttOptions(host="127.0.0.1", port=its.mqtt_port),
+            ClimateNodeOptions(
+                speed=its.speed,
+                audio=AUDIO_SECONDS,
+                settings={
+                    "read_seconds": max(2.0, 0.5 * its.speed),
+                    "report_seconds": max(2.0, its.speed),
+                    "audio_seconds": 2.0 * its.speed,
+                },
+                seed=1,
+            ),
+        )
+        camera = VirtualCamera(its.camera_port, self._picture, its.fps)
+        tasks = [asyncio.ensure_future(each) for each in (node.run(), camera.run())]
+        try:
+            while True:
+                act = self._act()
+                self._room.occupied = act.somebody
+                yield self._truth(act, node.window)
+                done, _ = await asyncio.wait(tasks, timeout=TELL_SECONDS)
+                for each in done:
+                    each.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 0.5)
+
+    def _act(self) -> Act:
+        return self._script.at(time.monotonic() - self._began)
+
+    def _picture(self) -> bytes:
+        now = time.monotonic() - self._began
+        pictures = self._pictures[self._script.seen(now)]
+        number = int(now * self.options.fps)
+        return pictures[number % len(pictures)]
+
+    def _truth(self, act: Act, window: float) -> EdgeMessage:
+        return EdgeMessage(
+            sensor_id=self.options.sensor_id or "virtual",
+            payload={
+                "act": act.what,
+                "somebody": act.somebody,
+                "covered": act.what == "covered",
+                "hour": round(self._room.time / 3600.0 % 24.0, 2),
+                "window": round(window, 1),
+            },
+        )
+
+    def _make_pictures(self) -> dict[str, list[bytes]]:
+        clip = Path(self.options.clip)
+        shown = clip_pictures(clip if clip.is_file() else assets.pull(self.options.clip))
+        # Forth and back, so that the end of the clip is no jump.
+        return {
+            "somebody": [*shown, *reversed(shown)],
+            "nobody": empty_pictures(),
+            "covered": covered_pictures(),
+        }
+
+    def _start_board(self) -> None:
+        its = self.options
+        board = VirtualBoard(model=its.board_model, transport="rfc2217", tcp_port=its.board_port)
+        self._stack.enter_context(board)
+
+    def _start_radio(self) -> None:
+        fleet = CsiFleet(("127.0.0.1", self.options.csi_port), [self._heard()], spread=0.0)
+        self._stack.enter_context(fleet)
+
+    def _heard(self) -> Iterator[Packet]:
+        """What the CSI node sends, script after script."""
+        scenario = self._script.scenario()
+        for turn in count():
+            begin = round(turn * self._script.seconds * 1e6)
+            for packet in node_packets(Simulation(scenario), gate_us=0):
+                yield Packet(begin + packet.time_us, packet.data)
