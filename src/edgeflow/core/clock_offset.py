@@ -59,7 +59,8 @@ class OffsetEstimator:
         asked_ns, arrived_ns, sent_ns, returned_ns = exchange
         if sent_ns < arrived_ns or returned_ns - asked_ns < sent_ns - arrived_ns:
             return
-        low, high = sent_ns - returned_ns, arrived_ns - asked_ns
+        drifted = int((returned_ns - asked_ns) * self._drift) + 1
+        low, high = sent_ns - returned_ns - drifted, arrived_ns - asked_ns + drifted
         if self._at is not None:
             before_low, before_high = self._widened(returned_ns)
             both = max(low, before_low), min(high, before_high)

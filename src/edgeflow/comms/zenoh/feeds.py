@@ -128,6 +128,7 @@ class LinkFeed:
             arrival = Arrival(self, header, payload, time.monotonic())
             if self.durable and not self._desk.accept(arrival):
                 self._taken += 1
+                self._desk.notify()
                 return
             if self.realtime and self.inbox:
                 self.pass_over()

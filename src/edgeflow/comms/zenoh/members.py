@@ -1,4 +1,8 @@
-"""Numbers of replicas, agreed on without a server: a token per number, the smaller peer id wins."""
+"""Numbers of replicas, agreed on without a server.
+
+A member lays claim to a number with a token, waits a moment, and holds it unless somebody else
+holds it already or, of those who claim it, has a smaller peer id.
+"""
 
 import time
 from typing import Any
@@ -8,9 +12,10 @@ from edgeflow.comms.zenoh.session import Session
 __all__ = ["Membership"]
 
 PATIENCE_SECONDS = 2.0
-SETTLE_SECONDS = 0.15
+SETTLE_SECONDS = 0.3
 RETRY_SECONDS = 0.05
 MAX_MEMBERS = 1000
+CLAIM, HELD = "claim", "held"
 
 
 class Membership:
@@ -31,6 +36,7 @@ class Membership:
             return self.number
         self._session.open()
         self._session.settle(min(timeout, PATIENCE_SECONDS / 4))
+        time.sleep(RETRY_SECONDS)
         begun = time.monotonic()
         while self.number is None:
             patient = time.monotonic() - begun < PATIENCE_SECONDS
@@ -42,14 +48,15 @@ class Membership:
         return self.number
 
     def _take(self, number: int) -> bool:
-        key = self._session.keys.member(self._group, number, self._session.peer)
-        token = self._session.declare(key)
+        session, keys = self._session, self._session.keys
+        claim = session.declare(keys.member(self._group, number, CLAIM, session.peer))
         time.sleep(SETTLE_SECONDS)
-        if min(self._session.presence.numbers(self._group).get(number, ())) != self._session.peer:
-            token.undeclare()
-            return False
-        self._token, self.number = token, number
-        return True
+        holders = session.presence.numbers(self._group).get(number, set())
+        if all(stage == CLAIM and session.peer <= peer for stage, peer in holders):
+            self._token = session.declare(keys.member(self._group, number, HELD, session.peer))
+            self.number = number
+        claim.undeclare()
+        return self.number is not None
 
     def close(self) -> None:
         """Give the number back. Idempotent."""

@@ -34,9 +34,9 @@ class Keys:
         """Token of a source."""
         return f"{self.live}/pub/{chunk(topic)}/{peer}/{source}"
 
-    def member(self, group: str, number: int, peer: str) -> str:
-        """Token of a member that holds a number."""
-        return f"{self.live}/member/{chunk(group)}/{number}/{peer}"
+    def member(self, group: str, number: int, stage: str, peer: str) -> str:
+        """Token of a member that ``held`` a number or lays ``claim`` to it."""
+        return f"{self.live}/member/{chunk(group)}/{number}/{stage}/{peer}"
 
     def report(self, member: str) -> str:
         """Report of a member."""

@@ -35,7 +35,7 @@ class Presence:
         self._lock = threading.Lock()
         self._peers: set[str] = set()
         self._published: dict[str, dict[str, str]] = {}
-        self._numbers: dict[str, dict[int, set[str]]] = {}
+        self._numbers: dict[str, dict[int, set[tuple[str, str]]]] = {}
         self._watchers: dict[str, list[Watcher]] = {}
 
     def peers(self) -> list[str]:
@@ -58,10 +58,12 @@ class Presence:
             if watcher in watchers:
                 watchers.remove(watcher)
 
-    def numbers(self, group: str) -> dict[int, set[str]]:
-        """Return the numbers that members of ``group`` hold, and at which peers."""
+    def numbers(self, group: str) -> dict[int, set[tuple[str, str]]]:
+        """Return who holds or claims numbers in ``group``: pairs of stage and peer."""
         with self._lock:
-            return {number: set(peers) for number, peers in self._numbers.get(group, {}).items()}
+            return {
+                number: set(holders) for number, holders in self._numbers.get(group, {}).items()
+            }
 
     def topics(self) -> list[str]:
         """Return topics that somebody publishes."""
@@ -78,17 +80,17 @@ class Presence:
             self._source_token(name_of(parts[1]), parts[2], parts[3], alive)
         elif parts[0] == "peer" and len(parts) == 2 and parts[1] != self._own:
             self._peer_token(parts[1], alive)
-        elif parts[0] == "member" and len(parts) == 4 and parts[2].isdecimal():
-            self._member_token(name_of(parts[1]), int(parts[2]), parts[3], alive)
+        elif parts[0] == "member" and len(parts) == 5 and parts[2].isdecimal():
+            self._member_token(name_of(parts[1]), int(parts[2]), (parts[3], parts[4]), alive)
 
-    def _member_token(self, group: str, number: int, peer: str, alive: bool) -> None:
+    def _member_token(self, group: str, number: int, holder: tuple[str, str], alive: bool) -> None:
         with self._lock:
-            peers = self._numbers.setdefault(group, {}).setdefault(number, set())
+            holders = self._numbers.setdefault(group, {}).setdefault(number, set())
             if alive and len(self._numbers[group]) <= MAX_PEERS:
-                peers.add(peer)
+                holders.add(holder)
             else:
-                peers.discard(peer)
-            if not peers:
+                holders.discard(holder)
+            if not holders:
                 del self._numbers[group][number]
 
     def _source_token(self, topic: str, peer: str, source: str, alive: bool) -> None:
