@@ -5,14 +5,18 @@ import { useEffect } from "preact/hooks";
 
 import { ago } from "./state/format";
 import { route, routeTo, VIEWS, type View } from "./state/route";
-import { connection, decides, devices, flows, lostFor, sensing, status, updatedAt } from "./state/store";
+import { climate, connection, decides, devices, flows, lostFor, sensing, status, updatedAt } from "./state/store";
 import { Head } from "./ui/head";
 import { Icon } from "./ui/icons";
 import { Empty } from "./ui/parts";
 import { TokenPrompt } from "./ui/token";
 import { ActivityView } from "./views/activity";
 import { Boards } from "./views/boards";
+import { Climate } from "./views/climate";
+import { Device } from "./views/device";
+import { HealthView } from "./views/health";
 import { Latency } from "./views/latency";
+import { Learning } from "./views/learning";
 import { Live } from "./views/live";
 import { Logs } from "./views/logs";
 import { Models } from "./views/models";
@@ -23,6 +27,10 @@ const PAGES: Record<View, () => JSX.Element> = {
   live: Live,
   boards: Boards,
   sensing: Sensing,
+  climate: Climate,
+  device: Device,
+  learning: Learning,
+  health: HealthView,
   activity: ActivityView,
   models: Models,
   topology: Topology,
@@ -34,12 +42,18 @@ const TITLES: Record<View, string> = {
   live: "Live",
   boards: "Boards",
   sensing: "Sensing",
+  climate: "Climate",
+  device: "Device",
+  learning: "Learning",
+  health: "Health",
   activity: "Activity",
   models: "Models",
   topology: "Topology",
   latency: "Latency",
   logs: "Logs",
 };
+
+const CLIMATE: ReadonlySet<View> = new Set(["climate", "device", "learning", "health"]);
 
 export function App({ retry }: { retry: () => void }): JSX.Element {
   useViewKeys();
@@ -94,7 +108,8 @@ function Nav({ view }: { view: View }): JSX.Element {
 function shownView(): View {
   const { view, chosen } = route.value;
   if (chosen || !status.value || flows.value) return view;
-  return devices.value.length > 0 ? "boards" : sensing.value ? "sensing" : view;
+  if (devices.value.length > 0) return "boards";
+  return sensing.value ? "sensing" : climate.value ? "climate" : view;
 }
 
 /** Only views that have something to show; one that is open stays in the list. */
@@ -106,9 +121,10 @@ function shownViews(): readonly View[] {
 function hasContent(view: View): boolean {
   if (view === "boards") return devices.value.length > 0;
   if (view === "sensing") return sensing.value !== null;
+  if (CLIMATE.has(view)) return climate.value !== null;
   if (view === "activity") return decides.value;
   if (view === "models") return decides.value && flows.value;
-  return flows.value || (devices.value.length === 0 && sensing.value === null);
+  return flows.value || (devices.value.length === 0 && sensing.value === null && climate.value === null);
 }
 
 function LostBanner({ retry }: { retry: () => void }): JSX.Element | null {

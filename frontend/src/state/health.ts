@@ -1,6 +1,7 @@
 /** Sums up a flow in words: is it well, and if not, what is wrong where. */
 
 import { duration, millis, plural } from "./format";
+import type { ClimateSummary } from "./climate-types";
 import type { SensingSummary } from "./sensing-types";
 import type { DeviceStatus, FlowStatus, NodeStatus, PathLatency, StreamStatus } from "./types";
 
@@ -64,18 +65,32 @@ function deviceProblem(device: DeviceStatus): Problem | null {
   return text === undefined ? null : { level: "warn", subject: device.name, text, route };
 }
 
+/** What keeps a climate system from working, and devices that are away. */
+function climateProblems(climate: ClimateSummary): Problem[] {
+  const away = climate.devices - climate.online;
+  return [
+    ...climate.problems.map((text): Problem => {
+      const [subject = text, ...rest] = text.split(": ");
+      return { level: "bad", subject, text: rest.join(": "), route: "#/health" };
+    }),
+    ...(away > 0 ? [{ level: "warn" as const, subject: plural(away, "device"), text: away === 1 ? "is offline" : "are offline", route: "#/health" }] : []),
+  ];
+}
+
 /** Problems of a flow and of its devices, worst first. */
 export function health(
   status: FlowStatus,
   streams: readonly StreamStatus[],
   devices: readonly DeviceStatus[] = [],
   sensing: SensingSummary | null = null,
+  climate: ClimateSummary | null = null,
 ): Health {
   const problems = status.nodes.map((node) => nodeProblem(node, status.time)).filter((problem) => problem !== null);
   if (sensing && sensing.live < sensing.nodes) {
     const silent = sensing.nodes - sensing.live;
     problems.push({ level: "warn", subject: plural(silent, "sensing node"), text: silent === 1 ? "is silent" : "are silent", route: "#/sensing" });
   }
+  if (climate) problems.push(...climateProblems(climate));
   problems.push(...devices.map(deviceProblem).filter((problem) => problem !== null));
   for (const stream of streams) {
     if (!stream.stalled) continue;

@@ -20,6 +20,7 @@ import type {
   StatsMessage,
   StreamStatus,
 } from "./types";
+import type { ClimateSummary } from "./climate-types";
 import type { SensingSummary } from "./sensing-types";
 
 export const connection = signal<ConnectionState>("connecting");
@@ -31,6 +32,8 @@ export const models = signal<readonly ModelStatus[]>([]);
 export const devices = signal<readonly DeviceStatus[]>([]);
 /** Nodes that sense, in a few numbers; null where there are none. */
 export const sensing = signal<SensingSummary | null>(null);
+/** The climate system in a few numbers; null where there is none. */
+export const climate = signal<ClimateSummary | null>(null);
 export const activity = signal<readonly Activity[]>([]);
 export const graph = signal<FlowGraph | null>(null);
 /** Local time of the last message, in milliseconds; 0 before the first. */
@@ -38,7 +41,7 @@ export const updatedAt = signal(0);
 
 export const live = computed(() => connection.value === "live");
 export const health = computed<Health | null>(() =>
-  status.value ? healthOf(status.value, streams.value, devices.value, sensing.value) : null,
+  status.value ? healthOf(status.value, streams.value, devices.value, sensing.value, climate.value) : null,
 );
 export const totals = computed<Totals | null>(() =>
   status.value ? totalsOf(status.value, streams.value) : null,
@@ -81,6 +84,7 @@ export function apply(message: StatsMessage): void {
     models.value = message.models;
     devices.value = message.devices;
     sensing.value = message.sensing ?? null;
+    climate.value = message.climate ?? null;
     activity.value = append(activity.value, message.activity, ACTIVITY_CAPACITY);
     updatedAt.value = Date.now();
   });

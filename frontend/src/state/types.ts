@@ -1,5 +1,6 @@
 /** What the server sends. Field names and units are those of `edgeflow.core.status`. */
 
+import type { ClimateSummary } from "./climate-types";
 import type { SensingSummary } from "./sensing-types";
 
 export type NodeState =
@@ -215,6 +216,7 @@ export interface StatsMessage {
   devices: DeviceStatus[];
   /** Absent where nothing senses. */
   sensing?: SensingSummary | null;
+  climate?: ClimateSummary | null;
 }
 
 export interface GraphNode {

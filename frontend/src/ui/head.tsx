@@ -4,10 +4,11 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { address } from "../state/api";
-import { count, duration, plural, rate } from "../state/format";
+import { bytes, count, duration, plural, rate } from "../state/format";
 import { deviceTotals, type Health } from "../state/health";
+import type { ClimateSummary } from "../state/climate-types";
 import type { SensingSummary } from "../state/sensing-types";
-import { connection, devices, flows, health, sensing, status, totals } from "../state/store";
+import { climate, connection, devices, flows, health, sensing, status, totals } from "../state/store";
 import { theme, toggleTheme } from "../state/theme";
 import { Icon, type IconName } from "./icons";
 import { IconButton } from "./parts";
@@ -133,6 +134,7 @@ function TotalsLine(): JSX.Element | null {
   if (!now || !flow) return null;
   if (!flows.value && devices.value.length > 0) return <DeviceTotalsLine up={flow.time - flow.started} />;
   if (!flows.value && sensing.value) return <SensingTotalsLine now={sensing.value} up={flow.time - flow.started} />;
+  if (!flows.value && climate.value) return <ClimateTotalsLine now={climate.value} up={flow.time - flow.started} />;
   return (
     <dl class="totals" aria-label="Totals">
       <Total label="Captured" value={rate(now.framesIn)} unit="fps" />
@@ -184,6 +186,20 @@ function SensingTotalsLine({ now, up }: { now: SensingSummary; up: number }): JS
       <Total label="Frames" value={rate(now.rate)} unit="/s" />
       <Total label="Lost" value={`${(100 * now.loss).toFixed(1)} %`} level={lossy} title="Part of the frames that did not arrive, mean of the nodes that are heard" />
       <Total label="Present" value={count(now.present)} title="Nodes that sense somebody" />
+      <Total label="Up" value={duration(up)} />
+    </dl>
+  );
+}
+
+function ClimateTotalsLine({ now, up }: { now: ClimateSummary; up: number }): JSX.Element {
+  return (
+    <dl class="totals" aria-label="Totals">
+      <Total label="Devices" value={`${now.online}/${now.devices}`} level={now.online < now.devices ? "warn" : undefined} title={`${now.online} of ${now.devices} are online`} />
+      <Total label="Readings" value={rate(now.rate)} unit="/s" />
+      <Total label="Decisions" value={count(now.decisions)} title="Since the start" />
+      <Total label="Set by people" value={count(now.overrides)} title="Since the start" />
+      <Total label="Refused" value={count(now.refused)} level={now.refused > 0 ? "warn" : undefined} title="Messages kept as dead letters since the start" />
+      <Total label="Waiting" value={bytes(now.waiting_bytes)} level={now.waiting_bytes > 1 << 20 ? "warn" : undefined} title="In the spool, for the store" />
       <Total label="Up" value={duration(up)} />
     </dl>
   );

@@ -26,6 +26,8 @@ FEATURE_TABLES: Mapping[str, tuple[str, str]] = {
 }
 """Table and column of each feature."""
 STEPS = (5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 21_600.0, 86_400.0)
+LEAST_WHOLE = 0.25
+"""Share of a step from which the beginning tells how the rest will be."""
 POINTS = 400
 """Steps of a chart at most."""
 
@@ -103,7 +105,11 @@ def counted(
                 table, step=step, where=where, since=since, until=until
             ),
         )
-        lines[label] = [(time, count * per / step) for time, count in found]
+        # The step that is not over yet holds less, and is no fall.
+        lines[label] = [
+            (time, count * per / min(step, max(until - time, LEAST_WHOLE * step)))
+            for time, count in found
+        ]
     return placed(since, until, step, lines, missing=0.0)
 
 
