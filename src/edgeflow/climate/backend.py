@@ -36,7 +36,7 @@ SUBSCRIPTIONS = (
     topics.status_topic("+"),
     topics.config_ack_topic("+"),
 )
-BATCH = 2000
+BATCH, BATCH_BYTES = 2000, 16 << 20
 """Messages that are read before they are brought to disk, at most."""
 GATHER_SECONDS = 0.005
 """How long the first message of a batch waits for others: brokers send few that are unconfirmed."""
@@ -66,6 +66,12 @@ class BackendStats:
 class _Batch:
     rows: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     messages: list[Incoming] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """True when no more should be held in memory."""
+        return len(self.messages) >= BATCH or self.size >= BATCH_BYTES
 
 
 class ClimateBackend:
@@ -107,6 +113,11 @@ class ClimateBackend:
         """All devices; it may be asked and changed from any thread."""
         return self.desk.registry
 
+    @property
+    def redelivered(self) -> int:
+        """Messages that the broker says it may have delivered before."""
+        return self._client.counters.duplicates
+
     async def run(self) -> None:
         """Work until cancelled; what was read and not yet written comes again from the broker."""
         for pattern in SUBSCRIPTIONS:
@@ -129,8 +140,9 @@ class ClimateBackend:
             for message in messages:
                 self._take(message, now)
             self._batch.messages += messages
+            self._batch.size += sum(len(message.payload) for message in messages)
             self._came.set()
-            if len(self._batch.messages) >= BATCH:
+            if self._batch.is_full:
                 await self._keep()
 
     async def _flush(self) -> None:

@@ -47,6 +47,8 @@ def _of_backend(backend: ClimateBackend) -> Iterator[Metric]:
         readings.add_metric([kind], count)
     yield readings
     yield _counter("iot_readings_repeated", "Readings that came twice.", intake.repeated)
+    yield _counter("iot_messages_redelivered", "Marked so by the broker.", backend.redelivered)
+    yield _counter("iot_clocks_off", "Readings at an impossible time.", intake.clocks_off)
     yield _counter("iot_messages_refused", "Messages kept as dead letters.", intake.refused)
     yield _counter("iot_inference_requests", "Decisions that were asked for.", stats.requests)
     yield _counter("iot_window_actions", "Decisions that came.", stats.answers)
