@@ -71,8 +71,9 @@ csi-eval: setup $(NATIVE) ## Measure sensing on the recordings and in simulated 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pyarrow>=18'
 	$(BIN)/python -m benchmarks.csi.accuracy --page docs/explanation/csi-accuracy.md
 
-soak: setup ## 30 minutes of a five-node flow with random kills (SOAK_ARGS="--seconds 60" for less)
+soak: setup ## Flows for 30 minutes, the climate system for two hours, with kills (SOAK_ARGS="--seconds 60" SOAK_PARTS=chaos)
 	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py $(SOAK_ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/soak/climate_soak.py --page docs/explanation/climate-guarantees.md $(SOAK_PARTS)
 
 docs: setup ## Regenerate the reference pages, and make a site of all pages: build/docs/index.html
 	$(BIN)/python docs/generate.py

@@ -148,6 +148,7 @@ def _kill_at_random(system: System, chance: random.Random, end: float, report: R
             system.parts[name][1]()
             report.kills[name] += 1
         if chance.random() < 0.5:
+            # Who finds no store when it starts has ended; a supervisor starts it again.
             system.wait_ready()
 
 

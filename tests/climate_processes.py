@@ -45,6 +45,7 @@ class Served:
             self._command += ["--role", role]
         self._process: subprocess.Popen[str] | None = None
         self._said: deque[str] = deque(maxlen=50)
+        self._ready = threading.Event()
         self._reader: threading.Thread | None = None
 
     @property
@@ -63,14 +64,27 @@ class Served:
         )
         self._said.clear()
         self._ready = threading.Event()
-        self._reader = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
+        self._reader = threading.Thread(
+            target=self._listen, args=(self._process, self._ready), daemon=True
+        )
         self._reader.start()
 
     def wait_ready(self) -> None:
-        """Wait until it works."""
-        assert self._ready.wait(READY_SECONDS), self.said
-        assert self._process is not None
-        assert self._process.poll() is None, self.said
+        """Wait until it works; one that ended is started again, as a supervisor would."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.is_ready:
+            assert time.monotonic() < deadline, self.said
+            if self._process is None or self._process.poll() is not None:
+                self.kill()
+                time.sleep(0.5)
+                self.begin()
+            self._ready.wait(1.0)
+
+    @property
+    def is_ready(self) -> bool:
+        """True while it works, as far as is known."""
+        process = self._process
+        return process is not None and process.poll() is None and self._ready.is_set()
 
     def start(self) -> None:
         """Start it, and wait until it works."""
@@ -105,13 +119,12 @@ class Served:
         self._process.stderr.close()
         self._process = None
 
-    def _listen(self, process: "subprocess.Popen[str]") -> None:
+    def _listen(self, process: "subprocess.Popen[str]", ready: threading.Event) -> None:
         assert process.stderr is not None
         for line in process.stderr:
             self._said.append(line.rstrip())
             if line.startswith("Metrics"):
-                self._ready.set()
-        self._ready.set()
+                ready.set()
 
 
 class Load:
