@@ -22,6 +22,7 @@
     ├── PipelineError          a stage, agent or connector failed on a message
     │   └── ActionError        a command to the outside failed
     ├── AssetError             a model or clip cannot be fetched or verified
+    ├── DeployError            building, pushing or applying failed
     └── MissingExtraError      an optional dependency is not installed
 """
 
@@ -35,6 +36,7 @@ __all__ = [
     "CommsError",
     "ConfigError",
     "DeadlineError",
+    "DeployError",
     "EdgeFlowError",
     "EngineError",
     "FrameDecodeError",
@@ -198,6 +200,12 @@ class AssetError(EdgeFlowError):
     """A model or clip cannot be fetched or verified."""
 
     code = "EF-ASSET-001"
+
+
+class DeployError(EdgeFlowError):
+    """Building, pushing or applying failed: a program that does it says so."""
+
+    code = "EF-DEPLOY-001"
 
 
 class MissingExtraError(EdgeFlowError):

@@ -36,6 +36,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb("check", "flows", "Find every mistake in a flow without running it."),
             Verb("graph", "flows", "Draw a flow."),
             Verb("redeliver", "redeliver", "Send webhooks again that were given up."),
+            Verb("deploy", "deploy", "Run a flow on Kubernetes."),
             Verb("schema", "pipelines", "Print the JSON Schema of pipelines.yaml, for editors."),
         ),
     ),

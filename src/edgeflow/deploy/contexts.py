@@ -14,8 +14,10 @@ from edgeflow.deploy.ignoring import Ignored
 from edgeflow.deploy.workloads import Image
 from edgeflow.errors import ConfigError
 
-__all__ = ["framework", "write_context"]
+__all__ = ["MARK", "framework", "write_context"]
 
+MARK = ".edgeflow-deployment"
+"""A folder that holds this file was written by a deployment, and is no part of a project."""
 MOST_BYTES = 2 << 30
 _SOURCES = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "src", "firmware")
 _FOLDERS = ("firmware/core", "firmware/host", "src")
@@ -143,7 +145,7 @@ def _files(folder: Path, root: Path, ignored: Ignored) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         name = path.relative_to(root).as_posix()
         if path.is_dir() and not path.is_symlink():
-            if not ignored.whole(name):
+            if not ignored.whole(name) and not (path / MARK).exists():
                 yield from _files(path, root, ignored)
         elif path.is_file() and not ignored(name):
             yield path
