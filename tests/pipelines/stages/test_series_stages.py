@@ -6,7 +6,7 @@ import pytest
 from edgeflow.errors import PipelineError
 from edgeflow.inference.requests import InferResponse
 from edgeflow.pipelines.message import EdgeMessage
-from edgeflow.pipelines.stages.series import ahead, window
+from edgeflow.pipelines.stages.series import ahead, history, window
 
 
 def message(at, **payload):
@@ -62,3 +62,21 @@ def test_what_is_to_come_is_told_with_its_times():
 def test_options_that_cannot_be_are_refused():
     with pytest.raises(PipelineError):
         window(keys=["t"], steps=3, relative=["h"])
+
+
+def test_a_history_is_bounded_and_told_now_and_then():
+    stage = history(keys=["t", "there"], points=3, every=2)
+    nothing = InferResponse("", "", {})
+    told = [
+        stage(nothing, message(float(at), t=20.0 + at, there=at % 2 == 0 or None))
+        for at in range(6)
+    ]
+    assert [each is None for each in told] == [True, False, True, False, True, False]
+    assert told[-1] == {
+        "history": {
+            "times": [3.0, 4.0, 5.0],
+            "values": {"t": [23.0, 24.0, 25.0], "there": [None, 1.0, None]},
+        }
+    }
+    stage(nothing, message(1.0, t=0.0))
+    assert stage(nothing, message(6.0, t=float("inf")))["history"]["values"]["t"] == [24, 25, None]

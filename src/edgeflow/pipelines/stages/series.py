@@ -1,10 +1,10 @@
-"""Stages around models of time series: ``series.window``, ``series.ahead``."""
+"""Stages of time series: ``series.window``, ``series.ahead``, ``series.history``."""
 
 import threading
 from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -15,7 +15,7 @@ from edgeflow.pipelines.agents.values import MISSING, find
 from edgeflow.pipelines.message import EdgeMessage
 from edgeflow.pipelines.stages.base import Prepared
 
-__all__ = ["ahead", "window"]
+__all__ = ["ahead", "history", "window"]
 
 MAX_SENSORS = 1024
 MAX_STEPS = 4096
@@ -144,3 +144,58 @@ def _row(payload: Any, keys: list[str], before: list[float] | None) -> list[floa
         else:
             return None
     return row
+
+
+class history:  # noqa: N801 - the YAML names it as a stage
+    """Keeps the last values of a sensor, for pages that show how they went.
+
+    A postprocessor of a pipeline without a model: one result in so many messages.
+
+    Args:
+        keys: paths of the values; true counts as 1, what is no number is null.
+        points: values of each key that are kept.
+        every: messages between two results.
+    """
+
+    needs_model: ClassVar = False
+
+    def __init__(
+        self,
+        *,
+        keys: Annotated[list[str], Field(min_length=1, max_length=64)],
+        points: Annotated[int, Field(ge=2, le=MAX_STEPS)] = 300,
+        every: Annotated[int, Field(ge=1, le=1000)] = 1,
+    ) -> None:
+        self._keys, self._points, self._every = keys, points, every
+        self._lock = threading.Lock()
+        self._sensors: OrderedDict[str, deque[tuple[float, list[float | None]]]] = OrderedDict()
+        self._count = 0
+
+    def __call__(self, response: InferResponse, message: EdgeMessage) -> dict[str, Any] | None:
+        """Take a message in.
+
+        Returns:
+            ``history``: ``times`` (Unix seconds), and ``values``: a list for each key.
+        """
+        del response
+        row = [_number(find(message.payload, key)) for key in self._keys]
+        with self._lock:
+            kept = self._sensors.setdefault(message.sensor_id, deque(maxlen=self._points))
+            self._sensors.move_to_end(message.sensor_id)
+            if len(self._sensors) > MAX_SENSORS:
+                self._sensors.popitem(last=False)
+            if not kept or message.timestamp > kept[-1][0]:
+                kept.append((message.timestamp, row))
+            self._count += 1
+            if self._count % self._every:
+                return None
+            heard = list(kept)
+        values = {key: [row[n] for _, row in heard] for n, key in enumerate(self._keys)}
+        return {"history": {"times": [at for at, _ in heard], "values": values}}
+
+
+def _number(value: Any) -> float | None:
+    """Return a finite number, None for anything else."""
+    if isinstance(value, bool | int | float) and np.isfinite(value):
+        return round(float(value), 4)
+    return None
