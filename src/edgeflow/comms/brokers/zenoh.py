@@ -24,7 +24,7 @@ __all__ = ["ZenohBroker"]
 
 log = structlog.get_logger(__name__)
 
-FAREWELL_SECONDS = 1.2
+FAREWELL_SECONDS = 0.8
 """How long ``close`` waits for members to acknowledge what they have not."""
 
 

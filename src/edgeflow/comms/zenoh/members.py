@@ -13,6 +13,7 @@ __all__ = ["Membership"]
 
 PATIENCE_SECONDS = 2.0
 SETTLE_SECONDS = 0.3
+ALONE_SECONDS = 3.0
 RETRY_SECONDS = 0.05
 MAX_MEMBERS = 1000
 CLAIM, HELD = "claim", "held"
@@ -29,14 +30,19 @@ class Membership:
     def claim(self, expected: int, timeout: float) -> int | None:
         """Take a number, below ``expected`` if one comes free in time, else above.
 
-        Peers that have not met yet may take the same number; so the first claim of a session
-        waits a moment for others to appear.
+        Peers that have not met yet may take the same number; so where others are expected, a
+        claim waits some seconds for one to appear.
+
+        Returns:
+            The number, or None when nobody has appeared yet.
         """
         if self.number is not None:
             return self.number
         self._session.open()
-        self._session.settle(min(timeout, PATIENCE_SECONDS / 4))
-        time.sleep(RETRY_SECONDS)
+        if expected > 1:
+            if not self._session.has_company(timeout, ALONE_SECONDS):
+                return None
+            time.sleep(SETTLE_SECONDS)
         begun = time.monotonic()
         while self.number is None:
             patient = time.monotonic() - begun < PATIENCE_SECONDS

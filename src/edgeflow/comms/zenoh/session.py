@@ -220,9 +220,10 @@ class Session:
         self.open()
         self.presence.watch(topic, watcher)
 
-    def settle(self, seconds: float) -> None:
-        """Wait until a peer has appeared, at most ``seconds`` after the opening."""
-        self.presence.met.wait(max(0.0, self._opened + seconds - time.monotonic()))
+    def has_company(self, timeout: float, most: float) -> bool:
+        """Wait for a peer to appear; True too when none has within ``most`` s of the opening."""
+        left = self._opened + most - time.monotonic()
+        return self.presence.met.wait(max(0.0, min(timeout, left))) or left <= timeout
 
     def add_source(self, source: Source) -> None:
         """Have messages for ``source`` delivered to it."""
