@@ -35,7 +35,12 @@ class Served:
 
     Args:
         broker, store: URLs. folder: of its spool and models. roles: what runs in it.
+
+    Attributes:
+        metrics: URL of its page of numbers, once it works.
     """
+
+    metrics = ""
 
     def __init__(self, broker: str, store: str, folder: Path, *roles: str) -> None:
         program = str(Path(sys.executable).with_name("edgeflow"))
@@ -124,6 +129,7 @@ class Served:
         for line in process.stderr:
             self._said.append(line.rstrip())
             if line.startswith("Metrics"):
+                self.metrics = line.split()[1]
                 ready.set()
 
 

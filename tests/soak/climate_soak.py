@@ -175,7 +175,7 @@ def a_day(folder: Path) -> Part:
         until(lambda: counted.look() >= told["confirmed"], SETTLE_SECONDS, "all rows")
     values = (told["devices"], told["confirmed"], counted.rows, counted.rows - counted.distinct)
     part.rows.append([*map(str, values), str(told["overrides"]), str(told["moves"])])
-    if told["sent"] != told["confirmed"] or counted.rows != counted.distinct != told["confirmed"]:
+    if not told["confirmed"] <= counted.rows == counted.distinct <= told["sent"]:
         part.complaints.append(f"sent {told['sent']}, confirmed {told['confirmed']}, {counted}")
     for trend in memory.trends(WARM_UP * DAY_SECONDS):
         part.notes.append(f"{trend.name}: {trend.first / 1e6:.1f} to {trend.last / 1e6:.1f} MB.")
