@@ -21,6 +21,7 @@ from edgeflow.climate.simulate.people import Person
 from edgeflow.protocols.climate import Features
 
 DAY = 86_400.0
+PERSON = Person()
 ROOMS = 3
 
 
@@ -40,7 +41,7 @@ class Liar(Person):
 
 
 def home(person: Person | None = None, seed: int = 1) -> Household:
-    return Household(HouseholdOptions(rooms=ROOMS, person=person or Person(), seed=seed))
+    return Household(HouseholdOptions(rooms=ROOMS, person=person or PERSON, seed=seed))
 
 
 def error(decisions: list[Lived]) -> float:
@@ -76,7 +77,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
 
 
 def test_a_week_of_overrides_halves_the_error_at_least(lives: Lives) -> None:
-    beginning, person = first_model(0.0), lives.practice.household.person
+    beginning, person = first_model(0.0), PERSON
     started = truth(beginning, lives.later, person)
     assert error(lives.later) < started / 2
     assert truth(lives.practice.service.model, lives.later, person) < started / 2
@@ -93,7 +94,7 @@ def test_confidence_keeps_what_it_promises(lives: Lives) -> None:
 
 
 def test_no_promotion_was_for_the_worse(lives: Lives) -> None:
-    versions, person = Versions(lives.folder), lives.practice.household.person
+    versions, person = Versions(lives.folder), PERSON
     models = [versions.load(name) for name in versions.names()]
     errors = [truth(model, lives.week, person) for model in models]
     assert len(errors) > 2

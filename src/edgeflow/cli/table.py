@@ -63,6 +63,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb("mcu", "mcu", "Serve microcontroller boards, and make models for them."),
             Verb("csi", "csi", "Sense presence, breathing and falls from WiFi channel state."),
             Verb("climate", "climate", "Rooms over MQTT, and windows that learn where to be."),
+            Verb("train", "train", "Train models before they are used."),
             Verb("provision", "provision", "Tell a CSI node its network, target and thresholds."),
             Verb("flash", "flash", "Put models and firmware on boards."),
             Verb("ota", "ota", "Sign firmware, and bring it to nodes over the network."),

@@ -195,7 +195,7 @@ def list_models(*, folder: FolderOption = Path("climate"), json: JsonOption = Fa
 
 @models.command(epilog="Example: edgeflow climate models rollback")
 def rollback(*, folder: FolderOption = Path("climate")) -> int:
-    """Let the version before decide again; a service takes it at its next start."""
+    """Let the version before decide again; a service that runs takes it over in seconds."""
     from edgeflow.climate.learning.versions import Versions
 
     write(Versions(folder / "models").rollback())

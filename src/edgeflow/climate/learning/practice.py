@@ -9,7 +9,7 @@ from edgeflow.climate.learning.deciding import WindowDecider
 from edgeflow.climate.learning.labels import Labels
 from edgeflow.climate.learning.service import LearningService
 from edgeflow.climate.learning.versions import Versions
-from edgeflow.climate.simulate.household import Household
+from edgeflow.climate.simulate.household import Home
 from edgeflow.comms.mqtt.messages import Incoming
 from edgeflow.protocols import climate
 from edgeflow.protocols import climate_topics as topics
@@ -30,7 +30,6 @@ class Lived:
     Attributes:
         time: seconds since the beginning. room: its name. lived_in: somebody was there.
         position, confidence, version: of the decision. wanted: by the person, never told.
-        said: where the person put the window afterwards, or None.
     """
 
     time: float
@@ -44,20 +43,18 @@ class Lived:
 
 
 class Practice:
-    """A household, and a learning service that decides for it over a line in memory.
+    """A home, and a learning service that decides for it over a line in memory.
 
     Args:
-        household: whose windows are moved. versions: of the model; it learns on from the current.
+        home: whose windows are moved. versions: of the model; it learns on from the current.
 
     Attributes:
         now: seconds since the Unix epoch, as the service sees them.
         overrides: how often the person spoke. decisions: all of them.
     """
 
-    def __init__(
-        self, household: Household, versions: Versions, *, labels: Labels | None = None
-    ) -> None:
-        self.household, self.now = household, BEGIN
+    def __init__(self, home: Home, versions: Versions, *, labels: Labels | None = None) -> None:
+        self.home, self.now = home, BEGIN
         self.overrides = 0
         self.decisions: list[Lived] = []
         self._line = _MemoryLine()
@@ -82,10 +79,10 @@ class Practice:
                 await running
 
     async def _step(self, *, speaks: bool) -> None:
-        home = self.household
+        home = self.home
         home.advance(STEP)
         self.now += STEP
-        for name in home.rooms:
+        for name in home.names:
             await self._decide(name)
             if speaks and (said := home.said(name)) is not None:
                 self.overrides += 1
@@ -94,7 +91,7 @@ class Practice:
                 await self._say(topics.override_topic(name), climate.encode(override))
 
     async def _decide(self, name: str) -> None:
-        felt = self.household.sensed(name)
+        felt = self.home.sensed(name)
         request = InferenceRequest(
             device_id=name,
             timestamp=climate.iso_time(self.now),
@@ -106,10 +103,9 @@ class Practice:
         for payload in self._line.taken():
             control = climate.decode_control(payload)
             self._note(name, control)
-            self.household.move(name, control.position)
+            self.home.move(name, control.position)
 
     def _note(self, name: str, control: climate.WindowControl) -> None:
-        room = self.household.rooms[name]
         self.decisions.append(
             Lived(
                 time=self.now - BEGIN,
@@ -118,8 +114,8 @@ class Practice:
                 position=control.position,
                 confidence=control.confidence,
                 version=control.model_version,
-                wanted=self.household.person.wants(room.features),
-                lived_in=room.is_lived_in,
+                wanted=self.home.wanted(name),
+                lived_in=self.home.is_lived_in(name),
             )
         )
 

@@ -1,6 +1,8 @@
 """One home as a model learns it: rooms, the person who lives there, and time that is injected."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -9,10 +11,36 @@ from edgeflow.climate.simulate.people import Person
 from edgeflow.climate.simulate.rooms import Room
 from edgeflow.protocols.climate import Features
 
-__all__ = ["Household", "HouseholdOptions"]
+__all__ = ["Home", "Household", "HouseholdOptions"]
 
 NOISE = (0.1, 0.5, 0.5)
 """Deviations of the sensors: degrees, per cent, decibels."""
+
+
+class Home(Protocol):
+    """Rooms and somebody who lives in them."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the rooms."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass in all rooms."""
+
+    def move(self, name: str, position: float) -> None:
+        """Put a window somewhere (per cent open)."""
+
+    def sensed(self, name: str) -> Features:
+        """What the sensors of a room say."""
+
+    def wanted(self, name: str) -> float:
+        """The position that somebody there would choose, said or not."""
+
+    def said(self, name: str) -> float | None:
+        """Somebody looks at a window, and says where it should be, or nothing."""
+
+    def is_lived_in(self, name: str) -> bool:
+        """Somebody is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +73,9 @@ class Household:
         self._rng = np.random.default_rng((options.seed, 11))
 
     @property
-    def person(self) -> Person:
-        """Who lives there."""
-        return self.options.person
+    def names(self) -> list[str]:
+        """Of the rooms."""
+        return list(self.rooms)
 
     def advance(self, seconds: float) -> None:
         """Let time pass in all rooms."""
@@ -68,9 +96,17 @@ class Household:
             float(np.clip(felt.sound_volume + loud, -80.0, 0.0)),
         )
 
+    def wanted(self, name: str) -> float:
+        """The position that the person would choose."""
+        return self.options.person.wants(self.rooms[name].features)
+
     def said(self, name: str) -> float | None:
         """The person looks at a window, and says where it should be, or nothing."""
         room = self.rooms[name]
         if not room.is_lived_in:
             return None
-        return self.person.says(room.features, room.window, self._rng)
+        return self.options.person.says(room.features, room.window, self._rng)
+
+    def is_lived_in(self, name: str) -> bool:
+        """From evening to morning."""
+        return self.rooms[name].is_lived_in
