@@ -171,6 +171,11 @@ class Settings:
         return None if wanted < 0 else wanted
 
     @property
+    def STORE(self) -> str | None:
+        """URL of the tables (``EDGEFLOW_STORE``) that keep devices and history, or None."""
+        return os.environ.get("EDGEFLOW_STORE") or None
+
+    @property
     def MAX_FRAME_BYTES(self) -> int:
         """Largest frame accepted from a socket or broker, in bytes."""
         return _integer("EDGEFLOW_MAX_FRAME_BYTES", 256 * 1024 * 1024, 1024, 2**32 - 1)

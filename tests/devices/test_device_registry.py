@@ -282,3 +282,19 @@ def test_tags_and_kinds_choose_devices(registry: DeviceRegistry) -> None:
     registry.set("b", NOW, config={"tags": ["old"]})
     assert [each.device_id for each in registry.devices(tag="old")] == ["b"]
     assert [each.device_id for each in registry.devices(kind="mqtt")] == ["a"]
+
+
+def test_a_program_says_nothing_of_devices_that_another_one_hears() -> None:
+    store = SqliteTables(":memory:")
+    store.create(list(TABLES.values()))
+    climate = DeviceRegistry(store.insert, owner="climate")
+    climate.seen("a", NOW)
+    known = store.latest("device_registry")
+    csi = DeviceRegistry(store.insert, known, owner="csi")
+    csi.seen("node", NOW + 900, kind="csi")
+    assert csi.check(NOW + 1000) == []
+    assert csi.get("a").online
+    again = DeviceRegistry(store.insert, known, owner="climate")
+    (change,) = again.check(NOW + 1000)
+    store.close()
+    assert (change.device_id, change.what) == ("a", "offline")

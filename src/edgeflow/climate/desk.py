@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from edgeflow.comms.mqtt import MqttClient
+from edgeflow.devices.alerts import alert_rows, event_row
 from edgeflow.devices.configuration import decode_answer, encode_push
 from edgeflow.devices.registry import MAX_DEVICES, TABLES_OF_DEVICES, Change, DeviceRegistry
 from edgeflow.errors import EdgeFlowError, StoreError
@@ -23,7 +24,6 @@ _log = structlog.get_logger(__name__)
 FOLLOW_SECONDS = 2.0
 OVERLAP = 5.0
 """Seconds of settings that are read again: who wrote them has another clock, or took its time."""
-ENDS = {"online": "offline", "heard": "silent", "recovered": "failed", "configured": "refused"}
 FAILURES = {"window_stalled": "the window is stalled"}
 """Kinds of readings by which a device says that it fails, while they are not 0."""
 
@@ -64,8 +64,8 @@ class DeviceDesk:
     ) -> None:
         self._client, self._on_change = client, on_change
         self._rows: deque[tuple[str, Row]] = deque(maxlen=2 * MAX_DEVICES)
-        self._open: dict[tuple[str, str], None] = {}
-        self.registry = DeviceRegistry(self._keep, *known)
+        self._open: set[tuple[str, str]] = set()
+        self.registry = DeviceRegistry(self._keep, *known, owner="climate")
 
     def take_rows(self) -> list[tuple[str, Row]]:
         """What is to be stored since the last call: tables and rows."""
@@ -129,51 +129,20 @@ class DeviceDesk:
         """Note what became of devices; what somebody should look at is an alert, too."""
         for change in changes:
             _log.info("device_changed", device=change.device_id, what=change.what, why=change.why)
-            self._keep("events", [_event(change)])
+            self._keep("events", [event_row(change, "registry")])
             self._alert(change)
             if self._on_change is not None:
                 self._on_change(change)
 
     def _alert(self, change: Change) -> None:
-        kind = change.what if change.is_alert else ENDS.get(change.what, "")
-        if not kind:
-            return
-        subject = (change.device_id, f"{kind} {_sensor(change)}")
-        if change.is_alert:
-            self._open[subject] = None
-        elif subject not in self._open:
-            return
-        else:
-            del self._open[subject]
-        alert = {
-            "device_id": change.device_id,
-            "timestamp": change.time,
-            "kind": kind,
-            "state": "raised" if change.is_alert else "ended",
-            "reason": change.why,
-        }
-        self._keep("device_alerts", [alert])
-        message = alert | {"timestamp": iso_time(change.time)}
-        try:
-            topic = topics.alert_topic(change.device_id)
-            self._client.post(topic, msgspec.json.encode(message), qos=1)
-        except EdgeFlowError as error:
-            _log.warning("alert_not_sent", device=change.device_id, error=str(error))
+        for alert in alert_rows(change, self._open):
+            self._keep("device_alerts", [alert])
+            message = {**alert, "timestamp": iso_time(change.time)}
+            try:
+                topic = topics.alert_topic(change.device_id)
+                self._client.post(topic, msgspec.json.encode(message), qos=1)
+            except EdgeFlowError as error:
+                _log.warning("alert_not_sent", device=change.device_id, error=str(error))
 
     def _keep(self, table: str, rows: Sequence[Row]) -> None:
         self._rows.extend((table, row) for row in rows)
-
-
-def _event(change: Change) -> Row:
-    return {
-        "device_id": change.device_id,
-        "timestamp": change.time,
-        "kind": f"device_{change.what}",
-        "source": "registry",
-        "details": {"why": change.why},
-    }
-
-
-def _sensor(change: Change) -> str:
-    """Which sensor a change is about, if it is about one."""
-    return change.why.partition(":")[0] if change.what in ("silent", "heard") else ""

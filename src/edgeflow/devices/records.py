@@ -40,6 +40,7 @@ class DeviceRecord:
     Attributes:
         device_id: how it calls itself. name, location: how people call it.
         kind: ``mqtt``, ``board``, ``csi``, ``camera``, ``service``.
+        owner: the program that hears it, and says when it is away; empty if none does.
         online: as far as is known: it spoke within its limit, and did not say goodbye.
         failure: what is wrong with it, though it speaks; empty if nothing is.
         sensors: when each kind was last heard; ``silent``: those that stopped.
@@ -54,6 +55,7 @@ class DeviceRecord:
     name: str
     location: str = "Unknown"
     kind: str = "mqtt"
+    owner: str = ""
     registered_at: float = 0.0
     last_seen: float = 0.0
     online: bool = True
@@ -97,6 +99,7 @@ class DeviceRecord:
             "name": self.name,
             "location": self.location,
             "kind": self.kind,
+            "owner": self.owner,
             "registered_at": self.registered_at,
             "last_seen": self.last_seen,
             "is_active": self.online,
@@ -131,6 +134,7 @@ def record_of(row: Mapping[str, Any]) -> DeviceRecord:
         name=row["name"],
         location=row["location"],
         kind=row["kind"] or "mqtt",
+        owner=row.get("owner") or "",
         registered_at=row["registered_at"],
         last_seen=row["last_seen"],
         online=bool(row["is_active"]),

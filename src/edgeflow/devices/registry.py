@@ -52,6 +52,8 @@ class DeviceRegistry:
             device was seen at most twice a minute.
         known: rows of ``device_registry`` from before. settings: of ``device_settings``.
         configurations: of ``device_configurations``.
+        owner: the program that hears devices through this registry; of those that another one
+            hears it never says that they are away.
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class DeviceRegistry:
         known: Iterable[Mapping[str, Any]] = (),
         settings: Iterable[Mapping[str, Any]] = (),
         configurations: Iterable[Mapping[str, Any]] = (),
+        *,
+        owner: str = "",
     ) -> None:
-        self._write = write
+        self._write, self._owner = write, owner
         self._lock = threading.Lock()
         self._devices = {record.device_id: record for record in map(record_of, known)}
         self._unsent: dict[str, None] = {}
@@ -105,6 +109,7 @@ class DeviceRegistry:
             elif not record.online:
                 changes = [Change(device_id, "online", "it spoke again", now)]
             record.last_seen, record.online = max(now, record.last_seen), True
+            record.owner = self._owner
             if sensor in record.sensors or (sensor and len(record.sensors) < MAX_SENSORS):
                 record.sensors[sensor] = now
                 if sensor in record.silent:
@@ -148,6 +153,8 @@ class DeviceRegistry:
         changes = []
         with self._lock:
             for record in self._devices.values():
+                if record.owner not in ("", self._owner):
+                    continue
                 if record.online and now - record.last_seen > record.silence:
                     record.online = False
                     why = f"nothing for {now - record.last_seen:.0f} s"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from edgeflow.core.vitals import SensingView
 from edgeflow.devices.history import History, Sighting
-from edgeflow.observe.activity import activities
+from edgeflow.observe.activity import ActivityBook, activities
 from edgeflow.pipelines.connectors.base import BaseConnector
 from edgeflow.pipelines.connectors.csi import CsiConnector
 from edgeflow.sensing.rows import keep_sensing
@@ -17,12 +17,15 @@ def keep_pipelines(
     program: str,
     connectors: Callable[[], Iterable[BaseConnector]],
     problems: Callable[[], list[str]],
+    book: ActivityBook = activities,
 ) -> History | None:
     """Keep what happens, if ``EDGEFLOW_STORE`` asks for it.
 
     Args:
         program: its name in the tables.
-        connectors: those that run, asked again each time. problems: what keeps it from working.
+        connectors: those that run, asked again each time.
+        problems: what keeps it from working.
+        book: of actions and alerts.
 
     Returns:
         What the caller closes; None if nothing is kept.
@@ -38,9 +41,8 @@ def keep_pipelines(
         for each in connectors():
             if each.device_kind:
                 online = each.state == "connected"
-                yield Sighting(
-                    each.name, each.device_kind, time.time(), online, each.last_error or ""
-                )
+                why = "" if online else each.last_error or each.state
+                yield Sighting(each.name, each.device_kind, time.time(), online, why)
 
     def sensing() -> Iterator[SensingView]:
         for each in connectors():
@@ -49,6 +51,6 @@ def keep_pipelines(
 
     history.watch(devices)
     keep_sensing(history, sensing)
-    history.follow(activities)
+    history.follow(book)
     history.health(problems)
     return history

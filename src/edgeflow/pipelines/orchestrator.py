@@ -18,6 +18,7 @@ from edgeflow.devices.history import History
 from edgeflow.errors import ConfigError, EdgeFlowError, GraphError, UnknownModelError
 from edgeflow.inference.service import InferenceService
 from edgeflow.observe import metrics as flow_metrics
+from edgeflow.observe.activity import activities
 from edgeflow.pipelines.connectors.base import BaseConnector
 from edgeflow.pipelines.declaration import Declaration
 from edgeflow.pipelines.flow import RunningFlow
@@ -112,7 +113,10 @@ class Orchestrator:
         try:
             declaration = self.flow.session.declaration
             self._history = keep_pipelines(
-                f"pipelines-{declaration.name}", self._connectors, self._problems
+                f"pipelines-{declaration.name}",
+                self._connectors,
+                self._problems,
+                self._options.get("book", activities),
             )
             self._open_probes(declaration)
         except BaseException:

@@ -93,7 +93,7 @@ TABLES: dict[str, Table] = {
             "device_registry",
             (
                 Column("device_id", "text"),
-                *_texts("name", "location", "kind"),
+                *_texts("name", "location", "kind", "owner"),
                 Column("registered_at", "time"),
                 Column("last_seen", "time"),
                 Column("is_active", "bool"),
@@ -133,6 +133,17 @@ TABLES: dict[str, Table] = {
             "events",
             (*_DEVICE, *_texts("kind", "source"), *_floats("value"), Column("details", "json")),
             measure="value",
+        ),
+        Table(
+            "model_usage",
+            (
+                *_DEVICE,
+                *_texts("model", "version"),
+                Column("requests", "integer"),
+                Column("failures", "integer"),
+                *_floats("mean_ms", "queue_ms", "compute_ms"),
+            ),
+            measure="mean_ms",
         ),
         Table("actions", (*_DEVICE, *_texts("action", "result", "correlation_id", "detail"))),
         Table(

@@ -13,12 +13,14 @@ from typing import Self
 
 from edgeflow.config import settings
 from edgeflow.core.no_flow import NoFlow
+from edgeflow.devices.history import History
 from edgeflow.observe.activity import activities
 from edgeflow.sensing.desk import Desk, with_rooms
 from edgeflow.sensing.host import SensingHost
 from edgeflow.sensing.keeping import Keeper
 from edgeflow.sensing.receiver import DEFAULT_PORT
 from edgeflow.sensing.rooms import Rooms
+from edgeflow.sensing.rows import keep_sensing
 from edgeflow.sensing.tracking import TrackOptions
 from edgeflow.web.server import WebServer
 
@@ -36,6 +38,7 @@ class CsiServer:
         rooms: file that keeps calibrations and settings of nodes; it need not exist.
 
     Attributes:
+        history: what is kept where ``EDGEFLOW_STORE`` says, if it does.
         sensing: the nodes; ``desk``: where they are set and watched.
         url: of the dashboard; empty without one.
         http_port: where it is; 0 without one.
@@ -60,6 +63,7 @@ class CsiServer:
     ) -> None:
         self._web: WebServer | None = None
         self._keeper: Keeper | None = None
+        self.history: History | None = None
         kept = Rooms(rooms)
         chosen = with_rooms(options or TrackOptions(), kept)
         with ExitStack() as undone:
@@ -76,6 +80,11 @@ class CsiServer:
             if store is not None:
                 self._keeper = undone.enter_context(Keeper(self.sensing, store))
             self.desk = Desk(self.sensing, kept, self._keeper)
+            self.history = History.wanted("csi")
+            if self.history is not None:
+                undone.enter_context(self.history)
+                keep_sensing(self.history, lambda: (self.sensing,))
+                self.history.health(list)
             if http_port is not None:
                 self._web = self._serve(http_port)
             undone.pop_all()
@@ -101,6 +110,8 @@ class CsiServer:
         if self._web is not None:
             self._web.close()
         self.desk.close()
+        if self.history is not None:
+            self.history.close()
         self.sensing.close()
         if self._keeper is not None:
             self._keeper.close()

@@ -31,6 +31,7 @@ from edgeflow.inference.servers.metrics import CollectorOf
 from edgeflow.inference.servers.ports import Port, choose, owned
 from edgeflow.inference.servers.statistics import CountedService, Statistics
 from edgeflow.inference.servers.tensor import TensorServer, TensorServerOptions
+from edgeflow.inference.servers.usage import keep_usage
 from edgeflow.runtime.allocation import Spared, keep_freed_memory
 from edgeflow.runtime.signals import setting_on_hangup, stopping_on_signals
 from edgeflow.security.access import AccessRules
@@ -125,6 +126,9 @@ class Gateway:
         with ExitStack() as undone:
             self.service = LocalService(source or options.models)
             undone.callback(self.service.close)
+            self._history = keep_usage("gateway", self.statistics)
+            if self._history is not None:
+                undone.enter_context(self._history)
             self.tcp = self._tensor(tcp, file)
             undone.callback(self.tcp.stop)
             self.http = self._http(http)
@@ -155,6 +159,8 @@ class Gateway:
         for thread in stopping:
             thread.join(max(0.0, over - time.monotonic()))
         self.service.close()
+        if self._history is not None:
+            self._history.close()
         for thread in stopping:
             thread.join(LEAVE_SECONDS)
 

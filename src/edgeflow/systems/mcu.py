@@ -25,6 +25,7 @@ from edgeflow.core.no_flow import NoFlow
 from edgeflow.devices.boards.base import Board, BoardModel, OnProgress
 from edgeflow.devices.boards.opening import open_boards
 from edgeflow.devices.fleet import Fleet
+from edgeflow.devices.fleet_history import keep_fleet
 from edgeflow.devices.swapping import roll_back_model, swap_model
 from edgeflow.inference.servers.mcu_http import mcu_routes
 from edgeflow.observe.activity import activities
@@ -119,6 +120,9 @@ class McuServer:
             boards = open_boards(options.ports, wait=FIND_SECONDS, baud=options.baud)
             self.fleet = make_fleet(boards, options.flash_baud, self._stopping)
             undone.callback(self.fleet.close)
+            self._history = keep_fleet(self.fleet)
+            if self._history is not None:
+                undone.enter_context(self._history)
             flow = NoFlow("boards")
             self._web = WebServer(
                 options.host,
@@ -141,6 +145,8 @@ class McuServer:
     def close(self) -> None:
         """Hang up, and close every port, within 3 s. Idempotent."""
         self._stopping.set()
+        if self._history is not None:
+            self._history.close()
         self.fleet.close()  # first: whoever follows a swap hears how it ended
         self._web.close()
 
