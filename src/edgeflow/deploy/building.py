@@ -71,6 +71,7 @@ def build_and_push(recipe: Recipe, registry: str) -> str:
     """
     if not _PLATFORM.fullmatch(recipe.platform):
         raise ConfigError(f"{recipe.platform!r} is no platform", hint="as in linux/arm64")
+    reference_of(recipe.image, registry, "latest")  # fail before the work
     engine = find_tool("docker", "podman", purpose="build and push the image")
     with tempfile.TemporaryDirectory(prefix="edgeflow-") as folder:
         tag = write_context(recipe.image, Path(folder), recipe.source, recipe.base)
