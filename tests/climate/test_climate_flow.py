@@ -176,9 +176,10 @@ def test_an_override_moves_the_window_and_teaches(home: Home) -> None:
             await speak(device, "attic", 27.0)
             await control_for(device)
             await device.publish("window/attic/override", b'{"position":10,"person":"ann"}', qos=1)
-            service = home.service
+            service, backend = home.service, home.backend
             assert service is not None
-            await until(lambda: service.stats.labels == 1)
+            assert backend is not None
+            await until(lambda: service.stats.labels == backend.stats.overrides == 1)
 
     asyncio.run(live())
     assert home.writer.flush(SECONDS)

@@ -100,6 +100,7 @@ class ClimateBackend:
         self._client, self._writer = client, writer
         self._trigger, self._now = trigger, now
         self._keeping = asyncio.Lock()
+        self._work: asyncio.Task[None] | None = None
         self.desk = DeviceDesk(client, known or KnownDevices(devices), on_change)
         self.intake = intake or Intake()
         self.stats = BackendStats()
@@ -131,7 +132,12 @@ class ClimateBackend:
         """Write what was read, for the end; what cannot be written now the broker brings again."""
         self.registry.flush(self._now())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._keep(), FINISH_SECONDS)
+            async with asyncio.timeout(FINISH_SECONDS):
+                await self._keep()
+        if self._work is not None and not self._work.done():
+            self._work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._work
 
     async def _read(self) -> None:
         while True:
@@ -202,7 +208,7 @@ class ClimateBackend:
         if feature is not None and not taken.late:
             decision = self._trigger.take(taken.device, feature, taken.value, now)
             if decision is not None:
-                self._ask(decision)
+                self._ask(decision, taken)
 
     def _take_other(self, topic: topics.Topic, message: Incoming, now: float) -> None:
         if topic.role == "control":
@@ -220,6 +226,12 @@ class ClimateBackend:
         if asked is not None:
             self.stats.latency = now - asked
         self.stats.answers += 1
+        _log.debug(
+            "decision_kept",
+            device=device,
+            correlation_id=control.correlation_id,
+            position=control.position,
+        )
         used = control.features_used
         self._batch.rows["window_actions"].append(
             {
@@ -263,9 +275,10 @@ class ClimateBackend:
             }
         self._batch.rows["window_overrides"].append(row)
 
-    def _ask(self, decision: Decision) -> None:
-        """Publish a request, and note it."""
+    def _ask(self, decision: Decision, cause: Taken | None = None) -> None:
+        """Publish a request, and note it; ``cause`` is the reading that it follows from."""
         correlation = secrets.token_hex(8)
+        _log.debug("decision_asked", **_told(decision, correlation, cause))
         own = decision.features
         request = climate.InferenceRequest(
             device_id=decision.device,
@@ -301,21 +314,31 @@ class ClimateBackend:
             _log.warning("request_not_sent", device=decision.device, error=str(error))
 
     async def _keep(self) -> None:
-        """Bring the batch to disk, then tell the broker so. A full spool holds the reader up."""
+        """Bring the batch to disk, then tell the broker so. A full spool holds the reader up.
+
+        What was begun goes on when the caller is cancelled, and the next call waits for it: else
+        rows would be on disk that the broker brings again.
+        """
         async with self._keeping:
+            if self._work is not None:
+                await asyncio.shield(self._work)
             batch, self._batch = self._batch, _Batch()
-            for table, row in self.desk.take_rows():
-                batch.rows[table].append(row)
-            left = {table: rows for table, rows in batch.rows.items() if rows}
-            while left:
-                try:
-                    await asyncio.to_thread(self._append, left)
-                except StoreError as error:
-                    self.stats.spool_full += 1
-                    _log.warning("readings_wait", error=str(error))
-                    await asyncio.sleep(FULL_PAUSE)
-            self._client.acknowledge(*batch.messages)
-            self.stats.batches += bool(batch.messages)
+            self._work = asyncio.create_task(self._keep_batch(batch), name="keep readings")
+            await asyncio.shield(self._work)
+
+    async def _keep_batch(self, batch: _Batch) -> None:
+        for table, row in self.desk.take_rows():
+            batch.rows[table].append(row)
+        left = {table: rows for table, rows in batch.rows.items() if rows}
+        while left:
+            try:
+                await asyncio.to_thread(self._append, left)
+            except StoreError as error:
+                self.stats.spool_full += 1
+                _log.warning("readings_wait", error=str(error))
+                await asyncio.sleep(FULL_PAUSE)
+        self._client.acknowledge(*batch.messages)
+        self.stats.batches += bool(batch.messages)
 
     def _append(self, left: dict[str, list[Row]]) -> None:
         """Bring rows to disk; what is there is no longer left."""
@@ -325,3 +348,16 @@ class ClimateBackend:
             del left[table][:RECORD_ROWS]
         self._writer.append_all({table: rows for table, rows in left.items() if rows})
         left.clear()
+
+
+def _told(decision: Decision, correlation: str, cause: Taken | None) -> dict[str, Any]:
+    """A request in a log, and which reading it follows from."""
+    told: dict[str, Any] = {
+        "device": decision.device,
+        "correlation_id": correlation,
+        "trigger": decision.reason,
+    }
+    if cause is not None:
+        told |= {"sensor": cause.kind, "value": cause.value}
+        told |= {key: cause.row[key] for key in ("boot", "sequence")}
+    return told
