@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 
 import { ago } from "./state/format";
 import { route, routeTo, VIEWS, type View } from "./state/route";
-import { climate, connection, decides, devices, flows, lostFor, sensing, status, updatedAt } from "./state/store";
+import { climate, connection, decides, devices, flows, lostFor, sensing, status, streamKeys, updatedAt } from "./state/store";
 import { Head } from "./ui/head";
 import { Icon } from "./ui/icons";
 import { Empty } from "./ui/parts";
@@ -20,10 +20,12 @@ import { Learning } from "./views/learning";
 import { Live } from "./views/live";
 import { Logs } from "./views/logs";
 import { Models } from "./views/models";
+import { Room } from "./views/room";
 import { Sensing } from "./views/sensing";
 import { Topology } from "./views/topology";
 
 const PAGES: Record<View, () => JSX.Element> = {
+  room: Room,
   live: Live,
   boards: Boards,
   sensing: Sensing,
@@ -39,6 +41,7 @@ const PAGES: Record<View, () => JSX.Element> = {
 };
 
 const TITLES: Record<View, string> = {
+  room: "Room",
   live: "Live",
   boards: "Boards",
   sensing: "Sensing",
@@ -107,7 +110,9 @@ function Nav({ view }: { view: View }): JSX.Element {
 /** The view of the address, else the first one that has something to show. */
 function shownView(): View {
   const { view, chosen } = route.value;
-  if (chosen || !status.value || flows.value) return view;
+  if (chosen || !status.value) return view;
+  if (hasContent("room")) return "room";
+  if (flows.value) return view;
   if (devices.value.length > 0) return "boards";
   return sensing.value ? "sensing" : climate.value ? "climate" : view;
 }
@@ -119,6 +124,7 @@ function shownViews(): readonly View[] {
 }
 
 function hasContent(view: View): boolean {
+  if (view === "room") return streamKeys.value.split("\n").includes("data:room");
   if (view === "boards") return devices.value.length > 0;
   if (view === "sensing") return sensing.value !== null;
   if (CLIMATE.has(view)) return climate.value !== null;

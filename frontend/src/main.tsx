@@ -14,6 +14,7 @@ import "./styles/activity.css";
 import "./styles/models.css";
 import "./styles/boards.css";
 import "./styles/sensing.css";
+import "./styles/room.css";
 import "./styles/climate.css";
 import "./styles/topology.css";
 import "./styles/latency.css";

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-export const VIEWS = ["live", "boards", "sensing", "climate", "device", "learning", "health", "activity", "models", "topology", "latency", "logs"] as const;
+export const VIEWS = ["room", "live", "boards", "sensing", "climate", "device", "learning", "health", "activity", "models", "topology", "latency", "logs"] as const;
 export type View = (typeof VIEWS)[number];
 
 export interface Route {

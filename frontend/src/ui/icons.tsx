@@ -20,6 +20,7 @@ const SHAPES = {
   // Actions
   sun: "M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6M8 1.5v1.2M8 13.3v1.2M1.5 8h1.2M13.3 8h1.2M3.4 3.4l.9.9M11.7 11.7l.9.9M3.4 12.6l.9-.9M11.7 4.3l.9-.9",
   moon: "M13.5 9.7A6 6 0 0 1 6.3 2.5a6 6 0 1 0 7.2 7.2z",
+  room: "M2 8 8 2.500 14 8M4 6.500v7h8v-7M6.700 13.500V9.500h2.600v4",
   live: "M2 3.5h12v9H2zM6.8 6v4l3.4-2z",
   topology: "M2 6h4v4H2zM10 2h4v4h-4zM10 10h4v4h-4zM6 8h2M10 4H8v8h2",
   latency: "M2 4h6M5 8h7M9 12h5",
