@@ -203,8 +203,11 @@ class NatsBroker:
         """End the server and delete what it leaves. Idempotent."""
         self._stopping.set()
         if self._thread.is_alive():
-            if self._process is not None:
-                self._process.terminate()
+            process = self._process
+            if process is not None and self.settings.store is None:
+                process.kill()  # nothing of it is kept
+            elif process is not None:
+                process.terminate()
             self._thread.join(_STOP_TIMEOUT)
         if self._thread.is_alive() and self._process is not None:
             self._process.kill()

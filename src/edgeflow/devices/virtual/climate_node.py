@@ -28,7 +28,7 @@ TICK = 0.05
 PATIENCE = 60.0
 """Seconds for a broker's answer; the connection may break and come back meanwhile."""
 RETRY = 1.0
-GOODBYE = 0.5
+GOODBYE, DRAIN = 0.5, 0.3
 RATE = 16_000
 HEARD: tuple[Literal["control", "override", "config"], ...] = ("control", "override", "config")
 ZERO_US, ONE_US = 27, 70
@@ -126,16 +126,17 @@ class VirtualClimateNode:
 
     async def run(self) -> None:
         """Live until cancelled."""
-        async with self.client:
+        await self.client.start()
+        try:
             for topic in HEARD:
                 await self.client.subscribe(self._core.topic(topic), self.options.command_qos)
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._live())
-                    tasks.create_task(self._hear())
-                    tasks.create_task(self._tell())
-            finally:
-                await self._say_goodbye()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._live())
+                tasks.create_task(self._hear())
+                tasks.create_task(self._tell())
+        finally:
+            await self._say_goodbye()
+            await self.client.stop(DRAIN)
 
     async def _say_goodbye(self) -> None:
         """Who leaves in peace has no last will."""
