@@ -68,7 +68,8 @@ def configure_logging(level: str | None = None) -> None:
     shown = _LEVELS.get((level or os.environ.get("EDGEFLOW_LOG_LEVEL") or "info").lower(), 20)
     colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     renderer: Any
-    if os.environ.get("EDGEFLOW_LOG") == "json":
+    for_programs = os.environ.get("EDGEFLOW_LOG") == "json"
+    if for_programs:
         renderer = structlog.processors.JSONRenderer(
             serializer=lambda event, **_: msgspec.json.encode(event, enc_hook=repr).decode()
         )
@@ -77,7 +78,9 @@ def configure_logging(level: str | None = None) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+            structlog.processors.TimeStamper(
+                fmt="iso" if for_programs else "%H:%M:%S", utc=for_programs
+            ),
             _keep,
             _Threshold(shown),
             structlog.processors.format_exc_info,

@@ -164,6 +164,13 @@ class LearningService:
         self._client.post(topics.control_topic(device), climate.encode(control), qos=1)
         self.stats.decided += 1
         self.stats.decision_ms = 1000.0 * (time.perf_counter() - began)
+        _log.debug(
+            "window_decided",
+            device=device,
+            correlation_id=request.correlation_id,
+            position=control.position,
+            model=control.model_version,
+        )
         self._remember(request, control, now)
 
     def _listen(self, device: str, override: climate.Override) -> None:
