@@ -24,14 +24,14 @@ export function Room(): JSX.Element {
   return (
     <div class="smart-room">
       {doubts.map((entry) => (
-        <p key={entry.agent} class="banner room-doubt" role="alert"><Icon name="warning" /><span><b>{entry.text}</b>, since {clock(entry.time)}</span></p>
+        <p key={entry.agent} class="banner smart-doubt" role="alert"><Icon name="warning" /><span><b>{entry.text}</b>, since {clock(entry.time)}</span></p>
       ))}
-      <div class="room-top">
+      <div class="smart-top">
         <Picture />
         <Cards senses={senses} />
       </div>
       <Curves now={senses.time} />
-      <div class="room-lists">
+      <div class="smart-lists">
         <List title="Window" icon="action" none="No decision yet" rows={decisions(activity.value)} />
         <List title="Alerts" icon="alert" none="The senses agree" rows={alarms(activity.value)} />
       </div>
@@ -41,8 +41,8 @@ export function Room(): JSX.Element {
 
 function Picture(): JSX.Element | null {
   const video = streams.value.find((stream) => stream.kind === "image");
-  if (!video) return <div class="tile room-no-picture"><Empty icon="live" title="No picture yet" /></div>;
-  return <div class="room-picture"><VideoTile topic={video.topic} /></div>;
+  if (!video) return <div class="tile smart-no-picture"><Empty icon="live" title="No picture yet" /></div>;
+  return <div class="smart-picture"><VideoTile topic={video.topic} /></div>;
 }
 
 function Cards({ senses }: { senses: Senses }): JSX.Element {
@@ -50,7 +50,7 @@ function Cards({ senses }: { senses: Senses }): JSX.Element {
   const [last] = decisions(activity.value);
   const reason = String(last?.detail.reason ?? "");
   return (
-    <div class="room-cards">
+    <div class="smart-cards">
       <Card icon="person" title="Somebody there" tone={there ? "on" : ""} note={agreement(senses)}>{there === null ? null : there ? "Yes" : "No"}</Card>
       <Card icon="live" title="Camera" tone={(senses.faces ?? 0) > 0 ? "on" : ""} note={senses.faces === 1 ? "face" : "faces"}>{senses.faces}</Card>
       <Card icon="sensing" title="WiFi" tone={senses.present ? "on" : ""} note="by the radio channel">{senses.present === null ? null : senses.present ? "Present" : "Empty"}</Card>
@@ -58,11 +58,11 @@ function Cards({ senses }: { senses: Senses }): JSX.Element {
       <Card icon="climate" title="Temperature" note="°C">{senses.temperature?.toFixed(1) ?? null}</Card>
       <Card icon="drop" title="Humidity" note="%">{senses.humidity?.toFixed(0) ?? null}</Card>
       <Card icon="activity" title="Noise" note="dBFS">{senses.noise?.toFixed(0).replace("-", "−") ?? null}</Card>
-      <section class="card vital room-window" aria-label="Window">
+      <section class="card vital smart-window" aria-label="Window">
         <h3><Icon name="device" />Window</h3>
         <p class="vital-value">{senses.window === null ? <None /> : `${senses.window.toFixed(0)} %`}</p>
         <meter min={0} max={100} value={senses.window ?? 0} aria-label="Per cent open" />
-        <p class="room-reason">{reason || "no decision yet"}</p>
+        <p class="smart-reason">{reason || "no decision yet"}</p>
       </section>
     </div>
   );
@@ -100,7 +100,7 @@ function Curves({ now }: { now: number }): JSX.Element {
   const missed = missedBy(before, trend, "forecast.values.3", "air.temperature", AHEAD);
   const note = missed === null ? "The board's forecast goes on after the line." : `Forecasts made ${AHEAD} s before missed by ${missed.toFixed(2)} °C in the mean.`;
   return (
-    <div class="room-curves">
+    <div class="smart-curves">
       <Curve title="Temperature" unit="°C" digits={1} span={2} now={now} lines={[line("air.temperature", "measured"), earlier, coming]} there={there} note={note} />
       <Curve title="Window" unit="%" digits={0} span={10} limits={[0, 100]} now={now} lines={[line("air.window_position", "open")]} there={seen} />
       <Curve title="Humidity" unit="%" digits={0} span={8} now={now} lines={[line("air.humidity", "measured")]} there={there} />
@@ -118,7 +118,7 @@ function useTrend(kept: boolean): Trend {
 function List(props: { title: string; icon: IconName; none: string; rows: readonly Activity[] }): JSX.Element {
   const now = status.value?.time ?? 0;
   return (
-    <section class="card room-list" aria-label={props.title}>
+    <section class="card smart-list" aria-label={props.title}>
       <header><h3><Icon name={props.icon} />{props.title}</h3></header>
       {props.rows.length === 0 && <p class="muted">{props.none}</p>}
       <ol>

@@ -46,7 +46,7 @@ export function Curve(props: Props): JSX.Element {
   const y = (value: number): number => TOP + ((high - value) / (high - low)) * (HEIGHT - TOP - BOTTOM);
   const newest = lastOf(lines[0]);
   return (
-    <section class="card room-curve" aria-label={props.title}>
+    <section class="card smart-curve" aria-label={props.title}>
       <header>
         <h3>{props.title}</h3>
         <Keys lines={lines} there={there} />
@@ -76,7 +76,7 @@ export function Curve(props: Props): JSX.Element {
 function Keys({ lines, there }: { lines: readonly Line[]; there: Line | undefined }): JSX.Element | null {
   if (lines.length < 2 && !there) return null;
   return (
-    <span class="room-keys">
+    <span class="smart-keys">
       {lines.length > 1 && lines.map((line) => <span key={line.label} class="key"><i class={line.tone} />{line.label}</span>)}
       {there && <span class="key"><i class="present" />{there.label}</span>}
     </span>
