@@ -5,10 +5,27 @@ from pathlib import Path
 from edgeflow.deploy.planning import plan_file
 from edgeflow.deploy.workloads import Stack
 
-__all__ = ["EXAMPLE", "example", "planned", "written"]
+__all__ = ["EXAMPLE", "PIPELINES", "example", "pipelines", "planned", "written"]
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "readme_example.py.txt"
 
+PIPELINES = """\
+version: 1
+name: Machine_hall
+connectors:
+  - id: machines
+    type: http
+    host: ${EDGEFLOW_BIND:-127.0.0.1}
+    port: 8088
+    token: ${EDGEFLOW_TOKEN:-none-at-all}
+    pipeline: heat
+pipelines:
+  - {id: heat, agents: [hot]}
+agents:
+  hot: {type: threshold, metric: celsius, threshold: 80, dispatcher: book}
+actions:
+  book: {type: file, path: alerts.jsonl}
+"""
 HEAD = """\
 from edgeflow import EdgeApp
 from edgeflow.comms.brokers import DualRedisBroker, MemoryBroker, RedisBroker
@@ -40,6 +57,13 @@ def example(folder: Path, *, dual: bool = False) -> Path:
 def written(folder: Path, body: str) -> Path:
     """Write a flow whose classes are ``Source``, ``Work``, ``Drain`` and those of EdgeFlow."""
     return _write(folder, HEAD + body)
+
+
+def pipelines(folder: Path, more: str = "") -> Path:
+    """Write a ``pipelines.yaml`` with ``more`` at its end, and return its path."""
+    file = folder / "pipelines.yaml"
+    file.write_text(PIPELINES + more)
+    return file
 
 
 def planned(folder: Path, body: str) -> Stack:

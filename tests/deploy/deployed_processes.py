@@ -112,7 +112,9 @@ class Deployed:
 
     def _local(self, name: str, workload: Workload, word: str) -> str:
         if workload.kind is not Kind.REDIS:
-            return str(self._folder(name, word)) if word.startswith("/app/") else word
+            for path in ("/app", "/data"):
+                word = word.replace(f"{path}/", f"{self._folder(name, path)}/")
+            return word
         (port,) = workload.ports
         word = word.replace(f"--port {port.number} ", f"--port {self.port(workload, port.name)} ")
         return word.replace("--dir /data ", f"--dir {self._folder(name, '/data')} ")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeflow.deploy.flows import DATA_HOST, REDIS_HOST, Flow, read
 from edgeflow.deploy.images import extras_of_node, image_of
@@ -10,6 +11,9 @@ from edgeflow.deploy.node_workloads import TOKEN, Surroundings, demands_of, work
 from edgeflow.deploy.servers import PASSWORD, servers_of
 from edgeflow.deploy.workloads import PUBLIC_SUFFIX, SecretKey, Stack, Workload
 from edgeflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edgeflow.pipelines.declaration import Declaration
 
 __all__ = ["plan", "plan_file"]
 
@@ -33,6 +37,8 @@ def plan(flow: Flow) -> Stack:
     Raises:
         ConfigError: the broker reaches no other host, or a node asks for something impossible.
     """
+    if flow.declaration is not None:
+        return _plan_pipelines(flow, flow.declaration)
     servers, away = servers_of(flow)
     app = label(flow.graph.name, "flow")
     public = [f"{label(name)}{PUBLIC_SUFFIX}" for name in flow.graph.names]
@@ -45,6 +51,24 @@ def plan(flow: Flow) -> Stack:
     _check_scaled(workloads, servers)
     generated, wanted = _secrets((*servers, *workloads))
     return Stack(app, flow.graph.name, image, servers, workloads, generated, wanted)
+
+
+def _plan_pipelines(flow: Flow, declaration: "Declaration") -> Stack:
+    from edgeflow.deploy.pipelines_workload import (
+        demands_of_file,
+        extras_of,
+        warnings_of,
+        workload_of,
+    )
+
+    app = label(flow.graph.name, "flow")
+    asked = demands_of_file(declaration)
+    image = image_of(app, flow.file, extras_of(declaration), [asked])
+    (name,) = labels([flow.graph.name], _RESERVED, "flow").values()
+    workloads = (workload_of(flow, declaration, name, image),)
+    generated, wanted = _secrets(workloads)
+    warnings = tuple(warnings_of(declaration))
+    return Stack(app, flow.graph.name, image, (), workloads, generated, wanted, warnings)
 
 
 def _secrets(workloads: Iterable[Workload]) -> tuple[tuple[str, ...], tuple[str, ...]]:

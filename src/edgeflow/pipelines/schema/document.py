@@ -143,3 +143,7 @@ class Document(BaseModel):
     dashboard: Annotated[DashboardOptions | None, BeforeValidator(_as_dashboard)] = Field(
         default=DashboardOptions(), description="The web pages; `false` for none."
     )
+    deploy: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What `edgeflow deploy` asks of the place where the flow will run.",
+    )
