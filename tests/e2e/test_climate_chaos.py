@@ -11,6 +11,7 @@ import pytest
 from climate_chaos import chaos
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("store", "victims"),
     [

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from climate_soak import devices_for
 
 
+@pytest.mark.timeout(300)
 def test_a_thousand_devices_at_a_reading_a_second_each(tmp_path: Path) -> None:
     part = devices_for(tmp_path, (1000,), 10.0)
     assert part.complaints == []
