@@ -201,7 +201,7 @@ def test_a_stranger_is_recognised(reply: bytes):
 
 def test_an_old_server_is_refused():
     info = b"# Server\r\nredis_version:5.0.7\r\nos:Linux\r\n"
-    port = answering(b"+PONG\r\n$%d\r\n%b\r\n" % (len(info), info))
+    port = answering(b"+PONG\r\n:1\r\n$%d\r\n%b\r\n" % (len(info), info))
     with pytest.raises(ConfigError, match=r"6\.2"):
         RedisBroker("127.0.0.1", port).check()
 

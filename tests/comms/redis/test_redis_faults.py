@@ -1,10 +1,12 @@
 """Processes and servers are killed for real while a DURABLE flow counts."""
 
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -295,6 +297,72 @@ def test_a_frame_of_unknown_fate_is_not_sent_twice(app: str, monkeypatch: pytest
         subscriber = broker.subscriber([WISH])
         numbers = []
         while (delivery := subscriber.receive(0.3)) is not None:
+            numbers.append(delivery.frame.sequence)
+        assert numbers == [0, 1, 2]
+        subscriber.close()
+        publisher.close()
+        broker.close()
+
+
+class HoldingProxy:
+    """A proxy in front of a server that can hold back what its connections bring."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.flowing: list[threading.Event] = []
+        self._sockets: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                flowing = threading.Event()
+                flowing.set()
+                self.flowing.append(flowing)
+                self._sockets += [client, server]
+                for way in ((client, server), (server, client)):
+                    self._threads.append(threading.Thread(target=self._pump, args=(*way, flowing)))
+                    self._threads[-1].start()
+
+    def _pump(self, one: socket.socket, other: socket.socket, flowing: threading.Event) -> None:
+        with suppress(OSError):
+            while data := one.recv(1 << 16):
+                flowing.wait(30)
+                other.sendall(data)
+
+    def close(self) -> None:
+        for each in (self._listener, *self._sockets):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for each in (self._listener, *self._sockets):
+            each.close()
+
+
+def test_what_an_old_connection_brings_late_is_not_taken(app: str, monkeypatch: pytest.MonkeyPatch):
+    """A proxy holds the frame back, its publisher gives up, comes again, and looks for it."""
+    monkeypatch.setattr("edgeflow.comms.redis.connection.IO_SECONDS", 0.3)
+    with valkey() as server, closing(HoldingProxy(server.port)) as proxy:
+        broker = RedisBroker(url=f"redis://127.0.0.1:{proxy.port}")
+        broker.open(app)
+        publisher = broker.publisher("t", [WISH])
+        assert publisher.publish(numbered(0), 2)
+        held = list(proxy.flowing)
+        for flowing in held:
+            flowing.clear()
+        wait_for(lambda: publisher.publish(numbered(1), 0.5))
+        for flowing in held:
+            flowing.set()
+        assert publisher.publish(numbered(2), 2)
+        subscriber = broker.subscriber([WISH])
+        numbers = []
+        while (delivery := subscriber.receive(0.5)) is not None:
             numbers.append(delivery.frame.sequence)
         assert numbers == [0, 1, 2]
         subscriber.close()

@@ -82,6 +82,9 @@ def _hidden(url: str) -> str:
 class Connection:
     """One connection: send commands, read replies in order. Not thread-safe.
 
+    Attributes:
+        number: the server's number for it; 0 if it does not tell.
+
     Raises (every method):
         UnreachableError: the server is away or hangs; the connection is of no more use.
     """
@@ -94,6 +97,7 @@ class Connection:
             ConfigError: it does not let us in, or speaks another protocol.
         """
         self.address = address
+        self.number = 0
         self._reader = ReplyReader(self._receive)
         self._tls = address.tls
         self._socket = self._connect(timeout)
@@ -159,16 +163,19 @@ class Connection:
             self._enter_step("AUTH", *names, address.password)
         if address.database:
             self._enter_step("SELECT", address.database)
-        self._enter_step("PING")
+        self.number = self._enter_step("PING", then=("CLIENT", "ID"))
 
-    def _enter_step(self, verb: str, *arguments: Part) -> None:
+    def _enter_step(self, *command: Part, then: Sequence[Part] = ()) -> int:
+        """Give a command that has to be obeyed, and one more; return its answer if a number."""
+        replies = self.exchange(command, then) if then else self.exchange(command)
         try:
-            checked(self.exchange((verb, *arguments))[0])
+            checked(replies[0])
         except ReplyError as error:
             raise ConfigError(
-                f"{self.address} refuses {verb}: {error.message}",
+                f"{self.address} refuses {command[0]}: {error.message}",
                 hint="check the password and the database number",
             ) from None
+        return replies[-1] if isinstance(replies[-1], int) else 0
 
     def limit(self, seconds: float) -> None:
         """Give the server up when it neither takes nor sends a byte for so long."""
@@ -198,6 +205,11 @@ class Connection:
     def call(self, *command: Part) -> Any:
         """Send one command and return its reply; raise when it is refused (see ``checked``)."""
         return checked(self.exchange(command)[0])
+
+    def end(self, number: int) -> None:
+        """Let the server drop another connection, and what came through it and waits."""
+        if number:
+            self.exchange(("CLIENT", "KILL", "ID", number))
 
     def send(self, *commands: Sequence[Part]) -> None:
         """Send commands without waiting for their replies."""
@@ -245,6 +257,8 @@ class Connection:
         return count
 
     def _gone(self, error: OSError) -> UnreachableError:
+        with contextlib.suppress(OSError):  # what was not sent yet must not arrive later
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
         if isinstance(error, BlockingIOError | TimeoutError):
             silence = f"no answer for {self._patience:g} s"

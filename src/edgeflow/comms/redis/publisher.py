@@ -74,6 +74,7 @@ class RedisPublisher(Publisher):
         self._last_entry = _EARLIEST
         self._next_id = 0
         self._unsure: Identity | None = None
+        self._unsure_on = 0
         self._room = Room(server, self._stream)
 
     # --- Publisher -------------------------------------------------------------------------
@@ -182,10 +183,8 @@ class RedisPublisher(Publisher):
     def _try(self, frame: Frame, message: tuple[Buffer, ...], deadline: float) -> bool:
         connection = self._connection or self._open(deadline)
         identity = (frame.epoch, frame.sequence)
-        if self._unsure is not None:
-            wanted, self._unsure = self._unsure, None
-            if self._has_arrived(connection, wanted) and wanted == identity:
-                return True
+        if self._unsure is not None and self._is_settled(connection, self._unsure) == identity:
+            return True
         room = self._room
         if room.is_full and not self._await_room(connection, deadline):
             return False
@@ -197,7 +196,7 @@ class RedisPublisher(Publisher):
             ("HGET", self.keys.groups(self.topic), VERSION_FIELD),
             *questions,
         ]
-        self._unsure = identity
+        self._unsure, self._unsure_on = identity, connection.number
         replies = connection.exchange(*commands)
         self._unsure = None
         self._last_entry = text(checked(replies[0]))
@@ -217,6 +216,13 @@ class RedisPublisher(Publisher):
         below, room.done_below = room.done_below, ""
         self.releasing(below)
         return ("MINID", "=", below)
+
+    def _is_settled(self, connection: Connection, wanted: Identity) -> Identity | None:
+        """Learn whether a frame whose reply was lost has arrived; from then on it cannot."""
+        connection.end(self._unsure_on)
+        arrived = self._has_arrived(connection, wanted)
+        self._unsure = None
+        return wanted if arrived else None
 
     def _has_arrived(self, connection: Connection, wanted: Identity) -> bool:
         """Look through the entries after our last one for a frame whose reply was lost."""
