@@ -3,6 +3,8 @@
 import sys
 
 from benchmarks import fan_out, in_process, mjpeg, same_host, sensor_to_action, through_redis
+from benchmarks.climate import clients, ingest, queries
+from benchmarks.climate import latency as climate_latency
 from benchmarks.csi import compression, core, latency, parse
 from benchmarks.csi import crowd as csi_crowd
 from benchmarks.inference import growth, serving
@@ -26,6 +28,10 @@ BENCHMARKS = {
     "csi_latency": latency.run,
     "csi_parse": parse.run,
     "csi_compression": compression.run,
+    "climate_ingest": ingest.run,
+    "climate_clients": clients.run,
+    "climate_latency": climate_latency.run,
+    "climate_queries": queries.run,
 }
 
 if __name__ == "__main__":

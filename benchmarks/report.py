@@ -129,8 +129,7 @@ def _show(results: Sequence[Result]) -> None:
     for result in results:
         out.write(f"\n## {result.title}\n\n")
         if result.rows:
-            head = _HEAD if result.unit == "frame" else _REQUEST_HEAD
-            _table(head, [_row(row) for row in result.rows])
+            _table(_HEADS[result.unit], [_row(row) for row in result.rows])
         if result.targets:
             out.write("\n")
             _table(
@@ -169,6 +168,13 @@ _REQUEST_HEAD = (
     "contender", "p50 ms", "p99 ms", "requests/s", "least..most", "CPU ms/request",
     "CPU % of a core", "of it server", "failed", "wrong", "rounds",
 )  # fmt: skip
+
+_READING_HEAD = (
+    "contender", "p50 ms", "p99 ms", "readings/s", "least..most", "CPU ms/reading",
+    "CPU % of a core", "of it keeper", "lost", "twice", "rounds",
+)  # fmt: skip
+
+_HEADS = {"frame": _HEAD, "request": _REQUEST_HEAD, "reading": _READING_HEAD}
 
 
 def _row(row: Summary) -> tuple[str, ...]:

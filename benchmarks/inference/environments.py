@@ -18,6 +18,8 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "csiread": ("csiread==1.4.1",),
     "csikit": ("CSIKit==2.5",),
     "wisense": ("wisense==0.1.4",),
+    "gmqtt": ("gmqtt==0.8.0",),
+    "aiomqtt": ("aiomqtt==2.5.1",),
     "ray": ("ray[serve]==2.60.0", RUNTIME),
 }
 
