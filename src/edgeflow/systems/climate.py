@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgeflow.climate.backend import ClimateBackend
 from edgeflow.climate.desk import KnownDevices
 from edgeflow.climate.health import ServiceState, keep_health, problems_of, states_of
+from edgeflow.climate.simulate.pace import paced
 from edgeflow.climate.triggers import ThresholdTrigger, Trigger
 from edgeflow.comms.mqtt import MqttClient, MqttOptions
 from edgeflow.comms.probes import ProbeServer
@@ -44,11 +45,10 @@ class ClimateOptions:
 
     Attributes:
         broker: URL; ``mqtt://embedded`` runs one. store: URL of the tables.
-        folder: of the spool and the model's versions.
-        roles: what runs in this process. trigger: ``threshold`` or ``zscore``.
+        folder: of the spool and the model's versions. roles: what runs in this process.
+        trigger: ``threshold`` or ``zscore``. speed: of simulated rooms, for trigger and model.
         metrics_port: of ``/healthz``, ``/readyz`` and ``/metrics``; None for none.
-        dashboard_port: of pages and REST, beside the backend; ``usual`` is 8000, or a free one if
-            that is taken; None for none.
+        dashboard_port: of pages and REST; ``usual`` is 8000, or a free one; None for none.
     """
 
     broker: str = "mqtt://embedded"
@@ -58,6 +58,7 @@ class ClimateOptions:
     trigger: Literal["threshold", "zscore"] = "threshold"
     metrics_port: int | None = None
     dashboard_port: int | Literal["usual"] | None = None
+    speed: float = 1.0
 
 
 @dataclass(slots=True)
@@ -131,8 +132,9 @@ class ClimateSystem:
         versions = Versions(self.options.folder / "models")
         model = await asyncio.to_thread(versions.load_or_begin)
         labels = await asyncio.to_thread(Labels, versions.folder / "labels.jsonl")
-        client = await self._connect(undone, inbox=10_000)
-        self.service = LearningService(client, versions, WindowDecider(model), labels=labels)
+        client, clock = await self._connect(undone, inbox=10_000), paced(self.options.speed)
+        decider = WindowDecider(model, now=clock)
+        self.service = LearningService(client, versions, decider, labels=labels, now=clock)
         self._spawn(undone, self.service.run(), "learning service")
 
     def _begin_probes(self, undone: AsyncExitStack) -> None:
@@ -191,7 +193,7 @@ class ClimateSystem:
 
     def _trigger(self, store: TableStore) -> Trigger:
         if self.options.trigger == "threshold":
-            return ThresholdTrigger()
+            return ThresholdTrigger(interval=5.0 / self.options.speed)
         from edgeflow.climate.zscore import ZscoreTrigger
 
         return ZscoreTrigger(store)

@@ -15,7 +15,7 @@ from edgeflow.cli.terminal import narrate, new_group, progress, write
 
 group = new_group()
 
-DEMOS = ("gateway", "frames", "boards", "csi")
+DEMOS = ("room", "gateway", "frames", "boards", "csi", "climate")
 START_SECONDS = 20.0
 """How long the dashboard may take to answer before the welcome is printed anyway."""
 
@@ -24,7 +24,7 @@ START_SECONDS = 20.0
 def demo(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help=f"Which one: {', '.join(DEMOS)}.")
-    ] = "gateway",
+    ] = "room",
     *,
     camera: Annotated[
         str | None, typer.Option(metavar="N", help="Camera to show: its number or URL.")
@@ -42,13 +42,16 @@ def demo(
 ) -> int:
     """Show a live example in the browser.
 
-    gateway: pipelines from YAML; people are found in a street, agents watch zones, a simulated
-    air sensor sends over MQTT, and actions go out. frames: a Python flow that finds and hides
-    faces. boards: virtual microcontrollers forecast sea temperatures. csi: simulated WiFi nodes
-    sense who is in which room of a home. Models, clips and series are fetched at first; without
-    them gateway shows frames instead, and boards a made-up series.
+    room: camera, WiFi sensing, climate node and microcontroller in one room, fused by time; its
+    window follows, and senses that disagree are told. gateway: pipelines from YAML; people are
+    found in a street, agents watch zones, a simulated air sensor sends over MQTT, and actions go
+    out. frames: a Python flow that finds and hides faces. boards: virtual microcontrollers
+    forecast sea temperatures. csi: simulated WiFi nodes sense who is in which room of a home.
+    climate: ten rooms live a day in two minutes, and a model learns from somebody where their
+    windows should be. Models, clips and series are fetched at first; without them room shows
+    gateway, gateway frames, and boards a made-up series.
     """
-    from edgeflow.errors import AssetError, ConfigError, did_you_mean
+    from edgeflow.errors import AssetError, ConfigError, MissingExtraError, did_you_mean
 
     if name not in DEMOS:
         raise ConfigError(f"there is no demo {name!r}", hint=did_you_mean(name, DEMOS))
@@ -58,14 +61,31 @@ def demo(
         raise ConfigError(f"there is no video file {str(clip)!r}", hint="check the path")
     if name == "boards":
         return _boards(port, seconds)
-    if name == "csi":
-        return _csi(port, seconds)
+    if name in ("csi", "climate"):
+        return (_csi if name == "csi" else _climate)(port, seconds)
+    source = camera if clip is None else str(clip.resolve())
+    if name == "room":
+        try:
+            return _room(source, port, seconds)
+        except (AssetError, MissingExtraError) as error:
+            narrate(f"{error}\nShowing the demo gateway instead.")
+            name = "gateway"
     if name == "gateway":
         try:
-            return _gateway(camera if clip is None else str(clip.resolve()), port, seconds)
+            return _gateway(source, port, seconds)
         except AssetError as error:
             narrate(f"{error}\nShowing the demo frames instead.")
     return _frames(camera, clip, port, boxes, seconds)
+
+
+def _room(source: str | None, port: int | None, seconds: float | None) -> int:
+    from edgeflow.cli.verbs.assets import stage_line
+    from edgeflow.systems.room_demo import RoomDemo, prepare
+
+    with progress("Getting ready") as say:
+        folder = prepare(lambda asset, stage: say(stage_line(asset, stage)))
+    shown = RoomDemo(folder, port, source)
+    return _guided(shown.run, shown.http_port, shown.welcome(), seconds)
 
 
 def _gateway(camera: str | None, port: int | None, seconds: float | None) -> int:
@@ -94,6 +114,17 @@ def _csi(port: int | None, seconds: float | None) -> int:
         folder, nodes = prepare()
     shown = HomeDemo(folder, nodes, port)
     return _guided(shown.run, shown.http_port, shown.welcome(), seconds)
+
+
+def _climate(port: int | None, seconds: float | None) -> int:
+    from edgeflow.systems.climate_demo import WindowDemo
+
+    shown = WindowDemo(port)
+    return _guided(lambda: shown.run(_tell), shown.http_port, shown.welcome(), seconds)
+
+
+def _tell(line: str) -> None:
+    write(line, flush=True)
 
 
 def _frames(

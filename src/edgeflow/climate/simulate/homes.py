@@ -37,7 +37,8 @@ class HomesOptions:
     Attributes:
         devices: nodes, one in each room. prefix: of their names. broker: where they connect.
         speed: seconds of the rooms in one of ours. seconds: of ours, until the end.
-        people: rooms have somebody who corrects the window. audio: seconds of sound in a message.
+        people: rooms have somebody who corrects the window. person: the same one in all rooms, as
+            in one home; None for another one in each. audio: seconds of sound in a message.
         settings: of the nodes, by key; what is not named is slower in fast rooms, so that about as
             much is sent in one of our seconds.
         seed: of weather, rooms, sensors and people.
@@ -49,6 +50,7 @@ class HomesOptions:
     speed: float = 1.0
     seconds: float = 60.0
     people: bool = True
+    person: Person | None = None
     audio: float = 2.0
     settings: dict[str, float] = field(default_factory=dict)
     seed: int = 1
@@ -89,7 +91,9 @@ class SimulatedHomes:
         self.options = options
         self._overrides = 0
         self.nodes = [self._node(number) for number in range(options.devices)]
-        self._people = [_person(options.seed, number) for number in range(options.devices)]
+        self._people = [
+            options.person or _person(options.seed, number) for number in range(options.devices)
+        ]
 
     def _node(self, number: int) -> VirtualClimateNode:
         its = self.options
