@@ -6,7 +6,7 @@ import { health } from "../src/state/health";
 import { moment } from "../src/state/ranges";
 import { parseRoute } from "../src/state/route";
 import { placeOf } from "../src/ui/bars";
-import { lastOf, spread } from "../src/ui/plot";
+import { bridged, lastOf, spread } from "../src/ui/plot";
 import { mean } from "../src/views/climate";
 import { editOf } from "../src/views/climate/metadata";
 import { namesOf, settingsOf } from "../src/views/climate/settings";
@@ -110,6 +110,11 @@ describe("charts", () => {
     expect(spread(0, 10)).toEqual([0, 11.2]);
     const [least, most] = spread(-60, -40);
     expect([least < -60, most > -40]).toEqual([true, true]);
+  });
+  it("go on over what usually lies between two values", () => {
+    expect(bridged([1, 2, 3, null, 4])).toBe(6);
+    expect(bridged([1, ...Array<null>(6).fill(null), 2, ...Array<null>(6).fill(null), 3])).toBe(21);
+    expect(bridged([null, 1, null])).toBe(6);
   });
   it("place bars from the left or from the middle", () => {
     expect(placeOf(0.5, false)).toEqual({ left: "0%", width: "50%" });

@@ -36,8 +36,10 @@ export interface PlotProps {
   group?: string;
 }
 
-/** Steps without a value that a line goes on over: sensors speak less often than charts have steps. */
+/** Steps without a value that a line goes on over, at least. */
 const BRIDGED = 6;
+/** Known values that are too few for a line, and are drawn as points. */
+const FEW = 3;
 const COLOURS = 8;
 const HEIGHT = 150;
 
@@ -129,7 +131,7 @@ function optionsOf(element: HTMLElement, props: PlotProps, lines: readonly Shown
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 }, ...(props.group ? { sync: { key: props.group } } : {}) },
     scales: { x: { time: true }, y: range ? { range: [range[0], range[1]] } : { range: (_plot, least, most) => spread(least, most) } },
     axes: [
-      { ...axis, size: 18, gap: 2, space: 70, values: (_plot, times) => times.map((time) => moment(time, stretch)) },
+      { ...axis, size: 22, gap: 6, space: 70, values: (_plot, times) => times.map((time) => moment(time, stretch)) },
       { ...axis, size: 46, gap: 4, space: 28, values: (_plot, values) => values.map((value) => props.format(value)) },
     ],
     series: [
@@ -140,7 +142,7 @@ function optionsOf(element: HTMLElement, props: PlotProps, lines: readonly Shown
           label: line.label,
           stroke: isBand ? "transparent" : colour(`--c${line.colour}`),
           width: 1.5,
-          points: { show: false },
+          points: { show: (plot: uPlot, index: number) => !isBand && fewOf(plot.data[index] ?? []), size: 5, fill: colour(`--c${line.colour}`) },
           spanGaps: false,
           gaps: longGaps(props.chart.step),
           ...(stepped ? { paths: stepped } : {}),
@@ -158,11 +160,30 @@ function optionsOf(element: HTMLElement, props: PlotProps, lines: readonly Shown
 
 /** Keeps only gaps longer than what is bridged; gaps are in pixels of the canvas. */
 function longGaps(step: number): uPlot.Series.GapsRefiner {
-  return (plot, _series, _from, _to, gaps) => {
+  return (plot, index, _from, _to, gaps) => {
     const { min = 0, max = 1 } = plot.scales["x"] ?? {};
-    const pixels = (plot.bbox.width * step * BRIDGED) / Math.max(1, (max ?? 1) - (min ?? 0));
+    const pixels = (plot.bbox.width * step * bridged(plot.data[index] ?? [])) / Math.max(1, (max ?? 1) - (min ?? 0));
     return gaps.filter(([from, to]) => to - from > pixels);
   };
+}
+
+/** Steps that a line goes on over: three times what usually lies between two values, which may be rarer than steps. */
+export function bridged(values: ArrayLike<number | null | undefined>): number {
+  const apart: number[] = [];
+  let before = -1;
+  for (let at = 0; at < values.length; at += 1) {
+    if (values[at] === null || values[at] === undefined) continue;
+    if (before >= 0) apart.push(at - before);
+    before = at;
+  }
+  apart.sort((a, b) => a - b);
+  return Math.max(BRIDGED, 3 * (apart[Math.floor(apart.length / 2)] ?? 0));
+}
+
+function fewOf(values: ArrayLike<number | null | undefined>): boolean {
+  let known = 0;
+  for (let at = 0; at < values.length && known <= FEW; at += 1) known += values[at] === null || values[at] === undefined ? 0 : 1;
+  return known <= FEW;
 }
 
 /** A scale with some air around the values. */

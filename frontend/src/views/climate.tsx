@@ -30,6 +30,7 @@ export function Climate(): JSX.Element {
   const page = usePolled<OverviewPage>(`api/climate/overview?seconds=${seconds}&group=${encodeURIComponent(group.value)}`, PAGE_MS);
   if (!devices.page && !devices.error) return <Empty icon="starting" title="Asking the store" />;
   const list = devices.page;
+  const names = Object.fromEntries((list?.devices ?? []).map((device) => [device.device_id, device.name]));
   const nobody = list?.total === 0 && !search.value && !group.value;
   return (
     <div class="climate">
@@ -47,8 +48,8 @@ export function Climate(): JSX.Element {
       ) : (
         list && <DeviceCards list={list} turned={turned} />
       )}
-      {page.page && !nobody && <Charts page={page.page} />}
-      {page.page && !nobody && <Decisions rows={page.page.decisions} stretch={seconds} withDevice />}
+      {page.page && !nobody && <Charts page={page.page} names={names} />}
+      {page.page && !nobody && <Decisions rows={page.page.decisions} stretch={seconds} devices={names} />}
     </div>
   );
 }
@@ -88,7 +89,7 @@ export function mean(list: DeviceList | null, name: string): string {
   return values.length === 0 ? "–" : figure(values.reduce((total, value) => total + value, 0) / values.length, digits, unit);
 }
 
-function Charts({ page }: { page: OverviewPage }): JSX.Element {
+function Charts({ page, names }: { page: OverviewPage; names: Record<string, string> }): JSX.Element {
   return (
     <div class="climate-charts four">
       {Object.entries(page.features).map(([name, chart]) => {
@@ -96,7 +97,7 @@ function Charts({ page }: { page: OverviewPage }): JSX.Element {
         return (
           <section key={name} class="card" aria-label={`${title} trends`}>
             <header><h3>{title}</h3><span class="muted">{chart.lines.length > 7 ? `first ${chart.lines.length} devices` : unit}</span></header>
-            <Plot label={`${title} trends`} chart={chart} format={(value) => figure(value, digits)} group="climate" />
+            <Plot label={`${title} trends`} chart={chart} names={names} format={(value) => figure(value, digits)} group="climate" />
           </section>
         );
       })}

@@ -10,7 +10,8 @@ import { routeTo } from "../../state/route";
 
 const NEAR = 10;
 
-export function Decisions({ rows, stretch, withDevice = false }: { rows: readonly DecisionRow[]; stretch: number; withDevice?: boolean }): JSX.Element {
+/** With `devices`, their names by id, a row says whose it is. */
+export function Decisions({ rows, stretch, devices }: { rows: readonly DecisionRow[]; stretch: number; devices?: Record<string, string> }): JSX.Element {
   return (
     <section class="card" aria-label="Recent decisions">
       <header><h3>Recent decisions</h3><span class="muted">{rows.length === 0 ? "none in this time" : `the newest ${rows.length}`}</span></header>
@@ -20,7 +21,7 @@ export function Decisions({ rows, stretch, withDevice = false }: { rows: readonl
             <thead>
               <tr>
                 <th>Time</th>
-                {withDevice && <th>Device</th>}
+                {devices && <th>Device</th>}
                 <th class="right">Window</th>
                 <th class="right">Sure</th>
                 <th class="right">Person</th>
@@ -33,7 +34,7 @@ export function Decisions({ rows, stretch, withDevice = false }: { rows: readonl
                 <th class="right">Took</th>
               </tr>
             </thead>
-            <tbody>{rows.map((row) => <Row key={`${row.device_id} ${row.time} ${row.model_version}`} row={row} stretch={stretch} withDevice={withDevice} />)}</tbody>
+            <tbody>{rows.map((row) => <Row key={`${row.device_id} ${row.time} ${row.model_version}`} row={row} stretch={stretch} name={devices && (devices[row.device_id] ?? row.device_id)} />)}</tbody>
           </table>
         </div>
       )}
@@ -41,12 +42,12 @@ export function Decisions({ rows, stretch, withDevice = false }: { rows: readonl
   );
 }
 
-function Row({ row, stretch, withDevice }: { row: DecisionRow; stretch: number; withDevice: boolean }): JSX.Element {
+function Row({ row, stretch, name }: { row: DecisionRow; stretch: number; name: string | undefined }): JSX.Element {
   const [wanted, apart] = [row.wanted, row.wanted === null ? 0 : Math.abs(row.wanted - row.position)];
   return (
     <tr>
       <td>{stretch <= 86_400 ? clock(row.time) : moment(row.time, 604_800)}</td>
-      {withDevice && <td><a href={routeTo("device", row.device_id)}>{row.device_id}</a></td>}
+      {name && <td><a href={routeTo("device", row.device_id)} title={row.device_id}>{name}</a></td>}
       <td class="right"><b>{figure(row.position, 0, "%")}</b></td>
       <td class="right">{percent(row.confidence)}</td>
       <td class={`right ${apart > NEAR ? "warn" : ""}`}>{wanted === null ? "" : figure(wanted, 0, "%")}</td>

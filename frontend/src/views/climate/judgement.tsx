@@ -36,7 +36,7 @@ export function ReliabilityPlot({ of }: { of: Reliability }): JSX.Element {
         ))}
       </svg>
       <figcaption class="muted">
-        {total === 0 ? "No decision is old enough to be judged." : `Right within ten points beside confidence: ${plural(total, "decision")} that people changed, or left alone for ten minutes.`}
+        {total === 0 ? "No decision is old enough to be judged." : `Right within ten points beside confidence: ${plural(total, "decision")} that people changed, or left alone for ten minutes; none that a rule limited.`}
       </figcaption>
     </figure>
   );

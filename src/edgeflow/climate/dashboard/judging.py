@@ -51,7 +51,8 @@ def kept_promises(actions: Rows, overrides: Rows, now: float) -> Reliability:
     """Confidence beside what came of it.
 
     An override within ten minutes judges the decision just before it; a decision with none in the
-    ten minutes after it was right. Others are not judged: somebody objected to a later one.
+    ten minutes after it was right. Others are not judged: somebody objected to a later one, or a
+    safety rule decided instead of the model.
     """
     objected = _objected(actions, overrides)
     wanted = {
@@ -59,6 +60,8 @@ def kept_promises(actions: Rows, overrides: Rows, now: float) -> Reliability:
     }
     confidences, errors = [], []
     for at, action in enumerate(actions):
+        if action["rule"]:
+            continue
         if at in wanted:
             errors.append(wanted[at] - action["position"])
         elif at not in objected and now - action["timestamp"] >= JUDGED_SECONDS:

@@ -32,12 +32,16 @@ HOUR = 3600.0
 
 
 class Model(msgspec.Struct, kw_only=True, frozen=True):
-    """What the service says of itself; ``models`` are all versions on disk."""
+    """What the service says of itself; ``models`` are all versions on disk.
+
+    ``curve`` has hours of its time, with points off of what was corrected or left alone.
+    """
 
     models: list[ModelRow]
     can_change: bool
     counters: dict[str, float]
     drift: dict[str, float]
+    curve: list[tuple[float, float]] = []
 
 
 def learning_page(questions: Questions, model: Model, now: float, seconds: float) -> LearningPage:
@@ -71,7 +75,7 @@ def learning_page(questions: Questions, model: Model, now: float, seconds: float
             [(row["timestamp"], row["inference_time_ms"]) for row in predictions], since, now
         ),
         response=percentiles(_responses(requests, actions), since, now),
-        errors=_by_hour(judged, since, now),
+        errors=_in_time_of_rooms(model.curve, now) or _by_hour(judged, since, now),
         reliability=kept_promises(actions, overrides, now),
         correlations=correlations(features, position),
         points=_points(actions),
@@ -138,6 +142,13 @@ def _responses(requests: Rows, actions: Rows) -> list[tuple[float, float]]:
         if begun is not None:
             found.append((begun, 1000.0 * (row["timestamp"] - begun)))
     return found
+
+
+def _in_time_of_rooms(curve: list[tuple[float, float]], now: float) -> Chart | None:
+    """The service's own curve, where simulated time has overtaken ours."""
+    if len(curve) < 2 or curve[-1][0] <= now:
+        return None
+    return placed(curve[0][0], curve[-1][0], HOUR, {"error": curve})
 
 
 def _by_hour(judged: Judged, since: float, until: float) -> Chart:

@@ -31,6 +31,7 @@ class Models:
             can_change=self._folder.is_dir(),
             counters=self._counters(),
             drift=self._service.drift if self._service is not None else {},
+            curve=self._curve(),
         )
 
     def promote(self, version: str) -> None:
@@ -90,6 +91,12 @@ class Models:
             )
         return found
 
+    def _curve(self) -> list[tuple[float, float]]:
+        if self._service is None:
+            return []
+        points = self._service.status.curve
+        return [(one.time, one.error) for one in points if one.corrected + one.accepted]
+
     def _counters(self) -> dict[str, float]:
         if self._service is None:
             return {}
@@ -101,5 +108,6 @@ class Models:
             "doubted": stats.doubted,
             "candidates": stats.candidates,
             "promotions": stats.promotions,
+            "dropped": stats.dropped,
             "decision_ms": stats.decision_ms,
         }
