@@ -145,6 +145,11 @@ class Settings:
         return _text("EDGEFLOW_BIND", "127.0.0.1")
 
     @property
+    def ADVERTISE_HOST(self) -> str | None:
+        """Host by which others reach what is bound to all addresses (``EDGEFLOW_ADVERTISE``)."""
+        return os.environ.get("EDGEFLOW_ADVERTISE") or None
+
+    @property
     def TOKEN(self) -> str | None:
         """Token that HTTP clients must present when bound wider than loopback."""
         return os.environ.get("EDGEFLOW_TOKEN") or None

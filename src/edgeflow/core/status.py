@@ -6,6 +6,7 @@ import msgspec
 
 __all__ = [
     "Activity",
+    "ClockStatus",
     "DeviceModelStatus",
     "DeviceStatus",
     "FlowStatus",
@@ -58,7 +59,7 @@ class LinkStatus(msgspec.Struct, kw_only=True):
     """One link.
 
     Attributes:
-        via: transport in use (``memory``, ``shm``, ``redis``, ``dual-redis``, ``tcp``).
+        via: transport in use (``memory``, ``shm``, ``redis``, ``dual-redis``, ``zenoh``, ``tcp``).
         sent, received, dropped, redelivered, bytes: totals since the start.
         depth: frames waiting; ``capacity``: bound of the queue.
         rate: frames received per second over the last seconds.
@@ -83,6 +84,14 @@ class LinkStatus(msgspec.Struct, kw_only=True):
     latency_p99_ms: float = 0.0
 
 
+class ClockStatus(msgspec.Struct, kw_only=True):
+    """The monotonic clock of another host, minus that of the host that tells."""
+
+    host: str
+    offset_ms: float
+    error_ms: float
+
+
 class FlowStatus(msgspec.Struct, kw_only=True):
     """The whole flow at one moment."""
 
@@ -93,6 +102,7 @@ class FlowStatus(msgspec.Struct, kw_only=True):
     state: str = "running"
     nodes: list[NodeStatus] = []
     links: list[LinkStatus] = []
+    clocks: list[ClockStatus] = []
 
 
 class LogLine(msgspec.Struct, kw_only=True):

@@ -32,8 +32,8 @@ class FolderBoard(StatusBoard):
         draft.write_bytes(report)
         draft.replace(self._folder / name)
 
-    def read(self) -> dict[str, bytes]:
-        """Return the reports that have not expired."""
+    def read(self, prefix: str = "") -> dict[str, bytes]:
+        """Return the reports that have not expired, of members whose names begin so."""
         reports: dict[str, bytes] = {}
         now = time.time()
         try:
@@ -42,6 +42,7 @@ class FolderBoard(StatusBoard):
             return reports
         for path in paths:
             with contextlib.suppress(OSError, ValueError):
+                name = "" if path.name.startswith(".") else bytes.fromhex(path.name).decode()
                 stat = path.stat()
                 age = now - stat.st_mtime
                 if age > FORGET_SECONDS:
@@ -49,7 +50,8 @@ class FolderBoard(StatusBoard):
                 elif (
                     age < EXPIRES_SECONDS
                     and stat.st_size <= MAX_REPORT_BYTES
-                    and not path.name.startswith(".")
+                    and name
+                    and name.startswith(prefix)
                 ):
-                    reports[bytes.fromhex(path.name).decode()] = path.read_bytes()
+                    reports[name] = path.read_bytes()
         return reports

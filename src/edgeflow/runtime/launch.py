@@ -182,7 +182,9 @@ def _one_node(graph: Graph, broker: Broker | None, node: str) -> LocalRuntime:
             hint='for example EdgeApp("name", broker=RedisBroker()); on one host: --processes',
         )
     broker.open(graph.name)
-    tcp = TcpBroker()
+    board = broker.board()
+    gateways = [spec.name for spec in graph.nodes if spec.role is Role.GATEWAY]
+    tcp = TcpBroker(board=board, gateways=gateways)
     tcp.open(graph.name)
     planes = Planes(graph, {"broker": broker, "tcp": tcp}, "broker", to_gateway="tcp")
     return LocalRuntime(
@@ -191,7 +193,7 @@ def _one_node(graph: Graph, broker: Broker | None, node: str) -> LocalRuntime:
         mode="node",
         only=node,
         replica=None,
-        board=broker.board(),
+        board=board,
         drain=not broker.remembers,
     )
 

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 import structlog
 
 from edgeflow.comms.brokers.base import StatusBoard
+from edgeflow.config import settings
 from edgeflow.core.graph import Graph, NodeSpec, Role
 from edgeflow.core.ports import FrameSource
 from edgeflow.core.status import FlowStatus
 from edgeflow.errors import CommsError
 from edgeflow.nodes.gateway.interfaces.base import GatewayContext
+from edgeflow.runtime.clocks import HostClocks
 from edgeflow.runtime.monitor import FlowMonitor
 from edgeflow.runtime.planes import Planes
 from edgeflow.runtime.reports import NodeReport, decode_report, encode_report
@@ -65,8 +67,9 @@ class LocalRuntime:
         self.stop_requested = threading.Event()
         self._all_ready = threading.Event()
         self._reporter: threading.Thread | None = None
+        self._clocks = HostClocks(planes, board, settings.HOSTNAME)
         self._stopped = threading.Lock()
-        self.view = FlowMonitor(graph, mode, self._collect, clock_offset=planes.clock_offset_ns)
+        self.view = FlowMonitor(graph, mode, self._collect, host=settings.HOSTNAME)
         self.frames: FrameSource = BrokerTaps(
             graph, planes.brokers[planes.default], self._chosen_topics
         )
@@ -212,6 +215,7 @@ class LocalRuntime:
     def _post_reports(self) -> None:
         while not self.stop_requested.wait(POST_SECONDS):
             self._post_once()
+            self._clocks.exchange(time.monotonic())
             if all(runner.state in ENDED for runner in self.runners):
                 return
 

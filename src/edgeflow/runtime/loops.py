@@ -61,6 +61,10 @@ class RunningNode(Protocol):
         """True when waiting any longer is no use."""
         ...
 
+    def clock_ahead_ns(self, host: str) -> int | None:
+        """Return the clock of ``host`` minus ours; None when it is not known."""
+        ...
+
     def user_error(self, error: BaseException) -> None:
         """Count and log an exception of user code."""
         ...
@@ -141,10 +145,12 @@ def _receive(run: RunningNode) -> Delivery | None:
         return None
     run.stats.frames_in += 1
     trace = delivery.frame.trace
-    if trace and trace[-1].host == run.host:
+    ahead_ns = run.clock_ahead_ns(trace[-1].host) if trace else None
+    if ahead_ns is not None:
         counters = subscriber.links.get(delivery.subscription.topic)
         if counters is not None:
-            counters.latency.add(run.clock.monotonic_ns() - trace[-1].left_ns)
+            way_ns = run.clock.monotonic_ns() + ahead_ns - trace[-1].left_ns
+            counters.latency.add(max(0, way_ns))
     return delivery
 
 

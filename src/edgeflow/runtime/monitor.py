@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from edgeflow.core.clock_offset import ClockOffset, chained
 from edgeflow.core.graph import Graph, LinkSpec, NodeSpec
 from edgeflow.core.histogram import Histogram
 from edgeflow.core.render import to_json
 from edgeflow.core.status import (
+    ClockStatus,
     FlowStatus,
     LinkStatus,
     LogLine,
@@ -40,7 +42,7 @@ class FlowMonitor:
         graph: the declared flow.
         mode: how it runs (``threads``, ``processes``, ``node``).
         collect: returns the latest report of each instance.
-        clock_offset: returns what to add to our monotonic clock to get the one all hosts share.
+        host: whose clock times are told by.
     """
 
     def __init__(
@@ -49,13 +51,13 @@ class FlowMonitor:
         mode: str,
         collect: Callable[[], Iterable[NodeReport]],
         *,
-        clock_offset: Callable[[], int | None] = lambda: None,
+        host: str = "",
         max_age: float = 0.2,
     ) -> None:
         self._graph = graph
         self._mode = mode
         self._collect = collect
-        self._clock_offset = clock_offset
+        self._host = host
         self._max_age = max_age
         self._started = time.time()
         self._lock = threading.RLock()
@@ -84,6 +86,12 @@ class FlowMonitor:
                 state=self.state,
                 nodes=[self._node_status(node, rates) for node in self._graph.nodes],
                 links=[self._link_status(link, rates) for link in self._graph.links],
+                clocks=[
+                    ClockStatus(
+                        host=host, offset_ms=off.offset_ns / 1e6, error_ms=off.error_ns / 1e6
+                    )
+                    for host, off in self._clock_offsets().items()
+                ],
             )
 
     def graph(self) -> dict[str, Any]:
@@ -120,13 +128,19 @@ class FlowMonitor:
         return nodes, links
 
     def clock_offsets_ns(self) -> dict[str, int]:
-        """Return, per host, what to add to its monotonic stamps to compare them with ours."""
-        ours = self._clock_offset()
-        if ours is None:
-            return {}
+        """Return, per other host, what to add to its monotonic stamps to compare them with ours."""
         with self._lock:
-            reports = sorted(self._reports.values(), key=lambda report: report.time)
-        return {r.host: r.clock_offset_ns - ours for r in reports if r.clock_offset_ns is not None}
+            self.refresh()
+            return {host: -offset.offset_ns for host, offset in self._clock_offsets().items()}
+
+    def _clock_offsets(self) -> dict[str, ClockOffset]:
+        """Return the monotonic clocks of other hosts minus ours, as far as measurements lead."""
+        reports = sorted(self._reports.values(), key=lambda report: report.time)
+        measured = {report.host: dict[str, ClockOffset]() for report in reports}
+        for report in reports:
+            measured[report.host] |= report.clocks
+        found = chained(measured, self._host)
+        return {h: each for h, each in sorted(found.items()) if h in measured and h != self._host}
 
     # --- reading ---------------------------------------------------------------------------
 

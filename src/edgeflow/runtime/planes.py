@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edgeflow.comms.brokers.base import Broker, Publisher, Subscriber, Subscription
+from edgeflow.core.clock_offset import ClockOffset
 from edgeflow.core.graph import Graph, LinkSpec, Role
 from edgeflow.core.qos import DEFAULT_CAPACITY, QoS
 from edgeflow.errors import CommsError, ConfigError
@@ -13,7 +14,7 @@ from edgeflow.runtime.queues import MergedSubscriber
 
 __all__ = ["Planes", "Route", "stream_name"]
 
-OFFSET_SECONDS = 10.0
+OFFSET_SECONDS = 2.0
 
 
 def stream_name(topic: str, codec: str) -> str:
@@ -45,13 +46,16 @@ class Planes:
         brokers: by name: ``memory``, ``shm``, ``broker`` (the app's own), ``tcp``.
         default: plane of a link unless it says otherwise.
         to_gateway: plane of links to a gateway that are not DURABLE; empty for ``default``.
+        host_offsets: clocks of other hosts minus ours, as far as they can be known; whoever reads
+            the reports of all keeps it up to date.
     """
 
     graph: Graph
     brokers: dict[str, Broker]
     default: str
     to_gateway: str = ""
-    _offset_ns: int | None = None
+    host_offsets: dict[str, ClockOffset] = field(default_factory=dict)
+    _measured: dict[str, ClockOffset] = field(default_factory=dict)
     _offset_due: float = 0.0
 
     def plane_of(self, link: LinkSpec) -> str:
@@ -144,19 +148,19 @@ class Planes:
         """Return the name shown for a plane."""
         return self.brokers[plane].via
 
-    def clock_offset_ns(self) -> int | None:
-        """Return what to add to this host's monotonic clock to get one that all hosts share.
+    def clock_offsets(self) -> dict[str, ClockOffset]:
+        """Return clocks minus this host's monotonic one, as the brokers have measured them.
 
-        Measured again every 10 s; an unreachable server leaves the last value.
+        Measured again every few seconds; an unreachable server leaves the last values.
         """
         now = time.monotonic()
         if now >= self._offset_due:
             self._offset_due = now + OFFSET_SECONDS
-            used = [self.brokers[name] for name in (self.default, self.to_gateway) if name]
-            with contextlib.suppress(CommsError):
-                offsets = (broker.clock_offset_ns() for broker in used)
-                self._offset_ns = next((ns for ns in offsets if ns is not None), self._offset_ns)
-        return self._offset_ns
+            for name in dict.fromkeys((self.to_gateway, self.default)):
+                if name:
+                    with contextlib.suppress(CommsError):
+                        self._measured = self._measured | self.brokers[name].clock_offsets()
+        return self._measured
 
     def close(self) -> None:
         """Close every broker."""

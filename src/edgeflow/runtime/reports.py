@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from edgeflow.comms.brokers.base import LinkCounters
+from edgeflow.core.clock_offset import ClockOffset
 from edgeflow.core.frame import Frame, Hop
 from edgeflow.core.histogram import Histogram
 from edgeflow.core.status import LogLine, TraceRecord
@@ -41,7 +42,11 @@ class LinkReport(msgspec.Struct, kw_only=True):
 
 
 class NodeReport(msgspec.Struct, kw_only=True):
-    """Totals since this instance started. ``started`` and ``pid`` tell incarnations apart."""
+    """Totals since this instance started. ``started`` and ``pid`` tell incarnations apart.
+
+    Attributes:
+        clocks: clocks minus that of ``host``, as measured there.
+    """
 
     node: str
     replica: int = 0
@@ -63,7 +68,7 @@ class NodeReport(msgspec.Struct, kw_only=True):
     links: list[LinkReport] = []
     logs: list[LogLine] = []
     traces: list[TraceRecord] = []
-    clock_offset_ns: int | None = None
+    clocks: dict[str, ClockOffset] = {}
 
 
 class NodeStats:

@@ -177,7 +177,7 @@ class NodeRunner:
             links=link_reports(links),
             logs=book.tail(LOG_LINES, self.spec.name),
             traces=stats.trace_records(),
-            clock_offset_ns=self._planes.clock_offset_ns(),
+            clocks=self._planes.clock_offsets(),
         )
 
     # --- for the node (NodeHost) -----------------------------------------------------------
@@ -210,6 +210,13 @@ class NodeRunner:
         if self.spec.role is not Role.PRODUCER and self.stopping.is_set():
             return True
         return self.draining and time.monotonic() > self._drain_until
+
+    def clock_ahead_ns(self, host: str) -> int | None:
+        """Return the monotonic clock of ``host`` minus ours; None when it is not known."""
+        if host == self.host:
+            return 0
+        offset = self._planes.host_offsets.get(host)
+        return None if offset is None else offset.offset_ns
 
     def user_error(self, error: BaseException) -> None:
         """Count and log an exception of user code."""

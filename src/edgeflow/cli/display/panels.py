@@ -6,7 +6,7 @@ from rich.text import Text
 
 from edgeflow.cli.display.columns import Column, table_of
 from edgeflow.cli.display.figures import count, duration, milliseconds, rate, relative, size
-from edgeflow.core.status import FlowStatus, LinkStatus, NodeStatus
+from edgeflow.core.status import ClockStatus, FlowStatus, LinkStatus, NodeStatus
 
 __all__ = ["flow_panel", "link_table", "node_table", "problems_of"]
 
@@ -31,6 +31,8 @@ def flow_panel(status: FlowStatus, width: int = 160) -> RenderableType:
     parts: list[RenderableType] = [title, Text(), node_table(status.nodes, width)]
     if status.links:
         parts += [Text(), link_table(status.links, width)]
+    if status.clocks:
+        parts += [Text(), *[_clock(each) for each in status.clocks]]
     problems = problems_of(status)
     if problems:
         parts += [Text(), *problems]
@@ -70,6 +72,13 @@ def link_table(links: list[LinkStatus], width: int = 160) -> Table:
         Column("p99 ms", [milliseconds(link.latency_p99_ms) for link in links], 7),
     ]
     return table_of(columns, width)
+
+
+def _clock(clock: ClockStatus) -> Text:
+    return Text(
+        f"clock of {clock.host}: {clock.offset_ms:+.3f} ms from ours, ± {clock.error_ms:.3f} ms",
+        style="dim",
+    )
 
 
 def problems_of(status: FlowStatus) -> list[Text]:

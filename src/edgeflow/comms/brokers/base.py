@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgeflow.core.clock_offset import ClockOffset
 from edgeflow.core.frame import Frame
 from edgeflow.core.histogram import Histogram
 from edgeflow.core.qos import QoS
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_ATTEMPTS",
+    "SHARED_CLOCK",
     "Broker",
     "Delivery",
     "LinkCounters",
@@ -28,6 +30,9 @@ __all__ = [
     "Subscriber",
     "Subscription",
 ]
+
+SHARED_CLOCK = ""
+"""Stands for the clock of the server that all hosts use, among the names of hosts."""
 
 MAX_ATTEMPTS = 5
 """Deliveries of one DURABLE frame after which it is given up: counted as dropped, and logged."""
@@ -181,8 +186,8 @@ class StatusBoard(ABC):
         """Replace the report of one member; it expires after a few seconds unless renewed."""
 
     @abstractmethod
-    def read(self) -> dict[str, bytes]:
-        """Return the reports that have not expired."""
+    def read(self, prefix: str = "") -> dict[str, bytes]:
+        """Return the reports that have not expired, of members whose names begin so."""
 
 
 class Broker(ABC):
@@ -231,6 +236,14 @@ class Broker(ABC):
             The number, or None when the server did not answer in time.
         """
         return 0
+
+    def clock_offsets(self) -> dict[str, ClockOffset]:
+        """Return clocks minus this host's monotonic one: of other hosts, or ``SHARED_CLOCK``.
+
+        Only what has been measured directly; two hosts that know the same clock can compare
+        theirs.
+        """
+        return {}
 
     def clock_offset_ns(self) -> int | None:
         """Return what to add to this host's monotonic clock to get a clock all members share.

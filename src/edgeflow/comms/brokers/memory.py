@@ -368,10 +368,10 @@ class _MemoryBoard(StatusBoard):
     def post(self, member: str, report: bytes) -> None:
         self._reports[member] = (time.monotonic() + 5.0, report)
 
-    def read(self) -> dict[str, bytes]:
+    def read(self, prefix: str = "") -> dict[str, bytes]:
         now = time.monotonic()
         return {
             member: report
             for member, (expires, report) in list(self._reports.items())
-            if expires > now
+            if expires > now and member.startswith(prefix)
         }

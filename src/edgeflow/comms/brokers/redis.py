@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from edgeflow.comms.brokers.base import Broker, Publisher, StatusBoard, Subscriber, Subscription
+from edgeflow.comms.brokers.base import (
+    SHARED_CLOCK,
+    Broker,
+    Publisher,
+    StatusBoard,
+    Subscriber,
+    Subscription,
+)
 from edgeflow.comms.redis.connection import Address
 from edgeflow.comms.redis.members import Membership
 from edgeflow.comms.redis.publisher import RedisPublisher
@@ -11,6 +18,7 @@ from edgeflow.comms.redis.resp import text
 from edgeflow.comms.redis.server import Keys, Server
 from edgeflow.comms.redis.subscriber import RedisSubscriber
 from edgeflow.config import settings
+from edgeflow.core.clock_offset import ClockOffset
 from edgeflow.errors import ConfigError, UnreachableError
 
 __all__ = ["RedisBroker"]
@@ -95,7 +103,15 @@ class RedisBroker(Broker):
         Raises:
             UnreachableError: the server is away.
         """
-        return self.server.clock_offset_ns()
+        return self.server.clock_offset().offset_ns
+
+    def clock_offsets(self) -> dict[str, ClockOffset]:
+        """Return the server's clock minus ours.
+
+        Raises:
+            UnreachableError: the server is away.
+        """
+        return {SHARED_CLOCK: self.server.clock_offset()}
 
     def forget(self, topic: str, group: str) -> None:
         """Remove a group for good, with the frames only it still waits for.
@@ -155,9 +171,10 @@ class _RedisBoard(StatusBoard):
             ("SADD", self._keys.board, member),
         )
 
-    def read(self) -> dict[str, bytes]:
+    def read(self, prefix: str = "") -> dict[str, bytes]:
         listed = self._send(("SMEMBERS", self._keys.board))
-        members = sorted(text(name) for name in (listed[0] if listed else []))
+        names = sorted(text(name) for name in (listed[0] if listed else []))
+        members = [name for name in names if name.startswith(prefix)]
         if not members:
             return {}
         reports = self._send(("MGET", *[self._keys.report(member) for member in members]))

@@ -71,6 +71,12 @@ class ZenohBroker(Broker):
         self._closed = False
 
     @property
+    def is_fixed(self) -> bool:
+        """True when the code says where to connect or listen, and not the environment."""
+        options = self._options
+        return bool(options.connect or options.listen or options.config)
+
+    @property
     def spool(self) -> Path | None:
         """Folder where DURABLE frames are kept."""
         return self._spool or settings.ZENOH_SPOOL

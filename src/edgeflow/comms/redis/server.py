@@ -11,6 +11,7 @@ import structlog
 from edgeflow.comms.brokers.base import Subscription
 from edgeflow.comms.redis.connection import Address, Connection, CutOffError
 from edgeflow.comms.redis.resp import ReplyError, checked, text
+from edgeflow.core.clock_offset import ClockOffset
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError, UnreachableError
 
@@ -178,9 +179,9 @@ class Server:
         """Send one command on the shared connection; raise when it is refused."""
         return checked(self.exchange(command)[0])
 
-    def clock_offset_ns(self, samples: int = 7) -> int:
+    def clock_offset(self, samples: int = 7) -> ClockOffset:
         """Return server time minus our CLOCK_MONOTONIC, from the quickest of some samples."""
-        best, offset = float("inf"), 0
+        best, offset = 1 << 62, 0
         for _ in range(samples):
             before = time.monotonic_ns()
             seconds, micros = self.call("TIME")
@@ -189,7 +190,7 @@ class Server:
                 best = after - before
                 server = int(seconds) * 1_000_000_000 + int(micros) * 1000
                 offset = server - (before + after) // 2
-        return offset
+        return ClockOffset(offset, best // 2 + 1000)
 
     @property
     def is_away(self) -> bool:

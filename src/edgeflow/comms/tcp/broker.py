@@ -1,37 +1,60 @@
-"""Direct links to the gateway node."""
+"""Direct links: to the gateway at its port, to members of other nodes where they say they are."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from edgeflow.comms.brokers.base import Broker, Subscription
+from edgeflow.comms.brokers.base import (
+    Broker,
+    StatusBoard,
+    Subscription,
+)
+from edgeflow.comms.tcp.directory import Address, Directory, own_host
 from edgeflow.comms.tcp.receiver import TcpSubscriber
 from edgeflow.comms.tcp.sender import TcpPublisher, TcpSender
 from edgeflow.config import settings
+from edgeflow.core.clock_offset import ClockOffset
+from edgeflow.core.qos import QoS
+from edgeflow.errors import ConfigError
 
 __all__ = ["TcpBroker"]
 
+GATEWAY_CLOCK = "@gateway"
+"""Stands for the clock of whoever listens at the port of the gateway, among the names of hosts."""
+
 
 class TcpBroker(Broker):
-    """Direct links to the one gateway node of an app.
+    """Links without anything between the two ends. REALTIME and BALANCED only.
 
     Args:
         host, port: where the gateway listens; default ``GATEWAY_HOST``, ``GATEWAY_TCP_PORT``.
-        bind: address the gateway binds; default ``EDGEFLOW_BIND`` (loopback).
+        bind: address that receivers bind; default ``EDGEFLOW_BIND`` (loopback).
+        board: where receivers other than the gateway tell their address, and senders look for it;
+            None when every link leads to the gateway.
+        gateways: names of the gateway nodes, the only groups that listen at ``port``; None for all.
     """
 
     via = "tcp"
 
     def __init__(
-        self, host: str | None = None, port: int | None = None, bind: str | None = None
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        bind: str | None = None,
+        *,
+        board: StatusBoard | None = None,
+        gateways: Collection[str] | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._bind = bind
+        self._gateways = gateways
+        self._directory = None if board is None else Directory(board)
         self._lock = threading.Lock()
-        self._sender: TcpSender | None = None
+        self._senders: dict[Address, TcpSender] = {}
+        self._listens = self._closed = False
 
     @property
-    def address(self) -> tuple[str, int]:
+    def address(self) -> Address:
         """Host and port of the gateway."""
         port = settings.GATEWAY_TCP_PORT if self._port is None else self._port
         return self._host or settings.GATEWAY_HOST, port
@@ -39,23 +62,92 @@ class TcpBroker(Broker):
     def publisher(
         self, topic: str, groups: Sequence[Subscription] = (), *, codec: str = "raw"
     ) -> TcpPublisher:
-        """Return a publisher; all of this process share one connection."""
-        with self._lock:
-            if self._sender is None:
-                self._sender = TcpSender(self.address)
-        return TcpPublisher(self._sender, topic, groups, codec)
+        """Return a publisher; all of this process share one connection per receiver.
+
+        Raises:
+            ConfigError: a DURABLE group is to be reached that is not a gateway's.
+        """
+        for wish in groups:
+            self._check(wish)
+        return TcpPublisher(self.senders_of, topic, groups, codec)
 
     def subscriber(self, subscriptions: Sequence[Subscription]) -> TcpSubscriber:
-        """Listen for frames; there can be one listener per port."""
+        """Listen for frames; a gateway at its port, of which there can be one.
+
+        Raises:
+            ConfigError: the port is taken, or a DURABLE link leads to another node.
+        """
         bind = self._bind or settings.BIND_HOST
-        return TcpSubscriber((bind, self.address[1]), subscriptions)
+        first = subscriptions[0] if subscriptions else None
+        if first is None or self._is_gateway(first.group):
+            self._listens = True
+            return TcpSubscriber((bind, self.address[1]), subscriptions)
+        for wish in subscriptions:
+            self._check(wish)
+        directory = self._directory
+        assert directory is not None  # noqa: S101 - _is_gateway says so
+        subscriber = TcpSubscriber((bind, 0), subscriptions, closed=directory.withdraw)
+        subscriber.address = (own_host(bind), subscriber.port)
+        directory.advertise(first.group, first.member, subscriber.address)
+        return subscriber
+
+    def senders_of(self, group: str) -> list[TcpSender]:
+        """Return a sender per member of ``group`` that is known now."""
+        if self._is_gateway(group) or self._directory is None:
+            return [self._sender(self.address)]
+        members = self._directory.members(group)
+        return [self._sender(address) for address in members]
+
+    def clock_offsets(self) -> dict[str, ClockOffset]:
+        """Return the gateway's clock minus ours, once it has answered."""
+        if self._listens:
+            return {GATEWAY_CLOCK: ClockOffset(0, 0)}
+        with self._lock:
+            sender = self._senders.get(self.address)
+        found = None if sender is None else sender.clock_offset()
+        return {} if found is None else {GATEWAY_CLOCK: found}
 
     def clock_offset_ns(self) -> int | None:
         """Return what to add to this host's monotonic clock to get the gateway's."""
         with self._lock:
-            return self._sender.offset_ns if self._sender is not None else 0
+            sender = self._senders.get(self.address)
+        return sender.offset_ns if sender is not None else 0
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._sender is not None:
-            self._sender.close()
+        """Close the connections. Idempotent."""
+        with self._lock:
+            self._closed = True
+            senders = list(self._senders.values())
+        if self._directory is not None:
+            self._directory.close()
+        for sender in senders:
+            sender.end()
+        for sender in senders:
+            sender.close()
+
+    def _is_gateway(self, group: str) -> bool:
+        return self._directory is None or self._gateways is None or group in self._gateways
+
+    def _check(self, wish: Subscription) -> None:
+        if wish.qos is QoS.DURABLE and not self._is_gateway(wish.group):
+            raise ConfigError(
+                f"the link {wish.topic!r} -> {wish.group!r} is durable and via tcp",
+                hint="tcp keeps no account of frames: leave via out, or take another qos",
+            )
+
+    def _forget_the_gone(self) -> None:
+        """End connections to members that have left; the lock is held."""
+        directory = self._directory
+        if directory is None:
+            return
+        for address in list(self._senders):
+            if address != self.address and not directory.is_known(address):
+                self._senders.pop(address).end()
+
+    def _sender(self, address: Address) -> TcpSender:
+        with self._lock:
+            sender = self._senders.get(address)
+            if sender is None or sender.is_over:
+                self._forget_the_gone()
+                sender = self._senders[address] = TcpSender(address)
+            return sender

@@ -6,7 +6,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -71,9 +71,23 @@ class _Peer:
 
 
 class TcpSubscriber(Subscriber):
-    """Accepts connections and keeps, per topic, what its subscription allows."""
+    """Accepts connections and keeps, per topic, what its subscription allows.
 
-    def __init__(self, address: tuple[str, int], subscriptions: Sequence[Subscription]) -> None:
+    Args:
+        address: to listen on.
+        subscriptions: of one group; other topics that arrive are taken as REALTIME.
+        closed: called with ``self.address``, where others reach it, when it is closed.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        subscriptions: Sequence[Subscription],
+        *,
+        closed: Callable[[tuple[str, int]], None] | None = None,
+    ) -> None:
+        self.address = address
+        self._closed = closed
         self.links = {wish.topic: LinkCounters() for wish in subscriptions}
         self._wishes = {wish.topic: wish for wish in subscriptions}
         self._group = subscriptions[0].group if subscriptions else ""
@@ -130,6 +144,8 @@ class TcpSubscriber(Subscriber):
         if self._closing:
             return
         self._closing = True
+        if self._closed is not None:
+            self._closed(self.address)
         self._thread.join(timeout=1.0)
         for key in list(self._selector.get_map().values()):
             self._selector.unregister(key.fileobj)
@@ -220,7 +236,7 @@ def _listen(address: tuple[str, int]) -> socket.socket:
         server = socket.create_server(address, reuse_port=False, backlog=16)
     except OSError as error:
         raise ConfigError(
-            f"the gateway cannot listen on {address[0]}:{address[1]}: {error}",
+            f"cannot listen for frames on {address[0]}:{address[1]}: {error}",
             hint="set GATEWAY_TCP_PORT (and EDGEFLOW_BIND) to a free one",
         ) from error
     server.setblocking(False)

@@ -1,11 +1,11 @@
-"""The sending end: one connection per process, which all its publishers share."""
+"""The sending end: one connection per process and receiver, which all its publishers share."""
 
 import collections
 import contextlib
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -13,6 +13,7 @@ import structlog
 from edgeflow.comms.brokers.base import LinkCounters, Publisher, Subscription
 from edgeflow.comms.tcp.messages import LENGTH, PING, PONG, SILENCE_SECONDS
 from edgeflow.config import settings
+from edgeflow.core.clock_offset import ClockOffset, Exchange, OffsetEstimator
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from edgeflow.errors import FrameTooLargeError
@@ -37,17 +38,25 @@ class Message(NamedTuple):
 
 
 class TcpSender:
-    """One connection, fed by a thread from bounded slots, so that a node never waits for it."""
+    """One connection, fed by a thread from bounded slots, so that a node never waits for it.
+
+    Attributes:
+        address: of the receiver.
+    """
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.offset_ns: int | None = None
-        self._best_round_trip = 1 << 62
-        self._address = address
+        self._clock = OffsetEstimator()
+        self.address = address
         self._waiting: collections.deque[Message] = collections.deque()
         self._changed = threading.Condition()
-        self._closing = False
+        self._closing = self._lost = False
         self._thread = threading.Thread(target=self._run, name="edgeflow-tcp-send", daemon=True)
         self._thread.start()
+
+    def clock_offset(self) -> ClockOffset | None:
+        """Return the receiver's clock minus ours."""
+        return self._clock.estimate(time.monotonic_ns())
 
     def put(self, message: Message, capacity: int) -> bool:
         """Queue a message; return whether an older one of the same publisher gave way."""
@@ -60,27 +69,48 @@ class TcpSender:
             self._changed.notify()
         return displaced
 
-    def close(self) -> None:
-        """Send what is queued, if that is quick, and end the thread."""
+    def waiting(self, publisher: "TcpPublisher") -> int:
+        """Return how many messages of ``publisher`` wait."""
+        with self._changed:
+            return sum(item.publisher is publisher for item in self._waiting)
+
+    @property
+    def is_lost(self) -> bool:
+        """True while the receiver does not answer."""
+        return self._lost
+
+    @property
+    def is_over(self) -> bool:
+        """True once it has been told to end."""
+        return self._closing
+
+    def end(self) -> None:
+        """Send what is queued, if that is quick."""
         with self._changed:
             self._closing = True
             self._changed.notify()
+
+    def close(self) -> None:
+        """Send what is queued, if that is quick, and end the thread."""
+        self.end()
         self._thread.join(timeout=SEND_SECONDS + CONNECT_SECONDS)
 
     def _run(self) -> None:
         backoff, lost = 0.05, False
         while not self._closing:
+            self._lost = lost
             try:
-                with socket.create_connection(self._address, CONNECT_SECONDS) as peer:
+                with socket.create_connection(self.address, CONNECT_SECONDS) as peer:
                     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     peer.settimeout(SEND_SECONDS)
                     if lost:
-                        log.info("gateway_reached", address=self._address)
+                        log.info("gateway_reached", address=self.address)
                     backoff, lost = 0.05, False
+                    self._lost = False
                     self._feed(peer)
             except OSError as error:
                 if not lost:
-                    log.warning("gateway_unreachable", address=self._address, error=str(error))
+                    log.warning("gateway_unreachable", address=self.address, error=str(error))
                 lost = True
                 with self._changed:
                     if not self._closing:
@@ -109,7 +139,7 @@ class TcpSender:
                     raise ConnectionError("the gateway does not answer")
 
     def _read_answers(self, peer: socket.socket, buffer: bytearray) -> bool:
-        """Take the pongs that have arrived; the quickest tells the clock offset."""
+        """Take the pongs that have arrived, which tell the clock offset."""
         with contextlib.suppress(BlockingIOError):
             data = peer.recv(4096, socket.MSG_DONTWAIT)
             if not data:
@@ -122,25 +152,36 @@ class TcpSender:
             del buffer[:size]
             arrived = True
             now = time.monotonic_ns()
-            if now - sent_ns <= self._best_round_trip:
-                self._best_round_trip = now - sent_ns
-                self.offset_ns = there_ns - (sent_ns + now) // 2
-        self._best_round_trip += self._best_round_trip // 64
+            self._clock.add(Exchange(sent_ns, there_ns, there_ns, now))
+        found = self.clock_offset()
+        self.offset_ns = found.offset_ns if found is not None else None
         return arrived
 
 
 class TcpPublisher(Publisher):
-    """Hands the frames of one topic to the connection that all share."""
+    """Hands the frames of one topic to the connections of its receivers.
+
+    Args:
+        senders_of: returns the senders to the members of a group, as they are known now.
+    """
 
     def __init__(
-        self, sender: TcpSender, topic: str, groups: Sequence[Subscription], codec: str
+        self,
+        senders_of: Callable[[str], Sequence[TcpSender]],
+        topic: str,
+        groups: Sequence[Subscription],
+        codec: str,
     ) -> None:
         self.topic = topic
         self.links = {group.group: LinkCounters() for group in groups}
-        realtime = all(group.qos is QoS.REALTIME for group in groups)
-        self._capacity = 1 if realtime else max(group.capacity for group in groups)
-        self._sender = sender
+        self._capacities = {
+            group.group: 1 if group.qos is QoS.REALTIME else group.capacity for group in groups
+        }
+        self._senders_of = senders_of
         self._codec = codec
+        self._turn = 0
+        for group in self.links:
+            senders_of(group)  # so that they are looked for before the first frame
 
     def publish(self, frame: Frame, timeout: float = 0.0) -> bool:
         """Queue the frame, which is encoded here; see the base class. Never waits."""
@@ -152,12 +193,24 @@ class TcpPublisher(Publisher):
                 hint="raise EDGEFLOW_MAX_FRAME_BYTES on both sides",
             )
         message = Message(self, LENGTH.pack(size) + header, payload)
-        displaced = self._sender.put(message, self._capacity)
-        for counters in self.links.values():
+        shared: dict[TcpSender, bool] = {}  # one copy for groups behind the same connection
+        for group, counters in self.links.items():
+            sender = self._choose(self._senders_of(group))
+            if sender is not None and sender not in shared:
+                shared[sender] = sender.put(message, self._capacities[group])
             counters.sent += 1
-            counters.dropped += displaced
+            counters.dropped += sender is None or shared[sender]
             counters.bytes += len(payload)
         return True
+
+    def _choose(self, senders: Sequence[TcpSender]) -> TcpSender | None:
+        """Return the one with the least to do, of those that can be reached; they take turns."""
+        if len(senders) < 2:
+            return senders[0] if senders else None
+        self._turn += 1
+        first = self._turn % len(senders)
+        turned = [*senders[first:], *senders[:first]]
+        return min(turned, key=lambda sender: (sender.is_lost, sender.waiting(self)))
 
     def close(self) -> None:
         """Do nothing: what is queued is still sent."""

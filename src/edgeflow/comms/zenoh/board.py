@@ -41,14 +41,18 @@ class ZenohBoard(StatusBoard):
         self._keep(member, report)
         session.broadcast(session.keys.report(member), report)
 
-    def read(self) -> dict[str, bytes]:
-        """Return the reports that have not expired."""
+    def read(self, prefix: str = "") -> dict[str, bytes]:
+        """Return the reports that have not expired, of members whose names begin so."""
         self._listen()
         now = time.monotonic()
         with self._lock:
             for member in [name for name, (until, _) in self._reports.items() if until <= now]:
                 del self._reports[member]
-            return {member: report for member, (_, report) in self._reports.items()}
+            return {
+                member: report
+                for member, (_, report) in self._reports.items()
+                if member.startswith(prefix)
+            }
 
     def _listen(self) -> Session | None:
         try:
