@@ -45,12 +45,12 @@ class Drain(SinkNode):
 """
 
 
-def example(folder: Path, *, dual: bool = False) -> Path:
-    """Write the requirement's example, with the dual broker if asked, and return its path."""
+def example(folder: Path, *, broker: str = "RedisBroker") -> Path:
+    """Write the requirement's example, with another broker if asked, and return its path."""
     text = EXAMPLE.read_text()
-    if dual:
-        text = text.replace("import RedisBroker", "import DualRedisBroker as RedisBroker")
-        assert "DualRedisBroker" in text
+    changed = f"from edgeflow.comms.brokers import {broker} as RedisBroker"
+    text = text.replace("from edgeflow.comms import RedisBroker", changed)
+    assert changed in text
     return _write(folder, text)
 
 

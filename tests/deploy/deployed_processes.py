@@ -1,11 +1,13 @@
 """Runs the workloads of a stack as plain processes: their commands, their environment, no more.
 
 What a container would bring is substituted, and only that: host names become 127.0.0.1, ports
-become free ones, the folders of the image and of volumes become folders of this machine, secrets
-get values. Nothing is inherited but ``PATH``, where ``edgeflow`` and ``valkey-server`` are found.
+become free ones (each instance of a node has its own for probes and for zenoh), the folders of the
+image and of volumes become folders of this machine, secrets get values. Nothing is inherited but
+``PATH``, where ``edgeflow`` and ``valkey-server`` are found.
 """
 
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -73,7 +75,7 @@ class Deployed:
 
     def port(self, workload: Workload, name: str, number: int = 0) -> int:
         """Return the free port that stands for one of a workload; probes have one each."""
-        key = (workload.name, name if name != "probes" else f"{name} {number}")
+        key = (workload.name, f"{name} {number}" if name in ("probes", "zenoh") else name)
         return self.ports.setdefault(key, free_port())
 
     def _environment(self, workload: Workload, name: str, ports: dict[str, int]) -> dict[str, str]:
@@ -85,6 +87,8 @@ class Deployed:
                 told[variable] = name
             elif variable in OWNERS:
                 told[variable] = self._port_of(workload, variable, value)
+            elif variable.startswith("EDGEFLOW_ZENOH_"):
+                told[variable] = self._endpoints(value, name, ports)
             elif variable == "EDGEFLOW_PROBE_PORT":
                 told[variable] = str(ports["probes"])
             elif variable.endswith("_HOST") and self.stack.workload(value):
@@ -93,6 +97,16 @@ class Deployed:
                 told[variable] = value
         told["HOME"] = str(self._folder(name, told.get("HOME", "/tmp")))
         return told
+
+    def _endpoints(self, value: str, name: str, ports: dict[str, int]) -> str:
+        """Map what zenoh is told; of several instances of a node, the first is connected to."""
+        if value.startswith("/"):
+            return str(self._folder(name, value))
+        value = value.replace("tcp/0.0.0.0:7447", f"tcp/{LOOPBACK}:{ports.get('zenoh')}")
+        for other in self.stack.workloads:
+            own = f"tcp/{LOOPBACK}:{self.port(other, 'zenoh')}"
+            value = re.sub(rf"tcp/{re.escape(other.name)}:7447(?=,|$)", own, value)
+        return value
 
     def _port_of(self, workload: Workload, variable: str, value: str) -> str:
         host, name = OWNERS[variable]

@@ -29,18 +29,19 @@ def first_picture(stream: bytes) -> np.ndarray:
     return picture
 
 
-@pytest.mark.parametrize("dual", [False, True], ids=["single", "dual"])
-def test_the_example_flows_from_the_camera_to_the_page(tmp_path, dual):
+@pytest.mark.parametrize("broker", ["RedisBroker", "DualRedisBroker", "ZenohBroker"])
+def test_the_example_flows_from_the_camera_to_the_page(tmp_path, broker):
     project, folder = tmp_path / "project", tmp_path / "run"
     project.mkdir()
     folder.mkdir()
-    file = example(project, dual=dual)
+    file = example(project, broker=broker)
     text = file.read_text().replace('name="gateway"', 'name="Video_Out"')
     file.write_text(text.replace('.to("gateway")', '.to("Video_Out")'))
     with deployed(plan_file(file), folder) as running:
         running.await_ready()
         names = [instance.name for instance in running.instances]
-        assert names.count("redis-data-0") == dual
+        servers = {"redis-0": broker != "ZenohBroker", "redis-data-0": "Dual" in broker}
+        assert {name: name in names for name in servers} == servers
         assert {"gpu-processor-0", "gpu-processor-1", "video-out-0"} <= set(names)
 
         def rates() -> dict[str, float]:

@@ -79,7 +79,7 @@ def single(tmp_path: Path) -> Stack:
 
 @pytest.fixture
 def dual(tmp_path: Path) -> Stack:
-    return plan_file(example(tmp_path, dual=True))
+    return plan_file(example(tmp_path, broker="DualRedisBroker"))
 
 
 @pytest.fixture
@@ -87,7 +87,14 @@ def sorts(tmp_path: Path) -> Stack:
     return planned(tmp_path, ALL_SORTS)
 
 
-@pytest.fixture(params=["single", "dual", "sorts"])
+@pytest.fixture
+def zenoh(tmp_path: Path) -> Stack:
+    body = ALL_SORTS.replace("DualRedisBroker", "ZenohBroker").replace('"max_replicas": 6', "")
+    head = "from edgeflow.comms.brokers import ZenohBroker\n"
+    return planned(tmp_path, head + body.replace('qos="balanced"', 'via="tcp"'))
+
+
+@pytest.fixture(params=["single", "dual", "sorts", "zenoh"])
 def stack(request: pytest.FixtureRequest) -> Stack:
     return request.getfixturevalue(request.param)
 
@@ -239,6 +246,16 @@ def test_the_network_allows_links_and_nothing_else(single):
     (redis,) = rules["redis"]["spec"]["ingress"]
     assert len(redis["from"]) == 3
     assert "egress" not in rules["redis"]["spec"]
+
+
+def test_peers_are_found_before_they_are_ready(zenoh):
+    for service in of_kind(zenoh, "Service").values():
+        if any(port["name"] == "zenoh" for port in service["spec"]["ports"]):
+            assert service["spec"]["clusterIP"] == "None"
+            assert service["spec"]["publishNotReadyAddresses"] is True
+    camera = of_kind(zenoh, "NetworkPolicy")["source"]["spec"]
+    (peers,) = [rule for rule in camera["ingress"] if rule["ports"][0]["port"] == 7447]
+    assert len(peers["from"]) == len(zenoh.workloads)
 
 
 def test_a_second_server_exactly_for_a_dual_broker(single, dual):

@@ -36,7 +36,7 @@ def test_the_example_has_a_workload_per_node_and_one_server(tmp_path):
 
 
 def test_a_dual_broker_gets_its_second_server_and_only_a_dual_one(tmp_path):
-    stack = plan_file(example(tmp_path, dual=True))
+    stack = plan_file(example(tmp_path, broker="DualRedisBroker"))
     assert [w.name for w in stack.servers] == ["redis", "redis-data"]
     for node in stack.workloads:
         assert node.environment["DATA_REDIS_HOST"] == "redis-data"
@@ -97,6 +97,12 @@ def test_only_nodes_that_send_to_a_gateway_reach_it(tmp_path):
         "gpu_processor": ["redis", "gateway"],
         "gateway": ["redis"],
     }
+
+
+def test_a_link_past_the_broker_reaches_whatever_port_its_end_has(tmp_path):
+    stack = planned(tmp_path, chain(link='via="tcp"'))
+    reached = [(r.workload, r.port) for r in workload(stack, "source").reaches]
+    assert reached == [("redis", "redis"), ("work", "")]
 
 
 @pytest.mark.parametrize("broker", ["", ", broker=MemoryBroker()"])
@@ -254,3 +260,33 @@ def test_extras_of_the_project_go_into_the_image(tmp_path):
 def test_planning_twice_is_the_same(tmp_path):
     file = written(tmp_path, chain())
     assert plan_file(file) == plan_file(file)
+
+
+def test_zenoh_needs_no_server_and_every_node_knows_the_others(tmp_path):
+    stack = plan_file(example(tmp_path, broker="ZenohBroker"))
+    assert stack.servers == ()
+    assert stack.image.extras == ("zenoh",)
+    told = workload(stack, "gpu_processor").environment
+    assert told["EDGEFLOW_ZENOH_LISTEN"] == "tcp/0.0.0.0:7447"
+    assert told["EDGEFLOW_ZENOH_CONNECT"] == "tcp/fake-camera:7447,tcp/gateway:7447"
+    assert "REDIS_HOST" not in told
+    assert "EDGEFLOW_ZENOH_SPOOL" not in told
+    assert not any(node.outside for node in stack.workloads)
+
+
+def test_a_node_that_must_lose_nothing_keeps_frames_on_a_disk_with_zenoh(tmp_path):
+    head = "from edgeflow.comms.brokers import ZenohBroker\n"
+    stack = planned(tmp_path, head + chain().replace("RedisBroker()", "ZenohBroker()"))
+    source, drain = workload(stack, "source"), workload(stack, "drain")
+    assert source.environment["EDGEFLOW_ZENOH_SPOOL"] == "/spool"
+    assert source.persistent
+    assert source.folder == "/app"
+    assert not drain.persistent
+
+
+def test_zenoh_with_routers_of_ones_own_is_told_nothing(tmp_path):
+    head = "from edgeflow.comms.brokers import ZenohBroker\n"
+    broker = 'ZenohBroker(connect=["tcp/router.example:7447"])'
+    stack = planned(tmp_path, head + chain().replace("RedisBroker()", broker))
+    assert all(node.outside for node in stack.workloads)
+    assert "EDGEFLOW_ZENOH_CONNECT" not in stack.workloads[0].environment

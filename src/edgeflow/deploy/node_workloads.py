@@ -8,8 +8,14 @@ from edgeflow.core.qos import QoS
 from edgeflow.deploy.demands import Demands, cores, demands, mebibytes
 from edgeflow.deploy.flows import DATA_HOST, REDIS_HOST, Flow
 from edgeflow.deploy.images import APP_FOLDER, DATA_FOLDER
+from edgeflow.deploy.peers import (
+    peer_environment,
+    peer_port,
+    peer_reaches,
+    peer_volumes,
+)
 from edgeflow.deploy.scaling import scale_of
-from edgeflow.deploy.servers import INFRASTRUCTURE, PASSWORD, PORT
+from edgeflow.deploy.servers import INFRASTRUCTURE, PASSWORD, PORT, finds_peers
 from edgeflow.deploy.workloads import (
     PROBE_PORT,
     Image,
@@ -93,18 +99,27 @@ def _workload(node: NodeSpec, around: Surroundings) -> Workload:
     is_gateway = node.role is Role.GATEWAY
     gateway = None if is_gateway else _gateway_of(flow, node)
     volumes = volumes_of(asked, place, writes=_is_from(node, _WRITERS))
+    lasting = any(volume.path == DATA_FOLDER for volume in volumes)
     reaches = [Reach(server.name, PORT) for server in servers]
+    environment = _environment(node, servers, asked, names.get(gateway or node.name, ""))
+    ports = [*_ports(node)]
+    if finds_peers(flow):
+        environment |= peer_environment(flow, node.name, names[node.name], names.values())
+        reaches += peer_reaches(names.values())
+        volumes += peer_volumes(flow, node.name)
+        ports.append(peer_port())
     if gateway is not None and _direct(flow, node):
         reaches.append(Reach(names[gateway], "frames"))
+    reaches += [Reach(names[target], "") for target in _direct_targets(flow, node)]
     return Workload(
         name=names[node.name],
         title=node.name,
         kind=Kind.GATEWAY if is_gateway else Kind.NODE,
         image=image,
         command=("edgeflow", "run", f"{APP_FOLDER}/{image.file}"),
-        folder=DATA_FOLDER if any(volume.persistent for volume in volumes) else APP_FOLDER,
-        environment=_environment(node, servers, asked, names.get(gateway or node.name, "")),
-        ports=tuple(_ports(node)),
+        folder=DATA_FOLDER if lasting else APP_FOLDER,
+        environment=environment,
+        ports=tuple(ports),
         replicas=node.replicas,
         scale=scale_of(flow.graph, node, asked, place),
         selector=_selector(node),
@@ -148,6 +163,14 @@ def _direct_links(flow: Flow, node: NodeSpec) -> list[LinkSpec]:
 
 def _direct(flow: Flow, node: NodeSpec) -> bool:
     return bool(_direct_links(flow, node))
+
+
+def _direct_targets(flow: Flow, node: NodeSpec) -> list[str]:
+    """Return the nodes other than gateways that a node sends to without the broker."""
+    links = flow.graph.links_from(node.name)
+    targets = dict.fromkeys(link.target for link in links if link.via == "tcp")
+    gateways = {spec.name for spec in flow.graph.nodes if spec.role is Role.GATEWAY}
+    return [target for target in targets if target not in gateways]
 
 
 def _gateway_of(flow: Flow, node: NodeSpec) -> str | None:

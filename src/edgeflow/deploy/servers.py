@@ -18,7 +18,7 @@ from edgeflow.deploy.workloads import (
 from edgeflow.errors import ConfigError
 from edgeflow.security.access import is_loopback
 
-__all__ = ["INFRASTRUCTURE", "PASSWORD", "redis_port", "servers_of"]
+__all__ = ["INFRASTRUCTURE", "PASSWORD", "finds_peers", "redis_port", "servers_of"]
 
 PASSWORD = "REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 INFRASTRUCTURE = {"edgeflow.io/role": "infra"}
@@ -54,12 +54,21 @@ def servers_of(flow: Flow) -> tuple[tuple[Workload, ...], bool]:
             hint='EdgeApp("name", broker=RedisBroker()) gets its server with the deployment',
         )
     if not isinstance(broker, RedisBroker):
-        return (), True
+        return (), not finds_peers(flow)
     wanted = {REDIS_HOST: broker.server.address}
     if isinstance(broker, DualRedisBroker):
         wanted[DATA_HOST] = broker.data.address
     own = [name for name, address in wanted.items() if _is_ours(flow, name, address)]
     return tuple(_server(name) for name in own), len(own) < len(wanted)
+
+
+def finds_peers(flow: Flow) -> bool:
+    """Return whether its nodes talk to each other without a server, and are told where they are."""
+    if flow.broker is None or flow.broker.via != "zenoh":
+        return False
+    from edgeflow.comms.brokers.zenoh import ZenohBroker
+
+    return isinstance(flow.broker, ZenohBroker) and not flow.broker.is_fixed
 
 
 def _is_ours(flow: Flow, name: str, address: Address) -> bool:

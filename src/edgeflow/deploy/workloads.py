@@ -96,6 +96,7 @@ class Port:
         number: the port itself.
         protocol: ``TCP`` or ``UDP``.
         service: other workloads connect to it.
+        peers: they do so at every single instance, before it is ready too.
         public: people outside connect to it.
         node_port: port on every host of a cluster; None lets the cluster choose.
     """
@@ -104,6 +105,7 @@ class Port:
     number: int
     protocol: str = "TCP"
     service: bool = False
+    peers: bool = False
     public: bool = False
     node_port: int | None = None
 
@@ -179,7 +181,12 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Another workload of the stack that one connects to, and on which of its ports."""
+    """Another workload of the stack that one connects to.
+
+    Attributes:
+        workload: its name.
+        port: name of its port; empty for one that it chooses itself and tells.
+    """
 
     workload: str
     port: str

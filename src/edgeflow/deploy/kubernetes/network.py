@@ -11,6 +11,8 @@ __all__ = ["policies", "services"]
 
 DENY = "edgeflow-deny"
 KEDA_NAMESPACE = "keda"
+_ANY = {"protocol": "TCP", "port": 1024, "endPort": 65535}
+"""Ports that a program which chooses its own may get."""
 _DNS = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
 
 
@@ -18,9 +20,10 @@ def services(stack: Stack, target: Target) -> Iterator[dict[str, Any]]:
     """Yield a service per workload that others connect to, one more where people do."""
     for workload in stack.all:
         inner = [_port(port) for port in workload.ports if port.service]
+        peers = any(port.peers for port in workload.ports)
         public = [_port(port, public=True) for port in workload.ports if port.public]
         if inner:
-            yield _service(stack, target, workload, {"type": "ClusterIP", "ports": inner})
+            yield _service(stack, target, workload, _inner(inner, peers=peers))
         elif workload.persistent:  # a StatefulSet names one
             ports = [_port(port) for port in workload.ports]
             headless = {"type": "ClusterIP", "clusterIP": "None", "ports": ports}
@@ -29,6 +32,12 @@ def services(stack: Stack, target: Target) -> Iterator[dict[str, Any]]:
             outer = _service(stack, target, workload, {"type": "NodePort", "ports": public})
             outer["metadata"]["name"] += PUBLIC_SUFFIX
             yield outer
+
+
+def _inner(ports: list[dict[str, Any]], *, peers: bool) -> dict[str, Any]:
+    """Peers are found before they are ready: they become ready by finding each other."""
+    spec: dict[str, Any] = {"type": "ClusterIP", "ports": ports}
+    return spec | {"clusterIP": "None", "publishNotReadyAddresses": True} if peers else spec
 
 
 def _service(
@@ -91,12 +100,7 @@ def _policy(stack: Stack, target: Target, workload: Workload) -> dict[str, Any]:
 def _ingress(stack: Stack, workload: Workload) -> list[dict[str, Any]]:
     rules = []
     for port in workload.ports:
-        callers: list[dict[str, Any]] = [
-            {"podSelector": {"matchLabels": selects(stack, other.name)}}
-            for other in stack.all
-            for reach in other.reaches
-            if (reach.workload, reach.port) == (workload.name, port.name)
-        ]
+        callers = _callers(stack, workload, port.name)
         if workload.kind is Kind.REDIS and port.name == PORT and _scales(stack):
             keda = {"kubernetes.io/metadata.name": KEDA_NAMESPACE}
             callers.append({"namespaceSelector": {"matchLabels": keda}})
@@ -105,7 +109,18 @@ def _ingress(stack: Stack, workload: Workload) -> list[dict[str, Any]]:
             rules.append({"ports": ports})
         elif callers:
             rules.append({"from": callers, "ports": ports})
-    return rules
+    anywhere = _callers(stack, workload, "")
+    return [*rules, {"from": anywhere, "ports": [_ANY]}] if anywhere else rules
+
+
+def _callers(stack: Stack, workload: Workload, port: str) -> list[dict[str, Any]]:
+    """Return who connects to a port of a workload."""
+    return [
+        {"podSelector": {"matchLabels": selects(stack, other.name)}}
+        for other in stack.all
+        for reach in other.reaches
+        if (reach.workload, reach.port) == (workload.name, port)
+    ]
 
 
 def _egress(stack: Stack, workload: Workload) -> list[dict[str, Any]]:
@@ -114,13 +129,12 @@ def _egress(stack: Stack, workload: Workload) -> list[dict[str, Any]]:
     ports = {other.name: {port.name: port for port in other.ports} for other in stack.all}
     rules: list[dict[str, Any]] = []
     for reach in workload.reaches:
-        port = ports[reach.workload][reach.port]
-        rules.append(
-            {
-                "to": [{"podSelector": {"matchLabels": selects(stack, reach.workload)}}],
-                "ports": [{"port": port.number, "protocol": port.protocol}],
-            }
-        )
+        entry: dict[str, Any] = _ANY
+        if reach.port:
+            port = ports[reach.workload][reach.port]
+            entry = {"port": port.number, "protocol": port.protocol}
+        peer = {"podSelector": {"matchLabels": selects(stack, reach.workload)}}
+        rules.append({"to": [peer], "ports": [entry]})
     return [{"ports": _DNS}, *rules] if rules else []
 
 
