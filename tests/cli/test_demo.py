@@ -10,12 +10,20 @@ import pytest
 from edgeflow.cli import main
 from pulled import pulled
 
+ASSETS = {
+    "frames": (),
+    "gateway": ("vtest", "nanodet"),
+    "room": ("carphone", "centerface"),
+}
 COMMAND = "import sys; from edgeflow.cli import main; sys.exit(main())"
 
 
-@pytest.mark.parametrize(("name", "flow"), [("frames", "demo"), ("gateway", "edge-gateway")])
+@pytest.mark.parametrize(
+    ("name", "flow"),
+    [("frames", "demo"), ("gateway", "edge-gateway"), ("room", "smart-room")],
+)
 def test_the_demo_tells_where_to_look_and_ends_in_time(run_dir, name, flow):
-    for asset in ("vtest", "nanodet") if name == "gateway" else ():
+    for asset in ASSETS[name]:
         pulled(asset)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -28,7 +36,7 @@ def test_the_demo_tells_where_to_look_and_ends_in_time(run_dir, name, flow):
         timeout=100,
     )
     assert done.returncode == 0, done.stderr
-    assert f"http://127.0.0.1:{port}/dashboard\n" in done.stdout
+    assert f"http://127.0.0.1:{port}/dashboard" in done.stdout
     assert "Ctrl+C" in done.stdout
     assert "  Next    edgeflow " in done.stdout
     assert f"{flow}: ran " in done.stderr
@@ -39,7 +47,7 @@ def test_the_gateway_takes_changes_over_as_it_says(run_dir):
     for asset in ("vtest", "nanodet"):
         pulled(asset)
     with subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "demo", "--port", "0"],
+        [sys.executable, "-c", COMMAND, "demo", "gateway", "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

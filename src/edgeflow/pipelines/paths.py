@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-__all__ = ["LocalPath", "beside", "relative_to"]
+__all__ = ["LocalPath", "StoreUrl", "beside", "relative_to"]
 
 _folder: ContextVar[Path | None] = ContextVar("folder_of_the_file", default=None)
 
@@ -32,3 +32,16 @@ def beside(path: Path) -> Path:
 
 LocalPath = Annotated[Path, AfterValidator(beside)]
 """A file or folder that an option names."""
+
+_FILE = "sqlite:///"
+
+
+def _url_beside(url: str) -> str:
+    path = url.removeprefix(_FILE)
+    if path == url or path.startswith((":", "/")) or not path:
+        return url
+    return f"{_FILE}{beside(Path(path))}"
+
+
+StoreUrl = Annotated[str, AfterValidator(_url_beside)]
+"""URL of a store; the file of ``sqlite:///home.db`` lies in that folder, too."""

@@ -3,16 +3,15 @@
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from edgeflow.errors import ActionError, StoreError
 from edgeflow.pipelines.actions.base import Dispatcher, DispatcherOptions
 from edgeflow.pipelines.agents.values import number_at
 from edgeflow.pipelines.message import Action, ActionResult
-from edgeflow.pipelines.paths import beside
+from edgeflow.pipelines.paths import StoreUrl
 from edgeflow.store.catalogue import TABLES
 from edgeflow.store.opening import open_tables, without_password
 from edgeflow.store.tables import TableStore
@@ -20,15 +19,6 @@ from edgeflow.store.tables import TableStore
 __all__ = ["StoreDispatcher", "StoreOptions"]
 
 EVENTS, READINGS = "events", "sensor_readings"
-_FILE = "sqlite:///"
-
-
-def _located(url: str) -> str:
-    """Let the path of a file start at the folder of the YAML."""
-    path = url.removeprefix(_FILE)
-    if path == url or path.startswith((":", "/")) or not path:
-        return url
-    return f"{_FILE}{beside(Path(path))}"
 
 
 class StoreOptions(DispatcherOptions):
@@ -41,7 +31,7 @@ class StoreOptions(DispatcherOptions):
             paths by kind.
     """
 
-    url: Annotated[str, AfterValidator(_located)]
+    url: StoreUrl
     kind: str | None = Field(default=None, min_length=1, max_length=64)
     values: dict[str, str] = Field(default={}, max_length=64)
 

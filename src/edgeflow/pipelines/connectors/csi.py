@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +11,7 @@ from pydantic import Field
 from edgeflow.pipelines.connectors.base import ConnectorOptions
 from edgeflow.pipelines.connectors.session import Outlet, ThreadedConnector
 from edgeflow.pipelines.message import EdgeMessage
+from edgeflow.pipelines.paths import LocalPath, StoreUrl
 
 if TYPE_CHECKING:
     from edgeflow.core.vitals import SensingEvent, VitalsUpdate
@@ -48,13 +48,13 @@ class CsiConnectorOptions(ConnectorOptions):
     allow: list[str] = Field(default=[], max_length=256)
     interval: float = Field(1.0, ge=0.05, le=3600)
     tier: Literal[1, 2] = 2
-    calibration: Path | None = None
+    calibration: LocalPath | None = None
     messages: list[Literal["vitals", "events", "frames"]] = Field(
         default=["vitals", "events"], min_length=1
     )
-    record: Path | None = None
-    store: str | None = None
-    rooms: Path | None = None
+    record: LocalPath | None = None
+    store: StoreUrl | None = None
+    rooms: LocalPath | None = None
     capacity: int = Field(4096, ge=1, le=100_000)
 
 

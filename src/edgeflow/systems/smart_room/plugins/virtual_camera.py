@@ -67,6 +67,8 @@ class VirtualCamera:
                 await asyncio.sleep(self._pause)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return  # the viewer has gone
+        except asyncio.CancelledError:
+            return  # the server of asyncio would tell of a task that was cancelled
         finally:
             self._viewers.discard(task)
             with contextlib.suppress(OSError):
