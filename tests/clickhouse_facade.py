@@ -83,6 +83,16 @@ def running(folder: Path, port: int) -> Iterator[Facade]:
         made.kill()
 
 
+class Server(ThreadingHTTPServer):
+    """Clients that are killed are nothing to tell of."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Handler(BaseHTTPRequestHandler):
     """One request: a question in the query or body, values and settings beside it."""
 
@@ -207,8 +217,7 @@ def main() -> None:
 
     keep = chdb.connect(folder)
     Handler.path_of_data, Handler.password = folder, password
-    server = ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", int(port)), Handler)
     print("ready", flush=True)
     server.serve_forever()
     keep.close()

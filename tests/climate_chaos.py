@@ -18,7 +18,8 @@ from servers import free_port
 
 __all__ = ["STORES", "Report", "chaos"]
 
-STORES = ("clickhouse", "sqlite")
+STORES = ("clickhouse", "sqlite", "alone")
+"""``alone`` is SQLite with the broker that the system itself runs, in one process group."""
 CATCH_UP_SECONDS = 180.0
 STOP_SECONDS = 30.0
 DOWN_SECONDS = (0.2, 2.0)
@@ -51,10 +52,15 @@ class System:
     """Broker, store and climate processes, each of which can be killed and come back."""
 
     def __init__(self, folder: Path, store: str) -> None:
-        self.broker = mqtt_brokers.make("nats", folder / "broker")
         self.parts: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {}
-        self.parts["broker"] = (self.broker.kill, self.broker.start)
         self.served: list[Served] = []
+        if store == "alone":
+            port = free_port()
+            self.broker, own_broker = f"mqtt://127.0.0.1:{port}", f"mqtt://embedded?port={port}"
+        else:
+            broker = mqtt_brokers.make("nats", folder / "broker")
+            self.parts["broker"] = (broker.kill, broker.start)
+            self.broker = own_broker = broker.url
         if store == "clickhouse":
             from clickhouse_facade import Facade
 
@@ -66,7 +72,7 @@ class System:
             self.url = f"sqlite:///{folder}/climate.db"
             roles = [("backend", "ml")]
         for own in roles:
-            made = Served(self.broker.url, self.url, folder / "climate", *own)
+            made = Served(own_broker, self.url, folder / "climate", *own)
             self.served.append(made)
             # With SQLite, store, spool and model live and die in one process.
             name = own[0] if len(own) == 1 else "system"
@@ -107,7 +113,7 @@ def chaos(
     report, system = Report(store), System(folder, store)
     with system.running():
         began = time.monotonic()
-        load = Load(system.broker.url, folder / "load", devices=devices, rate=rate, seconds=1e6)
+        load = Load(system.broker, folder / "load", devices=devices, rate=rate, seconds=1e6)
         try:
             if victims:
                 _kill_in_turn(system, victims, seconds, report)

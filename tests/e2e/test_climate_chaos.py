@@ -17,6 +17,7 @@ from climate_chaos import chaos
     [
         ("clickhouse", ["store", "broker", "ml", "backend"]),
         ("sqlite", ["broker", "system", "system"]),
+        ("alone", ["system"]),
     ],
 )
 def test_no_confirmed_reading_is_lost_or_counted_twice(
@@ -24,7 +25,7 @@ def test_no_confirmed_reading_is_lost_or_counted_twice(
 ) -> None:
     if store == "clickhouse":
         pytest.importorskip("chdb", reason="pip install 'edgeflow[chdb]'")
-    report = chaos(tmp_path, store, 10.0, victims=victims)
+    report = chaos(tmp_path, store, 2.5 * len(victims), victims=victims)
     assert report.complaints == []
     assert report.kills.total() == len(victims)
     assert report.tally is not None

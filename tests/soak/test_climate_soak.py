@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from climate_soak import devices_for
 
 

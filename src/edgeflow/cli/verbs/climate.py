@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import typer
 
@@ -99,7 +100,7 @@ def serve(
     from edgeflow.systems.climate import ClimateOptions
 
     options = ClimateOptions(
-        broker=broker,
+        broker=_kept(broker, folder),
         store=store,
         folder=folder,
         roles=frozenset(each.value for each in role or list(Role)),
@@ -111,6 +112,15 @@ def serve(
     with stopping_on_signals(stop) as caught:
         asyncio.run(_serve(options, stop, announce))
     return 130 if caught and caught[0] == signal.SIGINT else 0
+
+
+def _kept(broker: str, folder: Path) -> str:
+    """A broker of this process keeps what it has confirmed, like the spool."""
+    parts = urlsplit(broker)
+    if parts.hostname != "embedded" or "store" in parse_qs(parts.query):
+        return broker
+    store = urlencode({"store": str(folder / "broker")})
+    return urlunsplit(parts._replace(query=f"{parts.query}&{store}".lstrip("&")))
 
 
 async def _serve(options: "ClimateOptions", stop: Event, announce: str) -> None:
