@@ -11,6 +11,7 @@ WINDOW = 1024
 """How far behind the newest a repetition is known here; further back the store tells."""
 RESET = 1_000_000
 """A sequence so far behind comes from a device that lost its count without a new boot."""
+_MASK = (1 << WINDOW) - 1
 
 
 class Place(Enum):
@@ -58,7 +59,7 @@ class Sequences:
 def _note(stream: _Stream, sequence: int) -> Place:
     ahead = sequence - stream.newest
     if ahead > 0:
-        stream.seen = (stream.seen << min(ahead, WINDOW) | 1) & ((1 << WINDOW) - 1)
+        stream.seen = (stream.seen << min(ahead, WINDOW) | 1) & _MASK
         stream.newest = sequence
         return Place.NEWEST
     if -ahead >= WINDOW:
