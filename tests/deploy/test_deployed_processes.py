@@ -7,7 +7,8 @@ import urllib.request
 import cv2
 import numpy as np
 import pytest
-from deployed_flows import example
+import redis
+from deployed_flows import example, written
 from deployed_processes import Deployed, deployed
 
 from edgeflow.deploy.planning import plan_file
@@ -62,3 +63,44 @@ def test_the_example_flows_from_the_camera_to_the_page(tmp_path, broker):
             get(running, "/api/nodes", token=False)
         refused.value.close()
         assert refused.value.code == 401
+
+
+SLOW = """
+import time
+
+class Slow(ConsumerNode):
+    def process(self, data):
+        time.sleep(0.2)
+        return data
+
+app = EdgeApp("queue watch", broker=RedisBroker())
+app.add("source", Source, options={"fps": 50})
+app.add("work", Slow, options={"deploy": {"max_replicas": 4}})
+app.add("drain", Drain)
+app.link("source").to("work", qos="durable", queue_size=40).to("drain")
+app.run()
+"""
+
+
+def test_an_autoscaler_can_see_the_frames_that_wait(tmp_path):
+    """The stream and the group that KEDA asks about are those the broker uses, and they lag."""
+    project, folder = tmp_path / "project", tmp_path / "run"
+    project.mkdir()
+    folder.mkdir()
+    stack = plan_file(written(project, SLOW))
+    scale = stack.workload("work").scale
+    (stream,) = scale.streams
+    with deployed(stack, folder) as running:
+        running.await_ready()
+        server = redis.Redis(
+            port=running.port(stack.servers[0], "redis"),
+            password=running.secrets["REDIS_PASSWORD"],
+        )
+        with server:
+
+            def lag() -> int:
+                groups = {g["name"].decode(): g for g in server.xinfo_groups(stream)}
+                return groups[scale.group]["lag"] or 0
+
+            # So many frames that all instances there may be are asked for.
+            wait_until(lambda: lag() > scale.waiting * (scale.high - 1), 30)

@@ -71,6 +71,11 @@ def test_the_gateway_may_have_any_name(tmp_path):
     assert (public.number, public.node_port) == (8000, 30080)
 
 
+def test_a_flow_without_a_gateway_is_told_of_none(tmp_path):
+    stack = planned(tmp_path, chain())
+    assert not [name for w in stack.workloads for name in w.environment if "GATEWAY" in name]
+
+
 def test_nodes_run_where_their_labels_are(tmp_path):
     stack = plan_file(example(tmp_path))
     assert workload(stack, "redis").selector == {"edgeflow.io/role": "infra"}

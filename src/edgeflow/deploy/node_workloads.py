@@ -97,18 +97,18 @@ def _workload(node: NodeSpec, around: Surroundings) -> Workload:
     if not node.name.isprintable():
         raise ConfigError(f"{place}: its name cannot be printed", hint="choose another name")
     is_gateway = node.role is Role.GATEWAY
-    gateway = None if is_gateway else _gateway_of(flow, node)
+    gateway = node.name if is_gateway else _gateway_of(flow, node)
     volumes = volumes_of(asked, place, writes=_is_from(node, _WRITERS))
     lasting = any(volume.path == DATA_FOLDER for volume in volumes)
     reaches = [Reach(server.name, PORT) for server in servers]
-    environment = _environment(node, servers, asked, names.get(gateway or node.name, ""))
+    environment = _environment(node, servers, asked, names.get(gateway or "", ""))
     ports = [*_ports(node)]
     if finds_peers(flow):
         environment |= peer_environment(flow, node.name, names[node.name], names.values())
         reaches += peer_reaches(names.values())
         volumes += peer_volumes(flow, node.name)
         ports.append(peer_port())
-    if gateway is not None and _direct(flow, node):
+    if gateway is not None and not is_gateway and _direct(flow, node):
         reaches.append(Reach(names[gateway], "frames"))
     reaches += [Reach(names[target], "") for target in _direct_targets(flow, node)]
     return Workload(
