@@ -27,6 +27,7 @@ class _Stream:
     boot: int
     newest: int
     seen: int  # a bit for each of the newest and those before it
+    straight: int = 0  # how many came one after the other since; they have no bits yet
 
 
 class Sequences:
@@ -51,13 +52,19 @@ class Sequences:
             return Place.NEWEST
         self._streams.move_to_end(key)
         if stream.boot != boot or stream.newest - sequence > RESET:
-            stream.boot, stream.newest, stream.seen = boot, sequence, 1
+            stream.boot, stream.newest, stream.seen, stream.straight = boot, sequence, 1, 0
             return Place.NEWEST
         return _note(stream, sequence)
 
 
 def _note(stream: _Stream, sequence: int) -> Place:
     ahead = sequence - stream.newest
+    if ahead == 1:
+        stream.newest, stream.straight = sequence, stream.straight + 1
+        return Place.NEWEST
+    if stream.straight:
+        run = min(stream.straight, WINDOW)
+        stream.seen, stream.straight = (stream.seen << run | (1 << run) - 1) & _MASK, 0
     if ahead > 0:
         stream.seen = (stream.seen << min(ahead, WINDOW) | 1) & _MASK
         stream.newest = sequence

@@ -92,30 +92,47 @@ class Cutter:
     def _take(self, raw: bytes, at: int, body: int, stop: int, now: float) -> None:
         """Add one whole packet to what was found."""
         first, found = raw[at], self._found
-        message = _message(raw, first, body, stop) if first in _PLAIN else None
+        message = self._message(raw, first, body, stop, now) if first in _PLAIN else None
         if message is None:
             found.append(raw[at:stop])
-            return
-        topic, mid, place = message
+        elif found and isinstance(found[-1], list):
+            found[-1].append(message)
+        else:
+            found.append([message])
+
+    def _message(self, raw: bytes, first: int, body: int, stop: int, now: float) -> Incoming | None:
+        """Read a message; None if it is unusual."""
+        place = body + 2
+        if place > stop:
+            return None
+        end = place + (raw[body] << 8 | raw[body + 1])
+        qos, mid, after = first >> 1 & 1, 0, end
+        if qos:
+            after += 2
+        if end == place or after + self._version_5 > stop:
+            return None
+        if qos:
+            mid = raw[end] << 8 | raw[end + 1]
+            if not mid:
+                return None
         if self._version_5:
-            if place == stop or raw[place]:
-                found.append(raw[at:stop])  # with properties
-                return
-            place += 1
-        made = Incoming(
+            if raw[after]:
+                return None  # with properties
+            after += 1
+        try:
+            topic = raw[place:end].decode()
+        except UnicodeDecodeError:
+            return None
+        return Incoming(
             topic=topic,
-            payload=raw[place:stop],
-            qos=1 if mid else 0,
+            payload=raw[after:stop],
+            qos=qos,
             retain=bool(first & 1),
             duplicate=bool(first & 8),
             received=now,
             connection=self._connection,
             mid=mid,
         )
-        if found and isinstance(found[-1], list):
-            found[-1].append(made)
-        else:
-            found.append([made])
 
     def _pass_over(self, raw: bytes, at: int, body: int, stop: int) -> bool:
         """Put a stub in a packet's place; False if what it needs has not come yet."""
@@ -154,20 +171,3 @@ def _head(raw: bytes, at: int) -> tuple[int, int] | None:
         if byte < 0x80:
             return count + 1, length
     raise ProtocolError("the MQTT broker sent a packet whose length has no end")
-
-
-def _message(raw: bytes, first: int, body: int, stop: int) -> tuple[str, int, int] | None:
-    """Return a message's topic, packet id and where the rest is; None if it is unusual."""
-    place = body + 2
-    if place > stop:
-        return None
-    end = place + (raw[body] << 8 | raw[body + 1])
-    after = end + 2 if first & 2 else end
-    if end == place or after > stop:
-        return None
-    try:
-        topic = raw[place:end].decode()
-    except UnicodeDecodeError:
-        return None
-    mid = raw[end] << 8 | raw[end + 1] if first & 2 else 0
-    return (topic, mid, after) if mid or not first & 2 else None
