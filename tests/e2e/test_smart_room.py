@@ -55,7 +55,7 @@ class Room:
             assert self.process.poll() is None, "the flow has ended"
             try:
                 found = what()
-            except (httpx.HTTPError, KeyError, TypeError):
+            except (httpx.HTTPError, sqlite3.OperationalError, KeyError, TypeError):
                 found = None
             if found:
                 return found

@@ -136,6 +136,32 @@ def test_what_cannot_be_opened_says_why(wired, url, kind):
         open_engine(url.format(port=wired.port))
 
 
+def test_a_board_may_take_a_while_to_appear(tmp_path):
+    from edgeflow.devices.virtual.board import VirtualBoard
+
+    link = tmp_path / "board"
+    late: list[VirtualBoard] = []
+
+    def appear() -> None:
+        late.append(VirtualBoard(model=FILE, link=link, instant=True))
+
+    timer = threading.Timer(0.7, appear)
+    timer.start()
+    try:
+        with open_engine(f"serial://{link}?faster=none", appear_s=30.0) as engine:
+            answer = engine.infer({"input": GIVEN})["forecast"]
+            assert answer.shape == (6, HORIZON)
+    finally:
+        timer.join()
+        for board in late:
+            board.close()
+
+
+def test_one_that_never_appears_is_given_up(tmp_path):
+    with pytest.raises(UnreachableError):
+        open_engine(f"serial://{tmp_path / 'none'}", appear_s=0.2)
+
+
 def test_a_tensor_client_and_a_triton_client_ask_a_board(service):
     request = InferRequest("forecaster", {"input": GIVEN})
     with TensorServer(service, port=0) as server:

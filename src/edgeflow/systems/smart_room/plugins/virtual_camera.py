@@ -17,6 +17,13 @@ WIDTH, HEIGHT = 352, 288
 MAX_VIEWERS, MAX_PICTURES, MAX_REQUEST = 8, 200, 8192
 WRITE_SECONDS, READ_SECONDS = 2.0, 5.0
 BOUNDARY = b"picture"
+GONE = (
+    OSError,
+    TimeoutError,
+    RuntimeError,  # of uvloop, for a transport that is closed
+    asyncio.IncompleteReadError,
+    asyncio.LimitOverrunError,
+)
 HEAD = (
     b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nConnection: close\r\n"
     b"Content-Type: multipart/x-mixed-replace; boundary=" + BOUNDARY + b"\r\n\r\n"
@@ -60,13 +67,13 @@ class VirtualCamera:
             async with asyncio.timeout(READ_SECONDS):
                 await reader.readuntil(b"\r\n\r\n")
             await self._send(writer, HEAD)
-            while True:
+            while not writer.is_closing():
                 data = self._picture()
                 part = b"--%s\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n"
                 await self._send(writer, part % (BOUNDARY, len(data), data))
                 await asyncio.sleep(self._pause)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            return  # the viewer has gone
+        except GONE:
+            return
         except asyncio.CancelledError:
             return  # the server of asyncio would tell of a task that was cancelled
         finally:
