@@ -37,7 +37,7 @@ $(NATIVE): $(STAMP) hatch_build.py $(CORE)
 	$(BIN)/python hatch_build.py
 	touch $(NATIVE)
 
-demo: setup ## People in a street, zones, actions: the dashboard on http://localhost:8000/dashboard
+demo: setup ## One room with all its senses: the dashboard on http://localhost:8000/dashboard
 	$(BIN)/edgeflow demo $(DEMO_ARGS)
 
 # Many tests wait for servers: one process more than there are cores.
