@@ -241,6 +241,12 @@ def test_a_node_that_cannot_be_scaled_says_why(tmp_path, body, complaint):
         planned(tmp_path, body)
 
 
+@pytest.mark.parametrize("device", ["", "two words", "a" * 64, "-gpu", "ü"])
+def test_a_device_that_no_label_can_be_called_is_refused(tmp_path, device):
+    with pytest.raises(ConfigError, match="cannot be a label"):
+        planned(tmp_path, chain(work=f", device={device!r}"))
+
+
 @pytest.mark.parametrize("port", [80, 40000, "30080", True])
 def test_a_node_port_outside_the_range_is_refused(tmp_path, port):
     file = example(tmp_path)

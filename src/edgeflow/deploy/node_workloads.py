@@ -1,5 +1,6 @@
 """One workload per node of a flow: what it runs, what it is told, whom it reaches."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ __all__ = [
     "own_environment",
     "probes_of",
     "resources_of",
+    "selector_of",
     "volumes_of",
     "workloads_of",
 ]
@@ -55,6 +57,7 @@ _WRITERS = ("edgeflow.nodes.sinks.",)
 _TRAVELLERS = ("edgeflow.nodes.sources.camera", "edgeflow.nodes.vision.faces")
 """Modules of built-in nodes that talk to hosts outside the flow."""
 _GPU = "nvidia.com/gpu"
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _USUAL_STORAGE = 1024
 
 
@@ -245,8 +248,22 @@ def _node_port(node: NodeSpec) -> int | None:
 def _selector(node: NodeSpec) -> dict[str, str]:
     chosen = dict(INFRASTRUCTURE) if node.role is Role.GATEWAY else {}
     if node.device is not None and node.role is not Role.GATEWAY:
-        chosen["edgeflow.io/device"] = node.device
+        chosen |= selector_of(node.device, _place(node))
     return chosen
+
+
+def selector_of(device: str, place: str) -> dict[str, str]:
+    """Return the label of hosts that have a device.
+
+    Raises:
+        ConfigError: no label can be called so.
+    """
+    if not _LABEL.fullmatch(device):
+        raise ConfigError(
+            f"{place}: device={device!r} cannot be a label of hosts",
+            hint="letters, digits, '-', '_' and '.', at most 63, such as 'gpu'",
+        )
+    return {"edgeflow.io/device": device}
 
 
 def probes_of(asked: Demands) -> Probes:

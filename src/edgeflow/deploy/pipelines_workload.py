@@ -15,6 +15,7 @@ from edgeflow.deploy.node_workloads import (
     own_environment,
     probes_of,
     resources_of,
+    selector_of,
 )
 from edgeflow.deploy.servers import INFRASTRUCTURE
 from edgeflow.deploy.workloads import PROBE_PORT, Image, Kind, Port, SecretKey, Volume, Workload
@@ -97,7 +98,7 @@ def workload_of(flow: Flow, declaration: Declaration, name: str, image: Image) -
         folder=DATA_FOLDER if lasting else APP_FOLDER,
         environment=environment | {key: SecretKey(key) for key in secrets},
         ports=tuple(_ports(declaration)),
-        selector={"edgeflow.io/device": asked.device} if asked.device else INFRASTRUCTURE,
+        selector=selector_of(asked.device, place) if asked.device else INFRASTRUCTURE,
         resources=resources_of(asked, asked.device, place),
         probes=probes_of(asked),
         volumes=volumes,
