@@ -94,14 +94,19 @@ class Valkey:
         assert self._process is not None
         return self._process.pid
 
-    def start(self) -> None:
-        """Start the server and wait until it answers; its data folder is kept."""
+    def command(self) -> list[str]:
+        """Return its command line."""
         command = [str(self._binary), "--port", str(self.port), "--bind", self.host]
         command += ["--unixsocket", str(self.socket_path), "--dir", str(self.folder)]
         command += ["--save", "", "--appendonly", "yes" if self._persistent else "no"]
         command += ["--appendfsync", "no", "--daemonize", "no", *self._options]
         if self.password:
             command += ["--requirepass", self.password]
+        return command
+
+    def start(self) -> None:
+        """Start the server and wait until it answers; its data folder is kept."""
+        command = self.command()
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
