@@ -319,3 +319,21 @@ class TestLog:
         (base / "0.sqlite").write_bytes(b"not a database at all" * 100)
         with pytest.raises(CommsError, match="sqlite"):
             open_log(folder, "app", "t")
+
+
+def test_a_full_disk_holds_the_producer_back(make: Make, tmp_path: Path, monkeypatch):
+    broker = make(spool=tmp_path)
+    publisher = broker.publisher("t", [durable()])
+    assert publisher.publish(frame(0))
+    log = broker._owners["t"]._log
+    log._file.execute("PRAGMA max_page_count=1")
+    with capture_logs() as logs:
+        assert not publisher.publish(frame(1, b"x" * 2_000_000), 0.05)
+        assert not publisher.publish(frame(1, b"x" * 2_000_000), 0.05)
+        log._file.execute("PRAGMA max_page_count=100000")
+        assert publisher.publish(frame(1, b"x" * 2_000_000), 0.05)
+    events = [line["event"] for line in logs]
+    assert events == ["frames_not_kept", "frames_kept_again"]
+    subscriber = make().subscriber([durable()])
+    assert [subscriber.receive(10.0).frame.id for _ in range(2)] == [0, 1]
+    subscriber.close()

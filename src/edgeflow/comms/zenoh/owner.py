@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 MAX_LINKS = 1024
 MAX_GROUPS = 256
+PATIENCE_SECONDS = 0.2
 FORGET_SECONDS = 30.0
 """How long a DURABLE group that no graph declares is kept without a member."""
 
@@ -50,7 +51,7 @@ class Owner:
         self._lost: set[tuple[str, str]] = set()
         self._number, self._last_id = kept.last() if kept is not None else (0, -1)
         self._token: Any = None
-        self._closed = False
+        self._closed = self._full = False
 
     # --- for the publisher ---------------------------------------------------------------------
 
@@ -74,18 +75,14 @@ class Owner:
         return self._last_id + 1
 
     def publish(self, frame_id: int, message: bytes, size: int, timeout: float) -> bool:
-        """Hand a message to every group; False when a DURABLE one stays full.
-
-        Raises:
-            CommsError: it cannot be kept on disk.
-        """
+        """Hand a message to every group; False when a DURABLE one stays full, or the disk is."""
         with self._lock:
             if not self._room.wait_for(self._has_room, timeout) or self._closed:
                 return False
             durable = [group.name for group in self._groups.values() if group.durable]
-            if self._log is not None and durable:
-                self._log.add(self._number + 1, frame_id, message, durable)
-                self._last_id = frame_id
+            if durable and not self._keep(frame_id, message, durable):
+                self._room.wait(min(timeout, PATIENCE_SECONDS))
+                return False
             self._number += 1
             for group in self._groups.values():
                 displaced = group.put(Entry(self._number, message))
@@ -250,6 +247,22 @@ class Owner:
                     self._forget(group)
 
     # --- frames (the lock is held) ---------------------------------------------------------------
+
+    def _keep(self, frame_id: int, message: bytes, groups: Sequence[str]) -> bool:
+        """Write a frame to the log; False, logged once, while that cannot be done."""
+        if self._log is None:
+            return True
+        try:
+            self._log.add(self._number + 1, frame_id, message, groups)
+        except CommsError as error:
+            if not self._full:
+                log.error("frames_not_kept", topic=self.topic, error=str(error), hint=error.hint)
+            self._full = True
+            return False
+        if self._full:
+            log.info("frames_kept_again", topic=self.topic)
+        self._full, self._last_id = False, frame_id
+        return True
 
     def _group(self, wish: Subscription, *, declared: bool) -> Group:
         group = self._groups.get(wish.group)
