@@ -26,7 +26,7 @@ export function Learning(): JSX.Element {
       <header class="view-head">
         <div>
           <h1>Learning</h1>
-          {page && page.sampled < page.decided && <p class="muted">Numbers about single decisions are of the newest {count(page.sampled)}.</p>}
+          {page && page.sampled < 0.95 * page.decided && <p class="muted">Numbers about single decisions are of the newest {count(page.sampled)}.</p>}
         </div>
         <RangeChoice chosen={ranges.learning} />
       </header>

@@ -10,11 +10,12 @@ import { Canvas, type Surface } from "../../ui/canvas";
 const SIDE = 200;
 const WIDE = 300;
 const EDGE = 26;
+const RIGHT = 18;
 
 /** Share that was right beside confidence; the larger a point, the more decisions. */
 export function ReliabilityPlot({ of }: { of: Reliability }): JSX.Element {
   const most = Math.max(...of.counts, 1);
-  const x = (share: number): number => EDGE + share * (WIDE - EDGE - 8);
+  const x = (share: number): number => EDGE + share * (WIDE - EDGE - RIGHT);
   const y = (share: number): number => SIDE - 20 - share * (SIDE - 30);
   const total = of.counts.reduce((sum, each) => sum + each, 0);
   return (
@@ -45,7 +46,7 @@ export function ReliabilityPlot({ of }: { of: Reliability }): JSX.Element {
 /** Decisions by confidence, in equal steps. */
 export function Histogram({ counts }: { counts: readonly number[] }): JSX.Element {
   const most = Math.max(...counts, 1);
-  const wide = (WIDE - EDGE - 8) / Math.max(counts.length, 1);
+  const wide = (WIDE - EDGE - RIGHT) / Math.max(counts.length, 1);
   const tall = SIDE - 30;
   return (
     <figure class="judgement">
@@ -55,8 +56,8 @@ export function Histogram({ counts }: { counts: readonly number[] }): JSX.Elemen
             <title>{`${percent(at / counts.length)} to ${percent((at + 1) / counts.length)}: ${plural(each, "decision")}`}</title>
           </rect>
         ))}
-        <path class="grid" d={`M${EDGE} ${SIDE - 20}H${WIDE - 8}`} />
-        {[0, 0.5, 1].map((share) => <text key={share} x={EDGE + share * (WIDE - EDGE - 8)} y={SIDE - 6} text-anchor="middle">{percent(share)}</text>)}
+        <path class="grid" d={`M${EDGE} ${SIDE - 20}H${WIDE - RIGHT}`} />
+        {[0, 0.5, 1].map((share) => <text key={share} x={EDGE + share * (WIDE - EDGE - RIGHT)} y={SIDE - 6} text-anchor="middle">{percent(share)}</text>)}
         <text x={EDGE - 4} y={14} text-anchor="end">{count(most)}</text>
       </svg>
     </figure>
