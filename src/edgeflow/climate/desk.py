@@ -22,7 +22,7 @@ __all__ = ["DeviceDesk", "KnownDevices"]
 _log = structlog.get_logger(__name__)
 
 FOLLOW_SECONDS = 2.0
-OVERLAP = 5.0
+OVERLAP = 120.0
 """Seconds of settings that are read again: who wrote them has another clock, or took its time."""
 FAILURES = {"window_stalled": "the window is stalled"}
 """Kinds of readings by which a device says that it fails, while they are not 0."""

@@ -36,7 +36,7 @@ WAITING = 20_000
 """Rows in memory, at most; the oldest give way."""
 PAUSE_SECONDS = 0.5
 LOOK_SECONDS, FOLLOW_SECONDS, SAMPLE_SECONDS = 2.0, 5.0, 15.0
-OVERLAP = 5.0
+OVERLAP = 120.0
 SPOOL_BYTES = 256 << 20
 SPOOLS = 16
 """Programs of one name on one machine that keep history at once."""
