@@ -157,3 +157,17 @@ def test_clock_offset_to_the_same_host_is_about_zero(broker, gateway):
 def test_a_taken_port_is_a_clear_error(broker, gateway):
     with pytest.raises(ConfigError, match=str(broker.address[1])):
         broker.subscriber([])
+
+
+def test_frames_of_a_link_with_a_codec_count_for_it(broker):
+    wish = Subscription("cam@jpeg-90", "web", QoS.BALANCED, 64)
+    subscriber = broker.subscriber([wish])
+    publisher = broker.publisher("cam@jpeg-90", [wish], codec="jpeg:90")
+    for number in range(5):
+        publisher.publish(frame(number, np.zeros((8, 8, 3), np.uint8)))
+    for number in range(5):
+        delivery = subscriber.receive(5.0)
+        assert (delivery.frame.id, delivery.frame.topic) == (number, "cam")
+        assert delivery.subscription is wish
+    assert subscriber.links["cam@jpeg-90"].received == 5
+    subscriber.close()

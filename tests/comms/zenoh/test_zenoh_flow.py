@@ -51,6 +51,41 @@ if __name__ == "__main__":
 """
 
 
+DIRECT = """
+import json, os
+import numpy as np
+from edgeflow import EdgeApp
+from edgeflow.comms.brokers import ZenohBroker
+from edgeflow.nodes import ConsumerNode, ProducerNode, SinkNode
+
+app = EdgeApp("direct", broker=ZenohBroker())
+
+@app.node(name="source", fps=50)
+class Source(ProducerNode):
+    def produce(self):
+        return np.full((120, 160, 3), self.next_id % 200, np.uint8)
+
+@app.node(name="step")
+class Step(ConsumerNode):
+    def process(self, image):
+        return {"n": int(image.mean().round()), "shape": list(image.shape)}
+
+@app.node(name="sink")
+class Sink(SinkNode):
+    def configure(self):
+        self.file = open(os.environ["OUT"], "a", buffering=1)
+
+    def write(self, frame):
+        self.file.write(json.dumps([frame.data["n"], frame.data["shape"]]) + "\\n")
+
+app.link("source").to("step", via="tcp", codec="jpeg:90")
+app.link("step").to("sink")
+
+if __name__ == "__main__":
+    app.run()
+"""
+
+
 class Node:
     """A ``--node`` process that is started again when it is killed."""
 
@@ -76,9 +111,18 @@ class Node:
 class Mesh:
     """Processes of the flow; the sink's is where the others connect."""
 
-    def __init__(self, folder: Path, stack: ExitStack, count: int, *, spool: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stack: ExitStack,
+        count: int,
+        *,
+        spool: bool = False,
+        flow: str = FLOW,
+        names: tuple[str, ...] = ("sink", "step", "step", "source"),
+    ) -> None:
         script, self.out = folder / "main.py", folder / "out.jsonl"
-        script.write_text(FLOW)
+        script.write_text(flow)
         self.out.touch()
         hub = f"tcp/127.0.0.1:{free_port()}"
         common = {
@@ -87,7 +131,7 @@ class Mesh:
             "EDGEFLOW_RUN_DIR": str(folder / "run"),
         }
         self.nodes = []
-        for number, name in enumerate(("sink", "step", "step", "source")):
+        for number, name in enumerate(names):
             own = {"EDGEFLOW_ZENOH_LISTEN": hub} if name == "sink" else {}
             own |= {"EDGEFLOW_ZENOH_CONNECT": hub, "HOSTNAME": f"host{number}"}
             if spool:
@@ -108,7 +152,7 @@ def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ExitStack
 
 
 def test_every_process_sees_the_whole_flow_and_the_clocks(tmp_path: Path, stack: ExitStack):
-    mesh = Mesh(tmp_path, stack, 300, spool=False)
+    mesh = Mesh(tmp_path, stack, 300)
     wait_until(lambda: len(mesh.rows()) == 300, 60)
     with attach("meshed.sink") as flow:
         wait_until(lambda: {node.state for node in flow.status().nodes} == {"running"}, 20)
@@ -143,3 +187,21 @@ def test_no_durable_frame_is_lost_when_every_part_is_killed(tmp_path: Path, stac
     for number, redelivered in mesh.rows():
         assert not seen_before[number] or redelivered, f"{number} repeats unmarked"
         seen_before[number] += 1
+
+
+def test_a_direct_link_leads_to_any_node(tmp_path: Path, stack: ExitStack):
+    mesh = Mesh(tmp_path, stack, 0, flow=DIRECT, names=("sink", "step", "source"))
+    wait_until(lambda: len(mesh.rows()) > 20, 60)
+    with attach("direct.source") as flow:
+        wait_until(lambda: all(link.received for link in flow.status().links), 20)
+        links = {(each.source, each.target): each for each in flow.status().links}
+        direct = links["source", "step"]
+        assert (direct.via, direct.codec) == ("tcp", "jpeg:90")
+        assert links["step", "sink"].via == "zenoh"
+        assert direct.bytes < direct.sent * 120 * 160 * 3 / 10
+        wait_until(lambda: flow.status().links[0].latency_p50_ms > 0, 20)  # over two clocks
+    before = len(mesh.rows())
+    mesh.nodes[1].kill9()
+    wait_until(lambda: len(mesh.rows()) > before + 50, 60)
+    numbers = [number for number, shape in mesh.rows() if shape == [120, 160, 3]]
+    assert len(numbers) == len(mesh.rows())

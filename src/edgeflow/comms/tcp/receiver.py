@@ -90,6 +90,7 @@ class TcpSubscriber(Subscriber):
         self._closed = closed
         self.links = {wish.topic: LinkCounters() for wish in subscriptions}
         self._wishes = {wish.topic: wish for wish in subscriptions}
+        self._streams = {_topic_of(wish.topic): wish.topic for wish in subscriptions}
         self._group = subscriptions[0].group if subscriptions else ""
         self._waiting: dict[str, collections.deque[Frame]] = {}
         self._order: collections.deque[str] = collections.deque()
@@ -192,7 +193,8 @@ class TcpSubscriber(Subscriber):
             return
         frame = decode(message)
         topic = frame.topic or str(frame.meta.get("topic", "default"))
-        self._keep(topic, frame if frame.topic else _named(frame, topic))
+        stream = self._streams.get(topic, topic)
+        self._keep(stream, frame if frame.topic else _named(frame, topic))
 
     def _keep(self, topic: str, frame: Frame) -> None:
         with self._changed:
@@ -224,6 +226,11 @@ class TcpSubscriber(Subscriber):
             peer = key.data
             if peer is not None and peer.pings and peer.heard < oldest:
                 self._drop(peer, f"silent for {SILENCE_SECONDS} s")
+
+
+def _topic_of(stream: str) -> str:
+    """Return what frames of a stream say they are: one with a codec is ``TOPIC@CODEC``."""
+    return stream.partition("@")[0]
 
 
 def _named(frame: Frame, topic: str) -> Frame:
