@@ -21,7 +21,7 @@ __all__ = ["run"]
 
 READINGS, QUICK = 120_000, 8_000
 WANTED = 20_000.0
-SUSTAINED_SECONDS, QUICK_SECONDS = 20.0, 3.0
+SUSTAINED_SECONDS, QUICK_SECONDS = 40.0, 3.0
 GIVE_UP_SECONDS = 120.0
 PEER = Path(__file__).parent / "peers" / "paho_sqlite.py"
 NOBODY = (

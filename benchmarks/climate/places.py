@@ -29,6 +29,8 @@ __all__ = [
 ]
 
 START_SECONDS = 30.0
+UNCONFIRMED = 8000
+"""As ``edgeflow climate serve`` runs its own."""
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 MOSQUITTO_CONFIG = """listener {port} 127.0.0.1
 allow_anonymous true
@@ -59,7 +61,7 @@ def has_mosquitto() -> bool:
 
 @contextlib.contextmanager
 def _nats() -> Iterator[Place]:
-    made = NatsBroker(BrokerSettings())
+    made = NatsBroker(BrokerSettings(unconfirmed=UNCONFIRMED))
     made.start()
     try:
         yield Place(made.port, made.pid or 0)

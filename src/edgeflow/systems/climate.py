@@ -51,7 +51,7 @@ class ClimateOptions:
         dashboard_port: of pages and REST; ``usual`` is 8000, or a free one; None for none.
     """
 
-    broker: str = "mqtt://embedded"
+    broker: str = "mqtt://embedded?unconfirmed=8000"
     store: str = "sqlite:///climate.db"
     folder: Path = Path("climate")
     roles: frozenset[Role] = frozenset({"backend", "ml"})

@@ -214,3 +214,22 @@ def _pid(process: "subprocess.Popen[str]") -> int:
         if line.strip().isdigit():
             return int(line)
     raise AssertionError
+
+
+def test_as_many_may_be_unconfirmed_as_the_url_says(run_dir: Path) -> None:
+    async def main() -> None:
+        options = MqttOptions.from_url(
+            "mqtt://embedded?unconfirmed=3000", inbox=5000, outbox=5000, manual_ack=True
+        )
+        async with MqttClient(options) as reader, MqttClient(options) as writer:
+            await reader.wait_connected()
+            await reader.subscribe("a", 1)
+            for number in range(2000):
+                writer.post("a", b"%d" % number)
+            got: list[bytes] = []
+            async with asyncio.timeout(30):
+                while len(got) < 2000:
+                    got += [message.payload for message in await reader.batch()]
+            assert len(set(got)) == 2000
+
+    asyncio.run(main())

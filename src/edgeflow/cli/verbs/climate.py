@@ -61,7 +61,7 @@ def serve(
         typer.Option(
             metavar="URL", envvar="EDGEFLOW_CLIMATE_BROKER", help="mqtt://embedded runs one."
         ),
-    ] = "mqtt://embedded",
+    ] = "mqtt://embedded?unconfirmed=8000",
     store: Annotated[
         str,
         typer.Option(

@@ -73,6 +73,7 @@ class BrokerSettings:
         max_payload: longest message in bytes, up to 64 MiB.
         ack_wait: seconds after which what a client has not confirmed is delivered again, to the
             one that came back after a crash and to one that is slow.
+        unconfirmed: messages on their way to one subscription; of a client 65,535 in all.
         username, password: demanded from clients, if given.
     """
 
@@ -80,6 +81,7 @@ class BrokerSettings:
     store: Path | None = None
     max_payload: int = 8 << 20
     ack_wait: int = 5
+    unconfirmed: int = 1024
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
@@ -98,6 +100,7 @@ class BrokerSettings:
             store=Path(store).expanduser().absolute() if store else None,
             max_payload=_integer(texts, "max_payload", 8 << 20, 1024, 64 << 20),
             ack_wait=_integer(texts, "ack_wait", 5, 1, 3600),
+            unconfirmed=_integer(texts, "unconfirmed", 1024, 1, 65535),
             username=username,
             password=password,
         )
@@ -180,9 +183,7 @@ class NatsBroker:
         _log.info("mqtt_broker_started", port=self.port, pid=self.pid)
 
     def _recall(self) -> None:
-        """Let the server read its retained messages: it begins when the first client comes, and
-        who subscribes before it has them gets none.
-        """
+        """Let it read retained messages: who subscribes before the first client came gets none."""
         texts = ["edgeflow-first"]
         flags = 0x02
         if self.settings.username is not None:
@@ -273,11 +274,11 @@ class NatsBroker:
             user, password = json.dumps(wanted.username), json.dumps(wanted.password or "")
             authorization = f"authorization {{ user: {user}, password: {password} }}\n"
         return (
-            f'host: "{self.host}"\nport: -1\nserver_name: "edgeflow"\n'
+            f'{authorization}host: "{self.host}"\nport: -1\nserver_name: "edgeflow"\n'
             f"max_payload: {wanted.max_payload}\nmax_pending: {max(64 << 20, wanted.max_payload)}\n"
             f"jetstream {{ store_dir: {json.dumps(str(store))}, max_file_store: {_STORE_BYTES} }}\n"
             f'mqtt {{ host: "{self.host}", port: {self.port or -1}, '
-            f'ack_wait: "{wanted.ack_wait}s" }}\n{authorization}'
+            f'ack_wait: "{wanted.ack_wait}s", max_ack_pending: {wanted.unconfirmed} }}\n'
         )
 
 

@@ -49,7 +49,8 @@ class MqttOptions:
 
     Attributes:
         host, port: of the broker. Host ``embedded`` is the managed broker of this process, with
-            ``embedded`` as its settings (``port``, ``store``, ``max_payload``, ``ack_wait``).
+            ``embedded`` as its settings (``port``, ``store``, ``max_payload``, ``ack_wait``,
+            ``unconfirmed``).
         username, password: credentials.
         client_id: fixed name of this client; the empty one is replaced by a random one.
         version: ``3.1.1`` or ``5``.
@@ -167,9 +168,8 @@ def _embedded(scheme: str, port: int | None, query: dict[str, str], url: str) ->
         )
     if port is not None:
         query = {"port": str(port)} | query
-    own = {
-        key: query.pop(key) for key in ("port", "store", "max_payload", "ack_wait") if key in query
-    }
+    keys = ("port", "store", "max_payload", "ack_wait", "unconfirmed")
+    own = {key: query.pop(key) for key in keys if key in query}
     return {"embedded": own} | _fields(query, url)
 
 
