@@ -35,6 +35,7 @@ def problems_of(
         for client in clients
         if not client.is_connected
     ]
+    found += [f"broker: {each} is not heard" for client in clients for each in client.unheard]
     found += [f"{task.get_name()} ended" for task in tasks if task.done()]
     if writer is not None and writer.stats.last_error:
         found.append(f"store: {writer.stats.last_error}")
@@ -63,10 +64,20 @@ async def keep_health(
     look: Callable[[], Sequence[ServiceState]],
     now: Callable[[], float],
     seconds: float = HEALTH_SECONDS,
+    tell: Callable[[str, str, float], None] = lambda *_: None,
 ) -> None:
-    """Store what ``look`` says, each so many seconds, until cancelled."""
+    """Store what ``look`` says, each so many seconds, until cancelled.
+
+    Args:
+        writer: where to. look: how services are. now: seconds since the Unix epoch.
+        seconds: between two looks.
+        tell: told each service, its problem or nothing, and the time.
+    """
     while True:
         await asyncio.sleep(seconds)
+        states = look()
+        for state in states:
+            tell(state.service, state.problem, now())
         rows = [
             {
                 "device_id": "backend",
@@ -76,7 +87,7 @@ async def keep_health(
                 "detail": state.problem,
                 "value": state.milliseconds,
             }
-            for state in look()
+            for state in states
         ]
         try:
             await asyncio.to_thread(writer.append, "health", rows)

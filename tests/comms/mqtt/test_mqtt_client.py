@@ -428,5 +428,36 @@ def test_a_refused_subscription_is_told() -> None:
             with pytest.raises(ProtocolError, match="refused the subscription to 'secret'"):
                 await one.subscribe("secret")
             assert "secret" in str(one.last_error)
+            assert one.unheard == ["secret"]
+
+    asyncio.run(main())
+
+
+def test_a_subscription_that_was_refused_for_a_while_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edgeflow.comms.mqtt.subscriptions.ASK_AGAIN", 0.01)
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"quiet")
+        writer.write(b"\x20\x02\x00\x00")
+        for granted in (b"\x80", b"\x80", b"\x01"):
+            packet = await reader.readexactly(2)
+            packet = await reader.readexactly(packet[1])
+            writer.write(b"\x90\x03" + packet[:2] + granted)
+        await reader.read()
+
+    async def main() -> None:
+        async with (
+            impostor(speak) as port,
+            MqttClient(MqttOptions(port=port, client_id="quiet")) as one,
+        ):
+            await one.wait_connected()
+            with pytest.raises(ProtocolError):
+                await one.subscribe("news", qos=1)
+            async with asyncio.timeout(10):
+                while one.unheard:
+                    await asyncio.sleep(0.001)
+            assert one.last_error is None
 
     asyncio.run(main())

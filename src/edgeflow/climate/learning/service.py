@@ -1,5 +1,6 @@
 """The service that decides and keeps learning: requests in, positions out, overrides remembered."""
 
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
@@ -128,7 +129,8 @@ class LearningService:
     async def run(self) -> None:
         """Work until cancelled."""
         for pattern in SUBSCRIPTIONS:
-            await self._client.subscribe(pattern, qos=1)
+            with contextlib.suppress(CommsError):  # it is asked for again
+                await self._client.subscribe(pattern, qos=1)
         try:
             async for message in self._client.messages():
                 self._take(message)

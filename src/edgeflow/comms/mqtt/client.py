@@ -119,6 +119,11 @@ class MqttClient:
         return self._connected.is_set()
 
     @property
+    def unheard(self) -> list[str]:
+        """Filters that the broker has not granted: nothing comes of them now."""
+        return self._subscriptions.unheard
+
+    @property
     def outbox(self) -> int:
         """Messages at QoS 1 and 2 that are not confirmed yet."""
         return len(self._sender.outbox)
@@ -149,7 +154,8 @@ class MqttClient:
 
         Raises:
             ConfigError: the filter or the QoS is wrong.
-            ProtocolError: the broker refused.
+            ProtocolError: the broker refused; it is asked again now and then.
+            UnreachableError: the connection broke meanwhile; the next one asks again.
         """
         check_filter(pattern)
         _check_qos(qos)
@@ -376,7 +382,11 @@ class MqttClient:
     def subscribed(self, mid: int, problem: str | None) -> None:
         """Settle a subscription."""
         refusal = self._subscriptions.answered(mid, problem)
-        self.last_error = refusal or self.last_error
+        if refusal is not None:
+            self._subscriptions.ask_later(self._session)
+            self.last_error = refusal
+        elif not self.unheard:
+            self.last_error = None
 
 
 def _check_qos(qos: int) -> None:

@@ -129,7 +129,8 @@ class VirtualClimateNode:
         await self.client.start()
         try:
             for topic in HEARD:
-                await self.client.subscribe(self._core.topic(topic), self.options.command_qos)
+                with contextlib.suppress(CommsError):  # it is asked for again
+                    await self.client.subscribe(self._core.topic(topic), self.options.command_qos)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._live())
                 tasks.create_task(self._hear())
