@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class Served:
             self._command += ["--role", role]
         self._process: subprocess.Popen[str] | None = None
         self._said: deque[str] = deque(maxlen=50)
-        self._ready = threading.Event()
+        self._begun = threading.Event()
         self._reader: threading.Thread | None = None
 
     @property
@@ -68,9 +69,9 @@ class Served:
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - it only calls prctl
         )
         self._said.clear()
-        self._ready = threading.Event()
+        self._begun = threading.Event()
         self._reader = threading.Thread(
-            target=self._listen, args=(self._process, self._ready), daemon=True
+            target=self._listen, args=(self._process, self._begun), daemon=True
         )
         self._reader.start()
 
@@ -83,13 +84,20 @@ class Served:
                 self.kill()
                 time.sleep(0.5)
                 self.begin()
-            self._ready.wait(1.0)
+            self._begun.wait(1.0)
 
     @property
     def is_ready(self) -> bool:
-        """True while it works, as far as is known."""
+        """True while it hears its broker and has its store."""
         process = self._process
-        return process is not None and process.poll() is None and self._ready.is_set()
+        if process is None or process.poll() is not None or not self._begun.is_set():
+            return False
+        try:
+            with urllib.request.urlopen(self.metrics.replace("/metrics", "/readyz"), timeout=10):
+                return True
+        except OSError:
+            time.sleep(0.1)
+            return False
 
     def start(self) -> None:
         """Start it, and wait until it works."""
@@ -124,13 +132,13 @@ class Served:
         self._process.stderr.close()
         self._process = None
 
-    def _listen(self, process: "subprocess.Popen[str]", ready: threading.Event) -> None:
+    def _listen(self, process: "subprocess.Popen[str]", begun: threading.Event) -> None:
         assert process.stderr is not None
         for line in process.stderr:
             self._said.append(line.rstrip())
             if line.startswith("Metrics"):
                 self.metrics = line.split()[1]
-                ready.set()
+                begun.set()
 
 
 class Load:
