@@ -102,8 +102,11 @@ class RoomDemo:
             "ROOM_CLIP": str(assets.path(CLIP)),
             "ROOM_STORE": f"sqlite:///{folder.resolve() / STORE}",
         }
-        models = folder / "models.yaml"
-        models.write_text(_BOARD.sub(f"rfc2217://127.0.0.1:{board}", models.read_text("utf-8")))
+        # Of this run alone: another one may show the same folder with a board of its own.
+        models = folder / f"models-{board}.yaml"
+        listed = (folder / "models.yaml").read_text("utf-8")
+        models.write_text(_BOARD.sub(f"rfc2217://127.0.0.1:{board}", listed), "utf-8")
+        os.environ["ROOM_MODELS"] = models.name
 
     def run(self) -> int:
         """Run until Ctrl+C; return the exit code."""
