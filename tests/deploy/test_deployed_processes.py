@@ -63,6 +63,7 @@ def test_the_example_flows_from_the_camera_to_the_page(tmp_path, broker):
             get(running, "/api/nodes", token=False)
         refused.value.close()
         assert refused.value.code == 401
+    assert list(project.iterdir()) == [file]  # it is read-only in a container
 
 
 SLOW = """
