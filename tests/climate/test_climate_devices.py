@@ -230,3 +230,18 @@ def test_a_death_and_a_silence_are_told_and_a_living_device_is_not(
 def _sensors(home: ClimateBackend, device: str) -> dict[str, float]:
     known = {each.device_id: each.sensors for each in home.registry.devices()}
     return known.get(device, {})
+
+
+def test_a_service_that_fails_is_an_alert_until_it_works(
+    broker: mqtt_brokers.Broker, store: SqliteTables, writer: SpooledWriter, clock: Clock
+) -> None:
+    async def live() -> None:
+        async with backend(broker.url, writer, store, clock) as home:
+            for problem in ("", "away", "away, still", "", ""):
+                home.desk.take_service("store", problem, clock())
+            assert home.registry.alerts == {"failed": 1}
+
+    asyncio.run(live())
+    assert writer.flush(SECONDS)
+    rows = [(row["device_id"], row["kind"], row["state"]) for row in store.rows("device_alerts")]
+    assert rows == [("store", "failed", "raised"), ("store", "failed", "ended")]

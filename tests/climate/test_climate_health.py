@@ -21,13 +21,16 @@ def test_states_are_kept_until_it_ends(tmp_path: Path) -> None:
     store.create(list(TABLES.values()))
     writer = SpooledWriter(store, Spool(tmp_path / "spool"))
     looked = []
+    told_to: list[tuple[str, str, float]] = []
 
     def look() -> list[ServiceState]:
         looked.append(1)
         return [ServiceState("broker", "away"), ServiceState("store", "", 3.5)]
 
     async def run() -> None:
-        task = asyncio.create_task(keep_health(writer, look, lambda: 1.75e9, seconds=0.01))
+        task = asyncio.create_task(
+            keep_health(writer, look, lambda: 1.75e9, 0.01, lambda *said: told_to.append(said))
+        )
         async with asyncio.timeout(SECONDS):
             while len(looked) < 3:
                 await asyncio.sleep(0.01)
@@ -38,6 +41,7 @@ def test_states_are_kept_until_it_ends(tmp_path: Path) -> None:
     asyncio.run(run())
     assert writer.flush(SECONDS)
     writer.close()
+    assert told_to[:2] == [("broker", "away", 1.75e9), ("store", "", 1.75e9)]
     told = {row["service"]: row for row in store.rows("health")}
     store.close()
     assert (told["broker"]["state"], told["broker"]["detail"]) == ("failed", "away")

@@ -289,11 +289,22 @@ def test_a_program_says_nothing_of_devices_that_another_one_hears() -> None:
     store.create(list(TABLES.values()))
     climate = DeviceRegistry(store.insert, owner="climate")
     climate.seen("a", NOW)
+    assert [each.device_id for each in climate.devices(owned=True)] == ["a"]
     known = store.latest("device_registry")
     csi = DeviceRegistry(store.insert, known, owner="csi")
     csi.seen("node", NOW + 900, kind="csi")
     assert csi.check(NOW + 1000) == []
     assert csi.get("a").online
+    climate.seen("b", NOW + 1000)
+    climate.said("a", "offline", NOW + 1000)
+    csi.refresh(store.latest("device_registry"))
+    assert [(each.device_id, each.online) for each in csi.devices(kind="mqtt")] == [
+        ("a", False),
+        ("b", True),
+    ]
+    assert [each.device_id for each in csi.devices(owned=True)] == ["node"]
+    csi.flush(NOW + 1001)
+    assert {row["owner"] for row in store.latest("device_registry")} == {"climate", "csi"}
     again = DeviceRegistry(store.insert, known, owner="climate")
     (change,) = again.check(NOW + 1000)
     store.close()

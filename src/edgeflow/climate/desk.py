@@ -65,6 +65,7 @@ class DeviceDesk:
         self._client, self._on_change = client, on_change
         self._rows: deque[tuple[str, Row]] = deque(maxlen=2 * MAX_DEVICES)
         self._open: set[tuple[str, str]] = set()
+        self._services: dict[str, str] = {}
         self.registry = DeviceRegistry(self._keep, *known, owner="climate")
 
     def take_rows(self) -> list[tuple[str, Row]]:
@@ -93,6 +94,16 @@ class DeviceDesk:
         """
         self.tell(self.registry.answered(device, decode_answer(payload), now))
 
+    def take_service(self, service: str, problem: str, now: float) -> None:
+        """A part of the system works, or does not: ``problem`` is empty when it does."""
+        before = self._services.get(service, "")
+        self._services[service] = problem
+        if bool(problem) != bool(before):
+            what = "failed" if problem else "recovered"
+            if problem:
+                self.registry.alerts[what] = self.registry.alerts.get(what, 0) + 1
+            self.tell([Change(service, what, problem or "it works again", now)])
+
     def push(self) -> None:
         """Tell devices what they were not told yet; the broker keeps it until they come."""
         for each in self.registry.take_unsent():
@@ -110,19 +121,21 @@ class DeviceDesk:
                 return
 
     async def follow(self, store: TableStore, since: float, now: Callable[[], float]) -> None:
-        """Take over what other programs set in the tables, until cancelled."""
+        """Take over what other programs set in the tables, and hear, until cancelled."""
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
-            looked = now()
+            looked, found = now(), {}
             try:
-                rows = await asyncio.to_thread(
-                    store.rows, "device_settings", since=since - OVERLAP, limit=MAX_DEVICES
-                )
+                for table in ("device_registry", "device_settings"):
+                    found[table] = await asyncio.to_thread(
+                        store.rows, table, since=since - OVERLAP, limit=MAX_DEVICES
+                    )
             except StoreError as error:
                 _log.warning("settings_not_read", error=str(error))
                 continue
             since = looked
-            for device in self.registry.adopt(rows):
+            self.registry.refresh(found["device_registry"])
+            for device in self.registry.adopt(found["device_settings"]):
                 _log.info("settings_taken", device=device)
 
     def tell(self, changes: Sequence[Change]) -> None:

@@ -69,7 +69,9 @@ async def keep_health(
     """Store what ``look`` says, each so many seconds, until cancelled.
 
     Args:
-        writer: where to. look: how services are. now: seconds since the Unix epoch.
+        writer: where to.
+        look: how services are.
+        now: seconds since the Unix epoch.
         seconds: between two looks.
         tell: told each service, its problem or nothing, and the time.
     """

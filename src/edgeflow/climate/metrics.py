@@ -65,7 +65,7 @@ def _of_backend(backend: ClimateBackend) -> Iterator[Metric]:
     failed = GaugeMetricFamily(
         "iot_device_failed", "1 while it says that it fails.", labels=["device_id"]
     )
-    for device in backend.registry.devices():
+    for device in backend.registry.devices(owned=True):
         seen.add_metric([device.device_id], device.last_seen)
         online.add_metric([device.device_id], float(device.online))
         silent.add_metric([device.device_id], len(device.silent))

@@ -1,9 +1,9 @@
 """What became of devices, as rows of the tables: events, and alerts that begin and end."""
 
-from edgeflow.devices.records import Change
+from edgeflow.devices.records import Change, DeviceRecord
 from edgeflow.store.tables import Row
 
-__all__ = ["alert_rows", "event_row"]
+__all__ = ["alert_rows", "event_row", "failing", "falling_silent"]
 
 ENDS = {"online": "offline", "heard": "silent", "recovered": "failed", "configured": "refused"}
 
@@ -43,3 +43,24 @@ def alert_rows(change: Change, raised: set[tuple[str, str]]) -> list[Row]:
         "reason": change.why,
     }
     return [row]
+
+
+def failing(record: DeviceRecord, failure: str, now: float) -> Change:
+    """Note what is wrong with a device; nothing is when ``failure`` is empty."""
+    record.failure = failure
+    what = "failed" if failure else "recovered"
+    return Change(record.device_id, what, failure or "it works again", now)
+
+
+def falling_silent(record: DeviceRecord, now: float) -> list[Change]:
+    """Note sensors that stopped while the others of their device go on."""
+    fresh = [
+        (sensor, now - heard)
+        for sensor, heard in record.sensors.items()
+        if sensor not in record.silent and now - heard > record.silence_of(sensor)
+    ]
+    record.silent.update(sensor for sensor, _ in fresh)
+    return [
+        Change(record.device_id, "silent", f"{sensor}: nothing for {age:.0f} s", now)
+        for sensor, age in fresh
+    ]

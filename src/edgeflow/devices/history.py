@@ -244,8 +244,11 @@ class History:
 
     def _follow_settings(self) -> None:
         looked = self._now()
-        rows = self._store.rows("device_settings", since=self._followed - OVERLAP, limit=WAITING)
+        since = self._followed - OVERLAP
+        heard = self._store.rows("device_registry", since=since, limit=WAITING)
+        rows = self._store.rows("device_settings", since=since, limit=WAITING)
         self._followed = looked
+        self.registry.refresh(heard)
         self.registry.adopt(rows)
 
     def _tell(self, changes: Sequence[Change]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from edgeflow.devices.alerts import failing, falling_silent
 from edgeflow.devices.configuration import Answer, Configuration, check_settings, judge
 from edgeflow.devices.records import (
     DESIRED,
@@ -116,7 +117,7 @@ class DeviceRegistry:
                     record.silent.remove(sensor)
                     changes.append(Change(device_id, "heard", f"{sensor}: it spoke again", now))
             if failure is not None and failure != record.failure:
-                changes.append(_failure(record, failure, now))
+                changes.append(failing(record, failure, now))
             if changes or now - record.written >= WRITE_EVERY:
                 self._store(record, now)
             return self._counted(changes) if changes else changes
@@ -161,7 +162,7 @@ class DeviceRegistry:
                     changes.append(Change(record.device_id, "offline", why, now))
                     self._store(record, now)
                 if record.online:
-                    changes += _fall_silent(record, now)
+                    changes += falling_silent(record, now)
             return self._counted(changes)
 
     def answered(self, device_id: str, answer: Answer, now: float) -> list[Change]:
@@ -239,6 +240,20 @@ class DeviceRegistry:
         with self._lock:
             return [row["device_id"] for row in settings if self._adopt(row)]
 
+    def refresh(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take over what other programs know of the devices that they hear."""
+        with self._lock:
+            for row in rows:
+                if (row.get("owner") or "") in ("", self._owner):
+                    continue
+                known, fresh = self._devices.get(row["device_id"]), record_of(row)
+                if known is None and len(self._devices) < MAX_DEVICES:
+                    self._devices[fresh.device_id] = fresh
+                    self._adopt(self._early.pop(fresh.device_id, None))
+                elif known is not None and fresh.last_seen >= known.last_seen:
+                    known.kind, known.owner, known.online = fresh.kind, fresh.owner, fresh.online
+                    known.last_seen = known.written = fresh.last_seen
+
     # Asking
 
     def get(self, device_id: str) -> DeviceRecord:
@@ -251,9 +266,14 @@ class DeviceRegistry:
             return copy_of(self._find(device_id))
 
     def devices(
-        self, *, group: str | None = None, tag: str | None = None, kind: str | None = None
+        self,
+        *,
+        group: str | None = None,
+        tag: str | None = None,
+        kind: str | None = None,
+        owned: bool = False,
     ) -> list[DeviceRecord]:
-        """All of them, by id, or those of a group, with a tag, of a kind."""
+        """All of them, by id, or those of a group, with a tag, of a kind, that are heard here."""
         with self._lock:
             chosen = [
                 copy_of(record)
@@ -261,6 +281,7 @@ class DeviceRegistry:
                 if (group is None or group in record.groups)
                 and (tag is None or tag in record.tags)
                 and (kind is None or kind == record.kind)
+                and (not owned or record.owner in ("", self._owner))
             ]
         return sorted(chosen, key=lambda record: record.device_id)
 
@@ -365,23 +386,3 @@ class DeviceRegistry:
     def _store(self, record: DeviceRecord, now: float) -> None:
         record.written = now
         self._write(REGISTRY, [record.row])
-
-
-def _failure(record: DeviceRecord, failure: str, now: float) -> Change:
-    record.failure = failure
-    what = "failed" if failure else "recovered"
-    return Change(record.device_id, what, failure or "it works again", now)
-
-
-def _fall_silent(record: DeviceRecord, now: float) -> list[Change]:
-    """Sensors that stopped while the others of their device go on."""
-    fresh = [
-        (sensor, now - heard)
-        for sensor, heard in record.sensors.items()
-        if sensor not in record.silent and now - heard > record.silence_of(sensor)
-    ]
-    record.silent.update(sensor for sensor, _ in fresh)
-    return [
-        Change(record.device_id, "silent", f"{sensor}: nothing for {age:.0f} s", now)
-        for sensor, age in fresh
-    ]

@@ -121,7 +121,9 @@ class ClimateSystem:
         self._spawn(undone, self.backend.run(), "backend")
         follow = self.backend.desk.follow(self.store, time.time(), time.time)
         self._spawn(undone, follow, "device settings")
-        self._spawn(undone, keep_health(self.writer, self.states, time.time), "health")
+        tell = self.backend.desk.take_service
+        health = keep_health(self.writer, self.states, time.time, tell=tell)
+        self._spawn(undone, health, "health")
 
     async def _begin_service(self, undone: AsyncExitStack) -> None:
         from edgeflow.climate.learning.deciding import WindowDecider
