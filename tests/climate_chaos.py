@@ -146,7 +146,8 @@ def _kill_in_turn(system: System, victims: Sequence[str], seconds: float, report
 def _kill_at_random(system: System, chance: random.Random, end: float, report: Report) -> None:
     while time.monotonic() < end:
         time.sleep(chance.uniform(1.0, 10.0))
-        names = chance.sample(sorted(system.parts), chance.choice((1, 1, 1, 2)))
+        count = min(len(system.parts), chance.choice((1, 1, 1, 2)))
+        names = chance.sample(sorted(system.parts), count)
         for name in names:
             system.parts[name][0]()
         time.sleep(chance.uniform(*DOWN_SECONDS))
