@@ -284,16 +284,17 @@ class Session:
         elif isinstance(body, Echo):
             stamps = Exchange(body.asked_ns, body.arrived_ns, body.sent_ns, arrived_ns)
             self.clocks.exchanged(peer, body.host, stamps)
-        elif isinstance(body, Welcome | Newest | Goodbye):
+        elif isinstance(body, Join | Update | Leave):
+            self._for_source(peer, body)
+        else:
             feed = self._feeds.get(body.link)
-            if feed is not None and feed.peer == peer:
-                feed.told(body)
+            if feed is not None:
+                if feed.peer == peer:
+                    feed.told(body)
             elif isinstance(body, Welcome):
                 self.send(peer, Gone(body.link))
-        elif isinstance(body, Gone) and body.link in self._feeds:
-            self._feeds[body.link].told(body)
-        else:
-            self._for_source(peer, body)
+            elif isinstance(body, Gone):
+                self._for_source(peer, body)
 
     def _for_source(self, peer: str, body: Join | Update | Leave | Gone) -> None:
         with self._lock:
@@ -305,10 +306,10 @@ class Session:
     def _on_beat(self, peer: str, body: Beat, arrived_ns: int) -> None:
         for link, sent in body.links:
             feed = self._feeds.get(link)
-            if feed is not None:
-                feed.beaten(sent)
-            else:
+            if feed is None:
                 self.send(peer, Gone(link))
+            elif feed.peer == peer:
+                feed.beaten(sent)
         echo = Echo(settings.HOSTNAME, body.sent_ns, arrived_ns, time.monotonic_ns())
         self.send(peer, echo)
 
