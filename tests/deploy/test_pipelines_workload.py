@@ -99,6 +99,22 @@ def test_it_is_known_of_every_type_what_it_needs():
     assert {extra for extras in _EXTRAS.values() for extra in extras} <= known
 
 
+@pytest.mark.parametrize(
+    ("engine", "extra"),
+    [("faces.onnx", "onnx"), ("rfc2217://10.0.0.9:4001", "mcu"), ("serial:///dev/ttyACM0", "mcu"),
+     ("old.tflite", "litert"), ("grpc://models.example:8001", "grpc")],
+)  # fmt: skip
+def test_engines_of_a_list_of_models_bring_their_extras(tmp_path, engine, extra):
+    (tmp_path / "models.yaml").write_text(f"models: [{{id: one, engine: '{engine}'}}]\n")
+    stack = plan_file(pipelines(tmp_path, "gateway: {models: models.yaml}\n"))
+    assert stack.image.extras == tuple(sorted(("pipelines", extra)))
+
+
+def test_a_store_elsewhere_brings_its_client(tmp_path):
+    more = "  rows: {type: store, url: 'clickhouse://u:p@db.example:8123/home'}\n"
+    assert "clickhouse" in plan_file(pipelines(tmp_path, more)).image.extras
+
+
 @pytest.mark.parametrize("name", ["edge_gateway", "csi_sensing", "smart_room"])
 def test_the_examples_give_valid_manifests(name):
     stack = plan_file(EXAMPLES / name / "pipelines.yaml")

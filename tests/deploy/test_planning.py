@@ -268,6 +268,16 @@ def test_extras_of_the_project_go_into_the_image(tmp_path):
     assert (image.file, image.folder) == ("main.py", tmp_path)
 
 
+def test_what_a_project_imports_of_edgeflow_brings_its_extras(tmp_path):
+    (tmp_path / "board.py").write_text("from edgeflow.devices.boards import open_board\n")
+    (tmp_path / "clip.py").write_text("def f():\n    import edgeflow.nodes.sinks.video as v\n")
+    (tmp_path / "names.py").write_text("from edgeflow.nodes.sources import replay\n")
+    (tmp_path / "broken.py").write_text("from edgeflow.sensing import (\n")
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "x.py").write_text("import edgeflow.climate.learning\n")
+    assert planned(tmp_path, chain()).image.extras == ("mcu", "record", "video")
+
+
 def test_planning_twice_is_the_same(tmp_path):
     file = written(tmp_path, chain())
     assert plan_file(file) == plan_file(file)

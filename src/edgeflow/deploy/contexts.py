@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from edgeflow.deploy.dockerfile import FRAMEWORK, PROJECT, dockerfile
-from edgeflow.deploy.ignoring import Ignored
+from edgeflow.deploy.ignoring import NEVER, Ignored
 from edgeflow.deploy.workloads import Image
 from edgeflow.errors import ConfigError
 
@@ -23,10 +23,6 @@ _SOURCES = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "src", "
 _FOLDERS = ("firmware/core", "firmware/host", "src")
 """Parts of EdgeFlow's own sources that an installation needs."""
 _OWN_REQUIREMENT = re.compile(r"^\s*edgeflow\s*([\[<>=!~;@#].*)?$", re.IGNORECASE)
-_NEVER = (
-    ".git", ".venv", "venv", "__pycache__", "*.pyc", "node_modules", ".env", ".env.*",
-    ".mypy_cache", ".ruff_cache", ".pytest_cache", ".DS_Store", "Dockerfile", ".dockerignore",
-)  # fmt: skip
 
 
 def framework(wanted: str | None = None) -> Path | str:
@@ -86,7 +82,7 @@ def write_context(image: Image, folder: Path, source: Path | str, base: str) -> 
 
 
 def _copy_project(image: Image, target: Path) -> None:
-    ignored = Ignored([*_NEVER, *_own_rules(image.folder)])
+    ignored = Ignored([*NEVER, *_own_rules(image.folder)])
     _copy_tree(image.folder, target, ignored, MOST_BYTES)
     if not (target / image.file).is_file():
         raise ConfigError(
@@ -118,7 +114,7 @@ def _copy_framework(source: Path | str, target: Path) -> str:
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
     for name in _FOLDERS:
-        _copy_tree(source / name, target / name, Ignored([*_NEVER, "build", "*.so"]), MOST_BYTES)
+        _copy_tree(source / name, target / name, Ignored([*NEVER, "build", "*.so"]), MOST_BYTES)
     return "."
 
 

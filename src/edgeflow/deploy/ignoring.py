@@ -3,7 +3,13 @@
 import re
 from collections.abc import Sequence
 
-__all__ = ["Ignored"]
+__all__ = ["NEVER", "Ignored"]
+
+NEVER = (
+    ".git", ".venv", "venv", "__pycache__", "*.pyc", "node_modules", ".env", ".env.*",
+    ".mypy_cache", ".ruff_cache", ".pytest_cache", ".DS_Store", "Dockerfile", ".dockerignore",
+)  # fmt: skip
+"""What is no part of a project's image, whatever its own rules say."""
 
 
 class Ignored:

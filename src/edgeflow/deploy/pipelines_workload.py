@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from edgeflow.deploy.demands import Demands, demands, mebibytes
@@ -20,6 +20,7 @@ from edgeflow.deploy.node_workloads import (
 from edgeflow.deploy.servers import INFRASTRUCTURE
 from edgeflow.deploy.workloads import PROBE_PORT, Image, Kind, Port, SecretKey, Volume, Workload
 from edgeflow.errors import ConfigError
+from edgeflow.inference.engines.open import BOARD_SCHEMES
 from edgeflow.pipelines.declaration import Declaration
 from edgeflow.security.access import is_loopback
 
@@ -29,7 +30,7 @@ _EXTRAS = {
     "ble": ("ble",),
     "camera": ("video",),
     "climate": (),
-    "csi": (),
+    "csi": ("mcu",),
     "flow": (),
     "http": (),
     "inference": (),
@@ -46,6 +47,7 @@ _EXTRAS = {
 }
 """Extras that types of connectors and actions need beside ``pipelines``."""
 _ENGINES = {".onnx": "onnx", ".pt": "torch", ".pth": "torch", ".tflite": "litert"}
+_STORES = {"clickhouse": "clickhouse", "chdb": "chdb"}
 _MOST_MODEL_FILES = 10_000
 _USUAL_STORAGE = 1024
 _LINK = f"""\
@@ -214,24 +216,48 @@ def extras_of(declaration: Declaration) -> set[str]:
     found = {"pipelines"} | {extra for kind in kinds for extra in _EXTRAS.get(kind, ())}
     if _uses_embedded(declaration):
         found.add("broker")
+    schemes = {url.partition("://")[0] for url in _urls(declaration)}
+    found |= {_STORES[scheme] for scheme in schemes if scheme in _STORES}
     return found | _extras_of_models(declaration)
 
 
 def _extras_of_models(declaration: Declaration) -> set[str]:
+    """Return the extras of the engines that run its models in this process."""
     home = declaration.document.gateway.models
-    place = declaration.file.parent / home if home is not None else None
-    if place is None or not place.exists():
-        return {"onnx"} if place is not None else set()
-    folder = place if place.is_dir() else place.parent
-    suffixes = (path.suffix for path in islice(folder.rglob("*"), _MOST_MODEL_FILES))
+    if home is None:
+        return set()
+    place = declaration.file.parent / home
+    if place.is_file():
+        return _extras_of_list(place)
+    if not place.exists():  # they are fetched later
+        return {"onnx"}
+    suffixes = (path.suffix for path in islice(place.rglob("*"), _MOST_MODEL_FILES))
     return {_ENGINES[suffix] for suffix in suffixes if suffix in _ENGINES}
 
 
+def _extras_of_list(file: Path) -> set[str]:
+    """Return the extras of a ``models.yaml``, by what its engines are called."""
+    import yaml
+
+    try:
+        listed = yaml.safe_load(file.read_text())["models"]
+        engines = [str(one["engine"]) for one in listed]
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        return set()  # edgeflow up will tell what is wrong with it
+    found = {_ENGINES.get(PurePath(engine).suffix, "") for engine in engines}
+    schemes = {engine.partition("://")[0] for engine in engines}
+    found |= {"mcu"} if schemes & set(BOARD_SCHEMES) else set()
+    return (found | ({"grpc"} & schemes)) - {""}
+
+
 def _uses_embedded(declaration: Declaration) -> bool:
+    return any(url.startswith("mqtt://embedded") for url in _urls(declaration))
+
+
+def _urls(declaration: Declaration) -> list[str]:
     options = [plan.options for plan in declaration.connectors]
     options += [plan.options for plan in declaration.actions]
-    urls = (str(getattr(one, "url", None) or "") for one in options)
-    return any(url.startswith("mqtt://embedded") for url in urls)
+    return [str(getattr(one, "url", None) or "") for one in options]
 
 
 def warnings_of(declaration: Declaration) -> Iterator[str]:
