@@ -5,8 +5,11 @@ import msgspec
 from edgeflow.comms.brokers import MemoryBroker
 from edgeflow.core.clock_offset import ClockOffset
 from edgeflow.core.graph import Graph
+from edgeflow.core.status import TraceRecord
 from edgeflow.runtime.clocks import PREFIX, HostClocks
+from edgeflow.runtime.monitor import FlowMonitor
 from edgeflow.runtime.planes import Planes
+from edgeflow.runtime.reports import NodeReport
 
 
 class Measuring(MemoryBroker):
@@ -61,3 +64,24 @@ def test_without_a_board_there_is_nothing_to_compare():
     here = planes(b=ClockOffset(10, 1))
     HostClocks(here, None, "here").exchange(0.0)
     assert here.host_offsets == {}
+
+
+def test_the_way_between_hosts_is_told_by_one_clock():
+    """A clock that is five seconds ahead, on the host that a frame reaches after 2 ms."""
+    ahead = 5_000_000_000
+    hops = [("camera", "here", 0, 1_000_000), ("sink", "far", ahead + 3_000_000, ahead + 4_000_000)]
+    record = TraceRecord(source="camera", id=1, timestamp=0.0, hops=hops)
+    reports = [
+        NodeReport(node="camera", host="here", pid=1, time=1.0, state="running"),
+        NodeReport(
+            node="sink", host="far", pid=2, time=1.0, state="running", traces=[record],
+            clocks={"here": ClockOffset(-ahead, 100_000)},
+        ),
+    ]  # fmt: skip
+    monitor = FlowMonitor(Graph("app"), "node", lambda: reports, host="here")
+    (clock,) = monitor.status().clocks
+    assert (clock.host, clock.offset_ms, clock.error_ms) == ("far", 5000.0, 0.1)
+    assert monitor.clock_offsets_ns() == {"far": -ahead}
+    (path,) = monitor.paths()
+    assert [segment.p50_ms for segment in path.segments] == [1.0, 2.0, 1.0]
+    assert path.p50_ms == 4.0

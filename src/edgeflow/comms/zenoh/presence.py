@@ -1,5 +1,6 @@
 """Who is there, from the liveliness tokens of an app: brokers, sources and numbered members."""
 
+import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,8 +12,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Presence", "Watcher"]
 
+MAX_NAMES = 4096
+"""Topics, and groups, that are taken note of."""
+
 MAX_PEERS = 1024
 """Peers, sources of a topic, and numbers of a group that are taken note of."""
+
+_NUMBER = re.compile(r"[0-9]{1,6}")
 
 Watcher: TypeAlias = Callable[[str, str, bool], None]
 
@@ -80,11 +86,13 @@ class Presence:
             self._source_token(name_of(parts[1]), parts[2], parts[3], alive)
         elif parts[0] == "peer" and len(parts) == 2 and parts[1] != self._own:
             self._peer_token(parts[1], alive)
-        elif parts[0] == "member" and len(parts) == 5 and parts[2].isdecimal():
+        elif parts[0] == "member" and len(parts) == 5 and _NUMBER.fullmatch(parts[2]):
             self._member_token(name_of(parts[1]), int(parts[2]), (parts[3], parts[4]), alive)
 
     def _member_token(self, group: str, number: int, holder: tuple[str, str], alive: bool) -> None:
         with self._lock:
+            if group not in self._numbers and len(self._numbers) >= MAX_NAMES:
+                return
             holders = self._numbers.setdefault(group, {}).setdefault(number, set())
             if alive and len(self._numbers[group]) <= MAX_PEERS:
                 holders.add(holder)
@@ -92,9 +100,13 @@ class Presence:
                 holders.discard(holder)
             if not holders:
                 del self._numbers[group][number]
+            if not self._numbers[group]:
+                del self._numbers[group]
 
     def _source_token(self, topic: str, peer: str, source: str, alive: bool) -> None:
         with self._lock:
+            if topic not in self._published and len(self._published) >= MAX_NAMES:
+                return
             sources = self._published.setdefault(topic, {})
             if not alive:
                 sources.pop(source, None)
