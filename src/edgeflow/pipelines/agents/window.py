@@ -215,4 +215,6 @@ def _ramp(value: float, low: float, high: float) -> float:
 
 
 def _words(position: float) -> str:
-    return "closed" if position < 1.0 else "wide open" if position >= 80.0 else "open a little"
+    if position < 1.0:
+        return "closed"
+    return "open a little" if position < 30.0 else "half open" if position < 75.0 else "wide open"
