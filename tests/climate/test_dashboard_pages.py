@@ -338,4 +338,6 @@ def test_questions_that_fail_are_counted(tmp_path: Path) -> None:
     assert "closed" in page.store_error
     assert [row.service for row in page.services] == ["store"]
     assert page.counters == {"readings": 4}
-    assert [(each.question, each.errors) for each in page.queries] == [("services", 1)]
+    assert [(each.question, each.errors) for each in page.queries] == [
+        ("count sensor_temperature", 1)
+    ]

@@ -11,14 +11,22 @@ from edgeflow.store.tables import Bucket
 
 __all__ = [
     "FEATURE_TABLES",
+    "Sources",
+    "count_step",
     "counted",
+    "counts",
     "empty_chart",
     "feature_chart",
     "percentiles",
     "placed",
+    "rates",
     "step_for",
 ]
 
+Sources = Mapping[str, tuple[str, Mapping[str, str] | None]]
+"""By label, a table and a condition."""
+Counts = Mapping[str, Sequence[tuple[float, int]]]
+"""By label, when steps begin and the rows in them."""
 FEATURE_TABLES: Mapping[str, tuple[str, str]] = {
     "temperature": ("sensor_temperature", "value"),
     "humidity": ("sensor_humidity", "value"),
@@ -87,28 +95,45 @@ def feature_chart(
 
 
 def counted(
-    questions: Questions,
-    tables: Mapping[str, tuple[str, Mapping[str, str] | None]],
-    since: float,
-    until: float,
-    *,
-    per: float,
-    least: float = 60.0,
+    questions: Questions, tables: Sources, since: float, until: float, *, per: float
 ) -> Chart:
-    """Rows in ``per`` seconds; a line for each label with its table and condition."""
-    step = max(least, step_for(until - since))
-    lines = {}
-    for label, (table, where) in tables.items():
-        found = questions.ask(
+    """Rows in ``per`` seconds; a line for each label."""
+    step = count_step(since, until)
+    return rates(counts(questions, tables, since, until, step), since, until, step, per=per)
+
+
+def count_step(since: float, until: float) -> float:
+    """The step that rows are counted in: what rollups have, and no more than a chart shows."""
+    return max(60.0, step_for(until - since))
+
+
+def counts(
+    questions: Questions, tables: Sources, since: float, until: float, step: float
+) -> Counts:
+    """Rows by step, for each label with its table and condition."""
+    return {
+        label: questions.ask(
             f"count {table}",
             lambda store, table=table, where=where: store.counts(  # type: ignore[misc]
                 table, step=step, where=where, since=since, until=until
             ),
         )
+        for label, (table, where) in tables.items()
+    }
+
+
+def rates(counted: Counts, since: float, until: float, step: float, *, per: float) -> Chart:
+    """Counts as rows in ``per`` seconds, in steps that hold those of the counts."""
+    lines = {}
+    for label, found in counted.items():
+        sums: dict[float, int] = {}
+        for time, count in found:
+            begin = time // step * step
+            sums[begin] = sums.get(begin, 0) + count
         # The step that is not over yet holds less, and is no fall.
         lines[label] = [
             (time, count * per / min(step, max(until - time, LEAST_WHOLE * step)))
-            for time, count in found
+            for time, count in sums.items()
         ]
     return placed(since, until, step, lines, missing=0.0)
 

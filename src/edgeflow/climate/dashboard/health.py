@@ -4,33 +4,44 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgeflow.climate.dashboard.asking import Questions, error_text
-from edgeflow.climate.dashboard.charts import counted, placed, step_for
+from edgeflow.climate.dashboard.charts import (
+    Sources,
+    count_step,
+    counted,
+    counts,
+    placed,
+    rates,
+    step_for,
+)
 from edgeflow.climate.dashboard.decisions import troubles_of_events
-from edgeflow.climate.dashboard.overview import MESSAGES, count_of
+from edgeflow.climate.dashboard.overview import MESSAGES
 from edgeflow.climate.health import HEALTH_SECONDS, ServiceState
 from edgeflow.core.climate import Chart, HealthPage, ServiceRow, Trouble
 from edgeflow.errors import StoreError
 
 __all__ = ["health_page"]
 
-COUNTED = (
-    "sensor_temperature",
-    "sensor_humidity",
-    "sensor_audio",
-    "sensor_readings",
-    "window_actions",
-    "window_overrides",
-    "ml_predictions",
-    "dead_letters",
-)
+COUNTED: Sources = {
+    table: (table, None)
+    for table in (
+        "sensor_temperature",
+        "sensor_humidity",
+        "sensor_audio",
+        "sensor_readings",
+        "window_actions",
+        "window_overrides",
+        "ml_predictions",
+        "dead_letters",
+    )
+}
 TROUBLES = 100
 SERVICES = 400
 SILENT_SECONDS = 4 * HEALTH_SECONDS
-RATES: dict[str, tuple[str, Mapping[str, str] | None]] = {
+RATES: Sources = {
     **MESSAGES,
     "decisions": ("window_actions", None),
 }
-WRONG: dict[str, tuple[str, Mapping[str, str] | None]] = {
+WRONG: Sources = {
     "refused messages": ("dead_letters", None),
     "failed services": ("health", {"state": "failed"}),
 }
@@ -45,17 +56,19 @@ def health_page(
     seconds: float,
 ) -> HealthPage:
     """The last so many seconds; without the store, what this process knows by itself."""
-    since = now - seconds
+    since, step = now - seconds, count_step(now - seconds, now)
     try:
+        every = counts(questions, COUNTED, since, now, step)
+        heard = {label: every[table] for label, (table, _) in RATES.items()}
         kept = _services(questions, since, now)
         return HealthPage(
             time=now,
             seconds=seconds,
             store_error="",
             services=_merged(live, kept, now),
-            rates=counted(questions, RATES, since, now, per=1.0),
-            ingest=counted(questions, RATES, since, now, per=HOUR, least=HOUR),
-            rows={table: count_of(questions, table, since, now) for table in COUNTED},
+            rates=rates(heard, since, now, step, per=1.0),
+            ingest=rates(heard, since, now, max(HOUR, step), per=HOUR),
+            rows={table: sum(count for _, count in found) for table, found in every.items()},
             batches=_batches(questions, since, now),
             errors=counted(questions, WRONG, since, now, per=60.0),
             troubles=_troubles(questions, since, now),

@@ -3,7 +3,12 @@
 from collections.abc import Sequence
 
 from edgeflow.climate.dashboard.asking import Questions
-from edgeflow.climate.dashboard.charts import FEATURE_TABLES, counted, feature_chart
+from edgeflow.climate.dashboard.charts import (
+    FEATURE_TABLES,
+    Sources,
+    counted,
+    feature_chart,
+)
 from edgeflow.climate.dashboard.decisions import newest_decisions
 from edgeflow.core.climate import OverviewPage
 from edgeflow.store.tables import TableStore
@@ -14,7 +19,7 @@ SHOWN_DEVICES = 8
 """Devices with a line in a chart: more cannot be told apart."""
 DECISIONS = 20
 DAY = 86_400.0
-MESSAGES = {
+MESSAGES: Sources = {
     "temperature": ("sensor_temperature", None),
     "humidity": ("sensor_humidity", None),
     "audio": ("sensor_audio", None),
