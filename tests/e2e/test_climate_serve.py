@@ -52,11 +52,14 @@ def test_ten_rooms_are_read_kept_and_answered(tmp_path: Path) -> None:
     ]
     command += ["--store", f"sqlite:///{tmp_path}/home.db", "--folder", str(tmp_path / "climate")]
     process = subprocess.Popen(
-        [*command, "--metrics-port", str(port)], stderr=subprocess.PIPE, text=True
+        [*command, "--metrics-port", str(port), "--port", "0"], stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stderr is not None
+        dashboard = ""
         for line in process.stderr:
+            if line.startswith("Dashboard"):
+                dashboard = line.split()[1].removesuffix("/dashboard")
             if line.startswith("Metrics"):
                 break
         told = asyncio.run(live(broker.url))
@@ -64,6 +67,8 @@ def test_ten_rooms_are_read_kept_and_answered(tmp_path: Path) -> None:
             assert answer.status == 200
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             page = answer.read().decode()
+        with urllib.request.urlopen(f"{dashboard}/api/climate/devices", timeout=10) as answer:
+            shown = json.load(answer)
     finally:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=20)
@@ -71,6 +76,7 @@ def test_ten_rooms_are_read_kept_and_answered(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert "30 readings, 0 refused" in said
     assert told["room-9"] > told["room-0"], "the warmer room is opened wider"
+    assert (shown["total"], shown["online"]) == (ROOMS, ROOMS)
     assert 'iot_device_last_seen{device_id="room-3"}' in page
     assert 'iot_readings_total{kind="audio"} 10.0' in page
     store = SqliteTables(str(tmp_path / "home.db"))
