@@ -14,7 +14,7 @@ FIRMWARE ?= esp32/model_client
 IDF := ./scripts/idf -C $(FIRMWARE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native demo test lint format frontend bench csi-eval soak docs clean \
+.PHONY: help setup native demo test lint format frontend bench csi-eval climate-eval soak docs clean \
 	firmware-test firmware-qemu wasm3 fw-target fw-build fw-flash fw-monitor fw-reconfigure
 
 help: ## List the targets
@@ -70,6 +70,9 @@ csi-eval: setup $(NATIVE) ## Measure sensing on the recordings and in simulated 
 	$(BIN)/python -m edgeflow.sensing.evaluation_falls --page docs/explanation/csi-accuracy.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pyarrow>=18'
 	$(BIN)/python -m benchmarks.csi.accuracy --page docs/explanation/csi-accuracy.md
+
+climate-eval: setup ## Measure how windows are learnt in simulated homes, and write the tables of its page
+	$(BIN)/python -m edgeflow.climate.learning.evaluation --page docs/explanation/climate-learning.md --plots docs/images
 
 soak: setup ## Flows for 30 minutes, the climate system for two hours, with kills (SOAK_ARGS="--seconds 60" SOAK_PARTS=chaos)
 	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py $(SOAK_ARGS)

@@ -18,30 +18,14 @@ from edgeflow.climate.learning.shadow import Shadow
 from edgeflow.climate.learning.versions import Model, Versions
 from edgeflow.climate.simulate.household import Household, HouseholdOptions
 from edgeflow.climate.simulate.people import Person
-from edgeflow.protocols.climate import Features
 
 DAY = 86_400.0
 PERSON = Person()
 ROOMS = 3
 
 
-@dataclass(slots=True)
-class Liar(Person):
-    """Says the opposite every fifth time."""
-
-    spoken: int = 0
-
-    def says(self, features: Features, position: float, rng: np.random.Generator) -> float | None:
-        said = Person.says(self, features, position, rng)
-        if said is not None:
-            self.spoken += 1
-            if self.spoken % 5 == 0:
-                return 100.0 if said < 50.0 else 0.0
-        return said
-
-
 def home(person: Person | None = None, seed: int = 1) -> Household:
-    return Household(HouseholdOptions(rooms=ROOMS, person=person or PERSON, seed=seed))
+    return Household(HouseholdOptions(rooms=ROOMS, people=(person or PERSON,), seed=seed))
 
 
 def error(decisions: list[Lived]) -> float:
@@ -136,7 +120,7 @@ def test_a_damaged_calibration_gives_way_to_the_first_one(lives: Lives, tmp_path
 
 def test_every_fifth_override_a_lie_spoils_nothing(tmp_path: Path) -> None:
     versions = Versions(tmp_path)
-    practice = Practice(home(Liar()), versions)
+    practice = Practice(home(Person(lies=5)), versions)
     asyncio.run(practice.live(3 * DAY))
     honest = Person()
     errors = [truth(versions.load(name), practice.decisions, honest) for name in versions.names()]

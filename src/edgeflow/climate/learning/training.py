@@ -17,8 +17,17 @@ from edgeflow.climate.learning.practice import Lived, Practice
 from edgeflow.climate.learning.versions import Model, Versions
 from edgeflow.climate.simulate.household import Home, Household, HouseholdOptions
 from edgeflow.climate.simulate.office import ASSET, Office
+from edgeflow.climate.simulate.people import Person
 
-__all__ = ["LABELS", "RoomReport", "TrainingOptions", "TrainingReport", "lessons", "train"]
+__all__ = [
+    "LABELS",
+    "Lessons",
+    "RoomReport",
+    "TrainingOptions",
+    "TrainingReport",
+    "lessons",
+    "train",
+]
 
 DAY = 86_400.0
 LABELS = "labels.jsonl"
@@ -33,6 +42,7 @@ class TrainingOptions:
     Attributes:
         data: ``home`` is simulated; ``office`` is a real room's air.
         days: to learn in, and ``test_days`` after them. rooms: of the home. seed: of all chance.
+        people: who live there, as ``HouseholdOptions`` has them.
     """
 
     data: Literal["home", "office"] = "home"
@@ -40,6 +50,7 @@ class TrainingOptions:
     test_days: float = 3.0
     rooms: int = 4
     seed: int = 1
+    people: tuple[Person, ...] = (Person(),)
 
 
 class RoomReport(msgspec.Struct):
@@ -82,9 +93,13 @@ class TrainingReport(msgspec.Struct, kw_only=True):
 
 @dataclass(slots=True)
 class Lessons:
-    """What was lived through: the model at the end, labels, all decisions, and those after."""
+    """What was lived through: the model at the end, labels, all decisions, and those after.
+
+    ``models`` decided one after the other.
+    """
 
     model: Model
+    models: list[Model]
     labels: Labels
     decisions: list[Lived]
     after: list[Lived]
@@ -120,7 +135,8 @@ def train(
     is_enough = len(people.examples(now(), held_out=True)) >= LEAST_HELD_OUT
     judge, when = (people, now()) if is_enough else (lived.labels, lived.now)
     found = Learner(judge).compare(made, parent, when)
-    versions.add(made)
+    errors = {"error": found.error, "parent_error": found.parent_error}
+    versions.add(replace(made, metadata=msgspec.structs.replace(made.metadata, **errors)))
     if found.better:
         versions.use(made.metadata.version)
     kept = _kept(lived.after)
@@ -162,6 +178,7 @@ def lessons(parent: Model, options: TrainingOptions, office: Path | None = None)
         learnt = asyncio.run(live())
         return Lessons(
             practice.service.model,
+            [versions.load(name) for name in versions.names()],
             labels,
             practice.decisions,
             [one for one in practice.decisions[learnt:] if one.lived_in],
@@ -182,7 +199,9 @@ def _learn_the_rest(practice: Practice, versions: Versions, labels: Labels) -> N
 
 def _home(options: TrainingOptions, office: Path | None) -> tuple[Home, float, float]:
     if options.data == "home":
-        made = Household(HouseholdOptions(rooms=options.rooms, seed=options.seed))
+        made = Household(
+            HouseholdOptions(rooms=options.rooms, people=options.people, seed=options.seed)
+        )
         return made, options.days, options.test_days
     if office is None:
         from edgeflow import assets

@@ -49,12 +49,13 @@ class HouseholdOptions:
 
     Attributes:
         rooms: how many; size, walls, sun and street differ, the weather does not.
-        person: what is wanted in all of them, and how often it is said.
+        people: what is wanted, and how often it is said: by one in all of them, or by the first in
+            the first, the second in the second.
         seed: of rooms, weather, sensors, and when somebody speaks.
     """
 
     rooms: int = 4
-    person: Person = field(default_factory=Person)
+    people: tuple[Person, ...] = field(default_factory=lambda: (Person(),))
     seed: int = 1
 
 
@@ -69,6 +70,10 @@ class Household:
         self.options = options
         self.rooms: dict[str, Room] = {
             f"room-{number + 1}": room_of(options.seed, number) for number in range(options.rooms)
+        }
+        people = options.people
+        self._people = {
+            name: people[number % len(people)] for number, name in enumerate(self.rooms)
         }
         self._rng = np.random.default_rng((options.seed, 11))
 
@@ -98,14 +103,14 @@ class Household:
 
     def wanted(self, name: str) -> float:
         """The position that the person would choose."""
-        return self.options.person.wants(self.rooms[name].features)
+        return self._people[name].wants(self.rooms[name].features)
 
     def said(self, name: str) -> float | None:
         """The person looks at a window, and says where it should be, or nothing."""
         room = self.rooms[name]
         if not room.is_lived_in:
             return None
-        return self.options.person.says(room.features, room.window, self._rng)
+        return self._people[name].says(room.features, room.window, self._rng)
 
     def is_lived_in(self, name: str) -> bool:
         """From evening to morning."""

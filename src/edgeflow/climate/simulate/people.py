@@ -1,6 +1,6 @@
 """Somebody who lives with a window: what they want, and when they say so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,7 +20,8 @@ class Person:
         comfortable: degrees above which the window opens. damp: per cent from which air is wanted.
         quiet: dBFS above which noise closes it. care: points of error that are let pass.
         slip: deviation of what is said from what is wanted. speaks: how likely an error is
-            corrected; who is asleep or out says nothing.
+            corrected; who is asleep or out says nothing. tinkers: how likely what is right enough
+            is corrected. lies: every so many-th time the opposite is said; 0 for never.
     """
 
     comfortable: float = 23.0
@@ -30,6 +31,8 @@ class Person:
     slip: float = 3.0
     speaks: float = 0.7
     tinkers: float = 0.03
+    lies: int = 0
+    spoken: int = field(default=0, compare=False)
 
     def wants(self, features: Features) -> float:
         """The position that this person would choose."""
@@ -45,6 +48,9 @@ class Person:
         wrong = abs(wanted - position) > self.care
         if rng.random() > (self.speaks if wrong else self.tinkers):
             return None
+        self.spoken += 1
+        if self.lies and self.spoken % self.lies == 0:
+            return 100.0 if wanted < 50.0 else 0.0
         return float(np.clip(wanted + rng.normal(0.0, self.slip), 0.0, 100.0))
 
 
