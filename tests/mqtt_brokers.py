@@ -25,6 +25,7 @@ class Broker:
         password: of the user ``edge``, demanded from clients; None to let everybody in.
         tls: folder with ca.pem, server.pem and server.key; None for plain connections.
         max_payload: longest message.
+        ack_wait: seconds after which nats-server delivers again what was not confirmed.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Broker:
         tls: Path | None = None,
         client_certs: bool = False,
         max_payload: int = 8 << 20,
+        ack_wait: int = 1,
     ) -> None:
         self.folder = folder
         self.password = password
         self.tls = tls
         self.client_certs = client_certs
         self.max_payload = max_payload
+        self.ack_wait = ack_wait
         self.host = "127.0.0.1"
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -116,7 +119,7 @@ class Nats(Broker):
         text = (
             f'host: 127.0.0.1\nport: -1\nserver_name: "test"\nmax_payload: {self.max_payload}\n'
             f'jetstream {{ store_dir: "{self.folder}/store" }}\n'
-            f'mqtt {{ host: 127.0.0.1, port: {self.port}, ack_wait: "1s" {tls}}}\n'
+            f'mqtt {{ host: 127.0.0.1, port: {self.port}, ack_wait: "{self.ack_wait}s" {tls}}}\n'
         )
         if self.password:
             text += f'authorization {{ user: edge, password: "{self.password}" }}\n'
