@@ -264,6 +264,19 @@ def test_health_tells_services_messages_and_errors(home: Living, http: httpx.Cli
     assert "device_registered" in {each["kind"] for each in page["troubles"]}
 
 
+def test_a_board_is_called_by_its_port(home: Living, http: httpx.Client) -> None:
+    backend = home.system.backend
+    assert backend is not None
+    backend.registry.seen("/dev/ttyACM0", 1.0, kind="board")
+    path = f"/api/climate/devices/{urllib.parse.quote('/dev/ttyACM0', safe='')}"
+    assert http.patch(path, json={"tags": ["usb"]}).json()["tags"] == ["usb"]
+    page = http.get(path).json()
+    assert (page["device"]["kind"], page["device"]["tags"]) == ("board", ["usb"])
+    assert http.get(f"{path}/configuration").json()["state"] == "none"
+    answer = http.put(f"{path}/window", json={"position": 5})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "/dev/ttyACM0 has no window")
+
+
 def test_pages_of_other_sites_change_nothing(http: httpx.Client) -> None:
     for method, path in (
         ("PATCH", "devices/room-1"),

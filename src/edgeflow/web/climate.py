@@ -57,7 +57,10 @@ def climate_routes(climate: ClimateView | None) -> APIRouter:
     def overview(seconds: Seconds = 21_600.0, group: Text = "") -> Response:
         return json_response(ask(lambda view: view.overview(seconds, group=group)))
 
-    @router.get("/devices/{device}", summary="A device over a stretch of time")
+    # What follows the name of a device comes before the name alone, which may have slashes.
+    router.include_router(climate_setting_routes(ask))
+
+    @router.get("/devices/{device:path}", summary="A device over a stretch of time")
     def device(device: str, seconds: Seconds = 86_400.0) -> Response:
         return json_response(ask(lambda view: view.device(device, seconds)))
 
@@ -69,7 +72,6 @@ def climate_routes(climate: ClimateView | None) -> APIRouter:
     def health(seconds: Seconds = 21_600.0) -> Response:
         return json_response(ask(lambda view: view.health(seconds)))
 
-    router.include_router(climate_setting_routes(ask))
     return router
 
 

@@ -32,21 +32,15 @@ def climate_setting_routes(ask: Ask) -> APIRouter:
     """Return what changes a climate system."""
     router = APIRouter()
 
-    @router.patch(
-        "/devices/{device}",
-        summary="Name a device, put it into groups; what is left out stays",
-        openapi_extra=_body_of(DeviceEdit),
+    # A board without a name of its own is called by its port, which has slashes.
+    @router.get(
+        "/devices/{device:path}/configuration", summary="What a device was told and answered"
     )
-    async def edit(request: Request, device: str) -> Response:
-        wanted = _decoded(await _body(request), DeviceEdit)
-        return json_response(await run_in_threadpool(ask, lambda view: view.edit(device, wanted)))
-
-    @router.get("/devices/{device}/configuration", summary="What a device was told and answered")
     def configuration(device: str) -> Response:
         return json_response(ask(lambda view: view.configuration(device)))
 
     @router.patch(
-        "/devices/{device}/configuration",
+        "/devices/{device:path}/configuration",
         summary="Tell a device settings; null takes one back, what is left out stays",
         status_code=202,
         openapi_extra=_SETTINGS,
@@ -57,7 +51,7 @@ def climate_setting_routes(ask: Ask) -> APIRouter:
         return json_response(told, 202)
 
     @router.put(
-        "/devices/{device}/window",
+        "/devices/{device:path}/window",
         summary="Set a window; the model learns from it",
         status_code=202,
         openapi_extra=_body_of(WindowOrder),
@@ -66,6 +60,15 @@ def climate_setting_routes(ask: Ask) -> APIRouter:
         order = _decoded(await _body(request), WindowOrder)
         await run_in_threadpool(ask, lambda view: view.set_window(device, order))
         return json_response({"ok": True}, 202)
+
+    @router.patch(
+        "/devices/{device:path}",
+        summary="Name a device, put it into groups; what is left out stays",
+        openapi_extra=_body_of(DeviceEdit),
+    )
+    async def edit(request: Request, device: str) -> Response:
+        wanted = _decoded(await _body(request), DeviceEdit)
+        return json_response(await run_in_threadpool(ask, lambda view: view.edit(device, wanted)))
 
     @router.post("/models/{version}/promote", summary="Let a version of the model decide")
     def promote(version: str) -> Response:

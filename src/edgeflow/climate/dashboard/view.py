@@ -32,9 +32,9 @@ from edgeflow.core.climate import (
     WindowOrder,
 )
 from edgeflow.devices.records import DeviceRecord
-from edgeflow.errors import CommsError, ConfigError
+from edgeflow.errors import CommsError, ConfigError, ProtocolError
 from edgeflow.protocols.climate import Override, encode
-from edgeflow.protocols.climate_topics import override_topic
+from edgeflow.protocols.climate_topics import check_device, override_topic
 from edgeflow.store.spooled import SpooledWriter
 from edgeflow.store.tables import TableStore
 
@@ -176,6 +176,10 @@ class ClimateDashboard:
     def set_window(self, device: str, order: WindowOrder) -> None:
         """Tell a window, and those who learn, what a person wants."""
         self._record(device)
+        try:
+            check_device(device)
+        except ProtocolError as error:
+            raise ConfigError(f"{device} has no window", hint="devices over MQTT have") from error
         said = Override(position=order.position, person=order.person)
         self._wait(
             self._running.client.publish(
