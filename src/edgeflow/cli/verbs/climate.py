@@ -124,14 +124,17 @@ def _kept(broker: str, folder: Path) -> str:
 
 
 async def _serve(options: "ClimateOptions", stop: Event, announce: str) -> None:
+    from edgeflow.runtime.allocation import Spared
     from edgeflow.systems.climate import ClimateSystem
 
+    spared = Spared()  # a full collection would hold decisions up for a quarter of a second
     async with ClimateSystem.running(options) as system:
         narrate("\n".join(_welcome(options, system)))
         with ExitStack() as gone:
             told = announcing(announce, _announced(system) if announce else ())
             await asyncio.to_thread(gone.enter_context, told)
             while not stop.is_set():
+                spared.look()
                 await asyncio.sleep(POLL_SECONDS)
         narrate(_summary(system))
 
