@@ -94,7 +94,8 @@ class ClimateSystem:
             if "ml" in options.roles:
                 await made._begin_service(undone)
             made._begin_probes(undone)
-            await made._begin_dashboard(undone)
+            if options.dashboard_port is not None:
+                await made._begin_dashboard(undone, options.dashboard_port)
             yield made
 
     def problems(self) -> list[str]:
@@ -154,26 +155,14 @@ class ClimateSystem:
         undone.callback(probes.close)
         self.metrics_port = probes.port
 
-    async def _begin_dashboard(self, undone: AsyncExitStack) -> None:
-        port, store, writer = self.options.dashboard_port, self.store, self.writer
-        if port is None or self.backend is None or store is None or writer is None:
-            return
-        from edgeflow.climate.dashboard.view import ClimateDashboard, Running
-        from edgeflow.systems.climate_dashboard import open_dashboard
+    async def _begin_dashboard(self, undone: AsyncExitStack, port: int | Literal["usual"]) -> None:
+        from edgeflow.systems.climate_dashboard import open_dashboard, view_of
 
-        running = Running(
-            store=store,
-            writer=writer,
-            backend=self.backend,
-            client=self.clients[0],
-            service=self.service,
-            models=self.options.folder / "models",
-            states=self.states,
-            problems=self.problems,
-        )
-        web = await asyncio.to_thread(open_dashboard, ClimateDashboard(running), port)
-        undone.push_async_callback(asyncio.to_thread, web.close)
-        self.dashboard_url = web.url
+        view = view_of(self)
+        if view is not None:
+            web = await asyncio.to_thread(open_dashboard, view, port)
+            undone.push_async_callback(asyncio.to_thread, web.close)
+            self.dashboard_url = web.url
 
     async def _connect(self, undone: AsyncExitStack, **options: Any) -> MqttClient:
         client = MqttClient(MqttOptions.from_url(self.options.broker, **options))

@@ -1,7 +1,8 @@
 """The dashboard of a climate system: pages, REST and WebSocket on one port."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from edgeflow.climate.dashboard.view import ClimateDashboard, Running
 from edgeflow.config import settings
 from edgeflow.core.no_flow import NoFlow
 from edgeflow.core.ports import ClimateView
@@ -9,9 +10,29 @@ from edgeflow.errors import ConfigError
 from edgeflow.observe.activity import activities
 from edgeflow.web.server import WebServer
 
-__all__ = ["USUAL_PORT", "open_dashboard"]
+if TYPE_CHECKING:
+    from edgeflow.systems.climate import ClimateSystem
+
+__all__ = ["USUAL_PORT", "open_dashboard", "view_of"]
 
 USUAL_PORT = 8000
+
+
+def view_of(system: "ClimateSystem") -> ClimateView | None:
+    """What a dashboard shows of a system, on its event loop; None without a backend."""
+    if system.backend is None or system.store is None or system.writer is None:
+        return None
+    running = Running(
+        store=system.store,
+        writer=system.writer,
+        backend=system.backend,
+        client=system.clients[0],
+        service=system.service,
+        models=system.options.folder / "models",
+        states=system.states,
+        problems=system.problems,
+    )
+    return ClimateDashboard(running)
 
 
 def open_dashboard(view: ClimateView, port: int | Literal["usual"]) -> WebServer:
