@@ -165,14 +165,15 @@ class Connection:
             self._enter_step("SELECT", address.database)
         self.number = self._enter_step("PING", then=("CLIENT", "ID"))
 
-    def _enter_step(self, *command: Part, then: Sequence[Part] = ()) -> int:
+    def _enter_step(self, verb: str, *arguments: Part, then: Sequence[Part] = ()) -> int:
         """Give a command that has to be obeyed, and one more; return its answer if a number."""
-        replies = self.exchange(command, then) if then else self.exchange(command)
+        commands = [(verb, *arguments), then] if then else [(verb, *arguments)]
+        replies = self.exchange(*commands)
         try:
             checked(replies[0])
         except ReplyError as error:
             raise ConfigError(
-                f"{self.address} refuses {command[0]}: {error.message}",
+                f"{self.address} refuses {verb}: {error.message}",
                 hint="check the password and the database number",
             ) from None
         return replies[-1] if isinstance(replies[-1], int) else 0
