@@ -228,6 +228,15 @@ async def heard(
             ],
         ),
         (
+            "operator",
+            "device/+/alert",
+            [
+                ("attic", "device/attic/alert"),
+                ("operator", "device/attic/alert"),
+                ("backend", "device/attic/alert"),
+            ],
+        ),
+        (
             "edgeflow",
             "window/+/override",
             [

@@ -24,6 +24,8 @@ State = Literal["none", "pending", "applied", "refused"]
 MAX_CONFIGURATION = 4096
 """Bytes of a configuration, and of the answer to one."""
 MAX_SETTINGS, MAX_NAME, MAX_TEXT = 64, 64, 256
+MOST = 2.0**53
+"""The largest number that is passed on; NaN is none."""
 CLOSE = 1e-3
 """Devices keep numbers as 32-bit floats and tell three decimals."""
 _OWN = ("version", "refused", "reason")
@@ -69,11 +71,11 @@ def check_settings(device_id: str, settings: Mapping[str, Any]) -> dict[str, Set
             raise ConfigError(f"{device_id}: setting {str(name)[:80]!r} is no name")
         if name in _OWN:
             raise ConfigError(f"{device_id}: {name} is no setting of a device")
-        number = isinstance(value, int | float) and math.isfinite(value)
+        number = isinstance(value, int | float) and -MOST <= value <= MOST
         if not number and not (isinstance(value, str) and len(value) <= MAX_TEXT):
             raise ConfigError(
-                f"{device_id}: {name} is {str(value)[:80]!r}",
-                hint="a finite number, true, false or a short text",
+                f"{device_id}: {name} is {value!r:.80}",
+                hint="a number, true, false or a short text",
             )
     if len(settings) > MAX_SETTINGS or len(encode_push(0, settings)) > MAX_CONFIGURATION:
         raise ConfigError(
@@ -145,4 +147,6 @@ def _refusal(desired: Mapping[str, Setting], answer: Answer) -> str:
 def _same(wanted: Setting, have: object) -> bool:
     if isinstance(wanted, str) or not isinstance(have, int | float):
         return wanted == have
+    if not -MOST <= have <= MOST:
+        return False
     return math.isclose(wanted, have, rel_tol=1e-5, abs_tol=CLOSE)
