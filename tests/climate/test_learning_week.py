@@ -19,6 +19,8 @@ from edgeflow.climate.learning.versions import Model, Versions
 from edgeflow.climate.simulate.household import Household, HouseholdOptions
 from edgeflow.climate.simulate.people import Person
 
+pytestmark = pytest.mark.timeout(900)  # twelve days of a home take their time on a busy machine
+
 DAY = 86_400.0
 PERSON = Person()
 ROOMS = 3

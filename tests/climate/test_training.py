@@ -18,6 +18,8 @@ from edgeflow.climate.simulate.office import ASSET, Office
 from edgeflow.errors import ConfigError
 from edgeflow.protocols.climate import Features
 
+pytestmark = pytest.mark.timeout(600)
+
 NOW = 1_800_000_000.0
 SHORT = TrainingOptions(days=2.0, test_days=0.5, rooms=2)
 

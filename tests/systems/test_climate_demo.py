@@ -7,7 +7,11 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from servers import free_port
+
+pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "import sys; from edgeflow.cli import main; sys.exit(main())"
