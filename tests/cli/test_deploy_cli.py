@@ -104,6 +104,9 @@ def test_secrets_of_ones_own_come_from_the_environment(file, tools, capfd, monke
     assert "API_KEY" in capfd.readouterr().err
     monkeypatch.setenv("API_KEY", "open sesame")
     assert run(file, "--image", "me/app:1") == 0
+    said = capfd.readouterr().err
+    assert "taken from this environment: API_KEY" in said
+    assert "open sesame" not in said
     (made,) = tools.calls("kubectl", "create")
     assert next(yaml.safe_load_all(made.given))["stringData"]["API_KEY"] == "open sesame"
 

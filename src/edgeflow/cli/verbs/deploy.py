@@ -121,6 +121,9 @@ def apply_file(
 
     stack = _planned(file)
     wish = _Wish(registry, platform, image, base, source)
+    taken = [key for key in stack.wanted_secrets if key in os.environ]
+    if taken:
+        narrate(f"taken from this environment: {', '.join(taken)}")
     if dry_run:
         target = Target(namespace, _expected(stack, wish))
         write(to_yaml(manifests(stack, target)).rstrip("\n"))
