@@ -67,7 +67,7 @@ def test_a_person_sets_a_window(home: Living, page: Page) -> None:
     page.until(f"{inner('Window')}.includes('Where it should be')")
     slider = "document.querySelector('.window-form [type=range]')"
     moved = "dispatchEvent(new Event('input', {bubbles: true}))"
-    page.evaluate(f"{slider}.value = 75; {slider}.{moved}")
+    page.evaluate(f"{slider}.value = 75, {slider}.{moved}")
     page.evaluate("document.querySelector('.window-form [type=text]').focus()")
     page.write("ann")
     page.click(".window-form [type=submit]")
