@@ -245,3 +245,21 @@ def test_a_service_that_fails_is_an_alert_until_it_works(
     assert writer.flush(SECONDS)
     rows = [(row["device_id"], row["kind"], row["state"]) for row in store.rows("device_alerts")]
     assert rows == [("store", "failed", "raised"), ("store", "failed", "ended")]
+
+
+def test_devices_of_other_programs_are_known_and_left_alone(
+    broker: mqtt_brokers.Broker, store: SqliteTables, writer: SpooledWriter, clock: Clock
+) -> None:
+    other = DeviceRegistry(store.insert, owner="csi")
+
+    async def live() -> None:
+        async with backend(broker.url, writer, store, clock) as home:
+            other.seen("node-7", clock(), kind="csi")
+            await until(lambda: len(home.registry) == 1)
+            assert home.registry.get("node-7").kind == "csi"
+            clock.ahead += 3600
+            assert home.registry.check(clock()) == []
+            assert home.registry.devices(owned=True) == []
+
+    asyncio.run(live())
+    assert [row["owner"] for row in store.latest("device_registry")] == ["csi"]

@@ -1,9 +1,10 @@
 """The devices of a climate system: their registry, what they are told, and alerts about them."""
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -22,6 +23,8 @@ __all__ = ["DeviceDesk", "KnownDevices"]
 _log = structlog.get_logger(__name__)
 
 FOLLOW_SECONDS = 2.0
+HEARD_TURNS = 5
+"""All devices that spoke of late are read in each so many turns only."""
 OVERLAP = 120.0
 """Seconds of settings that are read again: who wrote them has another clock, or took its time."""
 FAILURES = {"window_stalled": "the window is stalled"}
@@ -122,11 +125,12 @@ class DeviceDesk:
 
     async def follow(self, store: TableStore, since: float, now: Callable[[], float]) -> None:
         """Take over what other programs set in the tables, and hear, until cancelled."""
-        while True:
+        for turn in itertools.count():
             await asyncio.sleep(FOLLOW_SECONDS)
-            looked, found = now(), {}
+            looked, found = now(), {"device_registry": list[dict[str, Any]]()}
+            heard = ("device_registry",) if turn % HEARD_TURNS == 0 else ()
             try:
-                for table in ("device_registry", "device_settings"):
+                for table in ("device_settings", *heard):
                     found[table] = await asyncio.to_thread(
                         store.rows, table, since=since - OVERLAP, limit=MAX_DEVICES
                     )
