@@ -131,6 +131,39 @@ def test_nothing_is_lost_while_the_broker_falls_again_and_again(start_broker: St
     asyncio.run(main())
 
 
+def test_batches_come_in_order_and_are_confirmed_at_once(start_broker: Start) -> None:
+    broker = start_broker()
+    count = 300
+
+    async def main(version: str) -> None:
+        name = f"batcher{version[0]}"
+        options = {"client_id": name, "clean_session": False, "version": version}
+        async with client(broker, manual_ack=True, inbox=50, **options) as reader:
+            await reader.wait_connected()
+            await reader.subscribe(name, 1)
+            async with client(broker, outbox=count, version=version) as sender:
+                for number in range(count):
+                    sender.post(name, str(number).encode())
+                got: list[int] = []
+                async with asyncio.timeout(30):
+                    while len(got) < count:
+                        batch = await reader.batch(40)
+                        assert 1 <= len(batch) <= 40
+                        reader.acknowledge(*batch)
+                        got += [int(message.payload) for message in batch]
+                assert got == list(range(count))
+                assert reader.counters.acknowledged == count
+                assert reader.counters.stale == 0
+        async with client(broker, **options) as again, client(broker, version=version) as sender:
+            await again.subscribe(name, 1)
+            await again.wait_connected()
+            await sender.publish(name, b"end", qos=1)
+            assert [message.payload for message in await take(again)] == [b"end"]
+
+    for version in broker.versions:
+        asyncio.run(main(version))
+
+
 def test_what_was_not_acknowledged_comes_again_and_is_marked(start_broker: Start) -> None:
     broker = start_broker()
     options = {"client_id": "worker", "clean_session": False, "manual_ack": True}
