@@ -95,6 +95,16 @@ def test_whatever_comes_moments_go_on_and_nothing_is_newer_than_its_moment(sampl
         assert all(age >= 0 for age in made.payload["ages"].values())
 
 
+def test_what_no_later_moment_needs_is_forgotten():
+    fusion = TimeFusion(SENSES)
+    for number in range(10):
+        fusion.add("csi", float(number), {"n": number})
+    fusion.forget(6.5)
+    assert [sample[0] for sample in fusion._samples["csi"]] == [6.0, 7.0, 8.0, 9.0]
+    assert fusion.at(6.5)["csi"] == {"n": 6}
+    assert fusion.at(9.0)["csi"] == {"n": 9}
+
+
 def test_memory_is_bounded():
     fusion = TimeFusion(SENSES, kept=10)
     for number in range(1000):

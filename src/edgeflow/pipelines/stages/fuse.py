@@ -87,6 +87,13 @@ class TimeFusion:
         return {"time": moment, **found, "ages": ages, "missing": missing}
 
 
+    def forget(self, moment: float) -> None:
+        """Let go of what no question about this moment or a later one needs."""
+        for kept in self._samples.values():
+            index = bisect_right(kept, moment, key=lambda sample: sample[0]) - 1
+            del kept[: max(0, index)]
+
+
 class by_time:  # noqa: N801 - the YAML names it as a stage
     """Makes a message of what several senses said of the same moment.
 
@@ -142,6 +149,7 @@ class by_time:  # noqa: N801 - the YAML names it as a stage
             steps = math.floor(moment / self._every)
             self._told = moment = max(steps * self._every, self._told + self._every)
             known = self._fusion.at(moment)
+            self._fusion.forget(moment)
         if len(known["missing"]) == len(self._senses):
             return None
         fused = EdgeMessage(
