@@ -68,6 +68,18 @@ def test_a_clock_that_is_ahead_does_not_stop_the_others():
     assert made.payload["camera"] == {"people": 1}
 
 
+def test_a_clock_that_is_set_back_does_not_stop_them():
+    stage = by_time(senses=SENSES, every_s=1.0, lateness_s=0.0)
+    stage._now = lambda: 5000.0
+    assert fused(stage, said("people", 5000.0, people=1)).timestamp == 5000.0
+    stage._now = lambda: 4998.0
+    assert fused(stage, said("people", 4998.0, people=1)) is None
+    stage._now = lambda: 1400.0
+    made = fused(stage, said("people", 1400.0, people=2))
+    assert made.timestamp == 1400.0
+    assert made.payload["camera"] == {"people": 2}
+
+
 def test_what_has_no_named_values_and_a_reserved_name_are_refused():
     stage = by_time(senses=SENSES)
     with pytest.raises(PipelineError):

@@ -17,6 +17,7 @@ from edgeflow.pipelines.stages.base import Prepared
 __all__ = ["by_time"]
 
 MAX_SENSES = 32
+BACK_SECONDS = 5.0
 KEPT = 256
 """Samples of a sense that wait for their moment; the oldest go first."""
 
@@ -86,7 +87,6 @@ class TimeFusion:
         missing = [name for name in self._senses if name not in found]
         return {"time": moment, **found, "ages": ages, "missing": missing}
 
-
     def forget(self, moment: float) -> None:
         """Let go of what no question about this moment or a later one needs."""
         for kept in self._samples.values():
@@ -140,7 +140,10 @@ class by_time:  # noqa: N801 - the YAML names it as a stage
                 hint="let pipelines with a result lead here by 'then:'",
             )
         with self._lock:
-            at = min(message.timestamp, self._now())
+            now = self._now()
+            if now < self._told - BACK_SECONDS:  # the clock was set back: begin anew
+                self._fusion, self._told = TimeFusion(self._senses), -math.inf
+            at = min(message.timestamp, now)
             for name in self._matching(message):
                 self._fusion.add(name, at, payload)
             moment = self._fusion.newest - self._lateness
