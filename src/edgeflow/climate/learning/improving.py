@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import structlog
@@ -24,6 +26,8 @@ __all__ = ["Improver"]
 
 _log = structlog.get_logger(__name__)
 
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
 LEARN_EVERY = 20
 """New labels after which the model may learn."""
 LEARN_SECONDS = 3600.0
@@ -60,6 +64,8 @@ class Improver:
         self._news = 0
         self._learnt = self._watched = now()
         self._work: asyncio.Task[None] | None = None
+        # Always the same: what learns keeps memory of its own in each thread that it ever ran in.
+        self._thread: ThreadPoolExecutor | None = None
 
     @property
     def standing(self) -> Standing | None:
@@ -142,6 +148,9 @@ class Improver:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._work
             self._work = None
+        if self._thread is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._thread = None
         if self._versions.current == self._decider.model.metadata.version:
             with contextlib.suppress(EdgeFlowError):
                 self._save(self._decider.model)
@@ -149,21 +158,21 @@ class Improver:
     async def _learn(self, now: float) -> None:
         """Follow with the confidence, and make a candidate if there are labels for one."""
         parent, outcomes = self._decider.model, self._outcomes.all()
-        again = await asyncio.to_thread(recalibrated, parent, outcomes)
+        again = await self._apart(recalibrated, parent, outcomes)
         self._decider.use(again)
         if self._labels >= LEAST_NEW and self._shadow is None:
             self._labels = 0
             await self._try(again, now, outcomes)
-        await asyncio.to_thread(self._save, again)
+        await self._apart(self._save, again)
 
     async def _try(self, parent: Model, now: float, outcomes: list[Outcome]) -> None:
         name = self._versions.next_name()
         learner = self._learner
-        made = await asyncio.to_thread(learner.candidate, parent, now, name, outcomes)
+        made = await self._apart(learner.candidate, parent, now, name, outcomes)
         if made is None:
             return
         self._stats.candidates += 1
-        found = await asyncio.to_thread(learner.compare, made, parent, now, outcomes)
+        found = await self._apart(learner.compare, made, parent, now, outcomes)
         self._stats.last_comparison = found
         if found.better:
             self._shadow = Shadow(made, now)
@@ -171,8 +180,8 @@ class Improver:
     async def _promote(self, shadow: Shadow) -> None:
         made = shadow.candidate
         self._outcomes.forget_before(shadow.since)
-        chosen = await asyncio.to_thread(recalibrated, made, self._outcomes.all())
-        await asyncio.to_thread(self._versions.add, chosen)
+        chosen = await self._apart(recalibrated, made, self._outcomes.all())
+        await self._apart(self._versions.add, chosen)
         self._versions.use(chosen.metadata.version)
         self._decider.use(chosen)
         self._stats.promotions += 1
@@ -180,11 +189,22 @@ class Improver:
 
     async def _take_over(self) -> None:
         """Another version was put in use: somebody rolled back, or trained."""
-        model = await asyncio.to_thread(self._versions.load)
+        model = await self._apart(self._versions.load)
         self._shadow, self._labels = None, 0
         self._outcomes = Outcomes(self._versions.live(model.metadata.version).outcomes)
         self._decider.use(model)
         _log.info("model_taken_over", version=model.metadata.version)
+
+    async def _apart(
+        self,
+        work: Callable[Given, Found],
+        *given: Given.args,
+        **named: Given.kwargs,
+    ) -> Found:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="climate-learning")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, partial(work, *given, **named))
 
     def _save(self, model: Model) -> None:
         live = Live(calibration=model.metadata.calibration, outcomes=self._outcomes.all())
