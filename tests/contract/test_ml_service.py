@@ -17,7 +17,7 @@ from edgeflow.protocols.climate import WindowControl, decode_control
 
 ROOT = Path(__file__).parents[2]
 MAIN = ROOT / "ml_service/src/main.py"
-SECONDS = 120.0
+SECONDS = 90.0
 REQUEST = {"device_id": "attic", "timestamp": "2026-05-01T10:00:00Z", "temperature": 27.0}
 REQUEST |= {"humidity": 50.0, "sound_volume": -40.0, "correlation_id": "c-1"}
 
@@ -34,7 +34,7 @@ def run(config: Path) -> subprocess.Popen[str]:
     )
 
 
-async def ask(broker: mqtt_brokers.Broker) -> WindowControl:
+async def ask(broker: mqtt_brokers.Broker, service: subprocess.Popen[str]) -> WindowControl:
     """Ask until somebody answers."""
     url = broker.url.replace("://", "://edge:p%40ss%2Fword@")
     async with MqttClient(MqttOptions.from_url(url)) as backend:
@@ -44,6 +44,7 @@ async def ask(broker: mqtt_brokers.Broker) -> WindowControl:
         told = asyncio.create_task(anext(messages))
         async with asyncio.timeout(SECONDS):
             while not told.done():
+                assert service.poll() is None, "it ended"
                 body = json.dumps(REQUEST).encode()
                 await backend.publish("ml/inference/request/attic", body, qos=1)
                 await asyncio.wait([told], timeout=0.5)
@@ -60,7 +61,7 @@ def test_a_request_is_answered_by_the_plan_s_configuration(tmp_path: Path) -> No
     (tmp_path / "config.yaml").write_text(text.replace("port: 1883", f"port: {broker.port}"))
     with broker, run(tmp_path / "config.yaml") as service:
         try:
-            control = asyncio.run(ask(broker))
+            control = asyncio.run(ask(broker, service))
         finally:
             service.terminate()
             _, said = service.communicate(timeout=SECONDS)

@@ -18,7 +18,7 @@ from edgeflow.climate.learning.versions import Versions
 from edgeflow.comms.mqtt import MqttClient, MqttOptions
 from edgeflow.protocols.climate import WindowControl, decode_control
 
-SECONDS = 120.0
+SECONDS = 90.0
 
 
 class Logged:
