@@ -1,7 +1,7 @@
 """Rooms that speak at a steady rate, as a process with a log of what the broker has confirmed.
 
 ``python climate_load.py BROKER LOG --devices 10 --rate 500 --seconds 20``. In ten readings of a
-room two are sound and three are humidity as bare numbers, each another one; sound and temperature
+room one is sound and three are humidity as bare numbers, each another one; sound and temperature
 are counted. A line of the log is a confirmed reading: its kind, room and number. It ends when all
 are confirmed, and says in JSON how many there are and how late decisions came.
 """
@@ -21,7 +21,7 @@ from edgeflow.protocols.climate import decode_control
 
 __all__ = ["BARE_STEP", "KINDS", "bare_value"]
 
-KINDS = "thtathtath"
+KINDS = "thtathttht"
 NAMES = {"t": "temperature", "h": "humidity", "a": "audio"}
 TICK = 0.02
 PATIENCE = 600.0

@@ -30,7 +30,7 @@ from process_memory import Memory
 
 WARM_UP = 0.25
 JUDGED = ("system", "load")
-MEMORY_COUNTS_FROM = 120.0
+MEMORY_COUNTS_FROM = 600.0
 SETTLE_SECONDS = 120.0
 DAY_SECONDS = 240.0
 DAY_SPEED = 360.0
