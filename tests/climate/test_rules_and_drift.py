@@ -62,11 +62,19 @@ def test_a_silent_sensor_allows_small_steps_only() -> None:
     assert apply(rules, 90.0, now=600.0, degraded=True) == (40.0, "degraded")
 
 
-def test_a_window_that_was_moved_by_hand_moves_on_from_there() -> None:
+def test_a_window_stays_where_a_person_set_it_but_for_weather_and_noise() -> None:
     rules = SafetyRules()
     apply(rules, 0.0)
     rules.moved("a", 80.0, 1.0)
-    assert apply(rules, 100.0, now=2.0) == (100.0, "")
+    assert apply(rules, 100.0, now=2.0) == (80.0, "held")
+    assert apply(rules, 30.0, now=1700.0, features=Features(22.0, 50.0, -5.0)) == (
+        20.0,
+        "held,loud",
+    )
+    assert apply(rules, 30.0, now=1800.0) == (80.0, "held")
+    assert apply(rules, 100.0, now=1802.0) == (100.0, "")
+    rules.moved("a", 10.0, 2000.0)
+    assert apply(rules, 40.0, now=5.0) == (40.0, ""), "the clock was set back"
 
 
 def test_limits_are_checked() -> None:
