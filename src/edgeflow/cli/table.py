@@ -37,6 +37,7 @@ SECTIONS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
             Verb("graph", "flows", "Draw a flow."),
             Verb("redeliver", "redeliver", "Send webhooks again that were given up."),
             Verb("deploy", "deploy", "Run a flow on Kubernetes."),
+            Verb("compose", "compose", "Write a Compose file that runs a flow on one host."),
             Verb("schema", "pipelines", "Print the JSON Schema of pipelines.yaml, for editors."),
         ),
     ),

@@ -1,0 +1,1 @@
+"""A stack as a Compose file, with what lies beside it."""
