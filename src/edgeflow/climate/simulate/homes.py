@@ -11,7 +11,11 @@ from edgeflow.climate.simulate.outside import Weather
 from edgeflow.climate.simulate.people import Person
 from edgeflow.climate.simulate.rooms import Room, RoomOptions
 from edgeflow.comms.mqtt import MqttClient, MqttOptions
-from edgeflow.devices.virtual.climate_node import ClimateNodeOptions, VirtualClimateNode
+from edgeflow.devices.virtual.climate_node import (
+    DRAIN,
+    ClimateNodeOptions,
+    VirtualClimateNode,
+)
 from edgeflow.errors import CommsError
 from edgeflow.protocols.climate import Override, encode
 from edgeflow.protocols.climate_topics import override_topic
@@ -126,6 +130,7 @@ class SimulatedHomes:
                 for task in tasks:
                     task.cancel()
                 found = await asyncio.gather(*tasks, return_exceptions=True)
+                await people.stop(DRAIN)
                 for each in found:
                     if isinstance(each, Exception):
                         raise each

@@ -19,7 +19,7 @@ from edgeflow._native.climate import NativeClimateNode, NodeCounters, read_dht22
 from edgeflow.comms.mqtt import MqttClient, MqttOptions, Will
 from edgeflow.errors import CommsError
 
-__all__ = ["ClimateNodeOptions", "Surroundings", "VirtualClimateNode", "dht22_pulses"]
+__all__ = ["DRAIN", "ClimateNodeOptions", "Surroundings", "VirtualClimateNode", "dht22_pulses"]
 
 _log = structlog.get_logger(__name__)
 
