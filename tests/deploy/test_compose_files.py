@@ -6,6 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import ruamel.yaml
 import yaml
 from composed_files import assert_valid
 from deployed_flows import example, pipelines, planned
@@ -20,7 +21,8 @@ PLACE = Place("all-sorts:0123456789ab")
 ALL_SORTS = """
 app = EdgeApp("all sorts", broker=DualRedisBroker())
 app.add("source", Source, device="camera", options={"deploy": {
-    "devices": {"squat.ai/video": 1}, "groups": [44], "environment": {"PRICE": "$(cat x) $HOME"},
+    "devices": {"squat.ai/video": 1}, "groups": [44], "environment": {"PRICE": "$(cat x) $HOME",
+        "A": "1e3", "B": "0o17", "C": "12:30:00", "D": "on", "E": "1_0", "F": ".5e1", "G": "~"},
     "secrets": ["CAMERA_PASSWORD"]}})
 app.add("work", Work, device="gpu", replicas=2, options={"deploy": {"max_replicas": 6}})
 app.add("second", Source)
@@ -93,8 +95,10 @@ def test_the_schema_would_notice_a_wrong_key(single):
 
 
 def test_the_text_says_what_the_document_says_and_never_changes(stack):
+    """It says so to readers of YAML 1.1, as podman-compose is, and of 1.2, as Docker's are."""
     text = text_of(document(stack, PLACE))
-    assert yaml.safe_load(text) == document(stack, PLACE)
+    for read in (yaml.safe_load, ruamel.yaml.YAML(typ="safe", pure=True).load):
+        assert read(text) == document(stack, PLACE)
     assert text_of(document(stack, PLACE)) == text
     assert "&id" not in text, "readers of Compose files need not follow references"
 

@@ -1,5 +1,6 @@
 """All objects of a stack, in the order in which they are best applied."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = ["KEDA_GROUP", "manifests", "secret", "to_yaml"]
 
 KEDA_GROUP = "keda.sh"
 """API group of the objects that need KEDA."""
+_LIKE_A_NUMBER = re.compile(r"[-+.]*[0-9][0-9A-Za-z_.+-]*")
 
 
 def manifests(stack: Stack, target: Target) -> list[dict[str, Any]]:
@@ -84,7 +86,9 @@ def to_yaml(objects: Sequence[Mapping[str, Any]]) -> str:
 
     def _text(dumper: Dumper, text: str) -> Any:
         is_plain = text.replace("\n", "").isprintable()
-        style = ("|" if "\n" in text else None) if is_plain else '"'
+        # What writes YAML 1.1 leaves 1e3 bare, which readers of 1.2 take for a number.
+        is_bare = is_plain and not _LIKE_A_NUMBER.fullmatch(text)
+        style = ("|" if "\n" in text else None) if is_bare else '"'
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     Dumper.add_representer(str, _text)
