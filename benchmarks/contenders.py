@@ -60,7 +60,7 @@ class Contender:
         """Return which of its processes send: those with the word ``sender`` or ``source``."""
         return [pid for pid in pids if {"sender", "source"} & set(command_line(pid))]
 
-    def spawn(self, setup: Setup, *words: str) -> "subprocess.Popen[bytes]":
+    def spawn(self, setup: Setup, *words: str, **variables: str) -> "subprocess.Popen[bytes]":
         """Start one process in the folder of the run; what it says goes to ``output.txt``."""
         binaries = Path(sys.executable).parent
         environment = os.environ | {
@@ -68,6 +68,7 @@ class Contender:
             "PYTHONPATH": str(ROOT),
             "PATH": f"{binaries}:{os.environ.get('PATH', '')}",
             "EDGEFLOW_RUN_DIR": f"{setup.folder}/run",
+            **variables,
         }
         with (Path(setup.folder) / "output.txt").open("ab") as output:
             return subprocess.Popen(

@@ -1,18 +1,22 @@
-"""Many viewers of one MJPEG stream in one process: ``python -m benchmarks.viewers``.
+"""Many viewers of MJPEG streams in one process: ``python -m benchmarks.viewers [TOPIC ...]``.
 
-Each reads as fast as pictures come; every so-manieth picture is decoded for the time in it.
+There are ``Setup.receivers`` of one stream, or one for each topic that is named. Each reads as fast
+as pictures come; every so-manieth picture is decoded for the time in it.
 """
 
 import selectors
 import socket
+import sys
 import time
 
 from benchmarks.pictures import made_at
 from benchmarks.stamps import Recorder, Setup
 
-__all__ = ["Viewer"]
+__all__ = ["FIRST_COUNTER", "Viewer"]
 
-PATH = "/video/source"
+TOPIC = "source"
+FIRST_COUNTER = 256
+"""Counter of the first viewer where topics are named; those before belong to somebody else."""
 CONNECT_SECONDS = 20.0
 DECODE_EVERY = 30
 CHUNK = 1 << 20
@@ -22,13 +26,13 @@ BEGIN, END = b"\xff\xd8\xff", b"\xff\xd9\r\n"
 class Viewer:
     """One connection and what it has seen."""
 
-    def __init__(self, setup: Setup, index: int) -> None:
+    def __init__(self, setup: Setup, index: int, topic: str = TOPIC) -> None:
         self._recorder = Recorder(setup, index)
         self._index = index
         self._buffer = bytearray()
         self._searched = 0
         self._pictures = 0
-        self.socket = _connect(setup.url)
+        self.socket = _connect(setup.url, topic)
 
     def read(self) -> bool:
         """Take what has come; False when the server has closed."""
@@ -56,7 +60,7 @@ class Viewer:
         self._recorder.save()
 
 
-def _connect(url: str) -> socket.socket:
+def _connect(url: str, topic: str) -> socket.socket:
     host, _, port = url.rpartition(":")
     deadline = time.monotonic() + CONNECT_SECONDS
     while True:
@@ -67,14 +71,16 @@ def _connect(url: str) -> socket.socket:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
-    connection.sendall(f"GET {PATH} HTTP/1.1\r\nHost: {url}\r\n\r\n".encode())
+    connection.sendall(f"GET /video/{topic} HTTP/1.1\r\nHost: {url}\r\n\r\n".encode())
     connection.setblocking(False)
     return connection
 
 
 def main() -> None:
     setup = Setup.from_environment()
-    viewers = [Viewer(setup, index) for index in range(setup.receivers)]
+    viewers = [
+        Viewer(setup, FIRST_COUNTER + index, topic) for index, topic in enumerate(sys.argv[1:])
+    ] or [Viewer(setup, index) for index in range(setup.receivers)]
     with selectors.DefaultSelector() as selector:
         for viewer in viewers:
             selector.register(viewer.socket, selectors.EVENT_READ, viewer)

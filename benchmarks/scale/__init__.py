@@ -1,0 +1,1 @@
+"""How far flows go: workers behind each broker, cameras behind one gateway, and a model of both."""

@@ -1,0 +1,126 @@
+"""1 to 64 cameras at 10 fps into one gateway node over TCP, with viewers of their videos."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import psutil
+
+from benchmarks.contenders import ROOT
+from benchmarks.machine import free_port
+from benchmarks.scale.run import Window, running
+from benchmarks.scale.workers import SHAPE, frame_bytes
+from benchmarks.server import Server
+from benchmarks.stamps import Setup
+from benchmarks.viewers import FIRST_COUNTER
+
+__all__ = ["FPS", "KINDS", "VIEWERS", "CameraPoint", "measure_cameras"]
+
+FPS = 10.0
+VIEWERS = (1, 8)
+KINDS = {"raw": "raw", "JPEG link": "jpeg", "camera's JPEG": "camera"}
+"""Kind of frames by label."""
+WARM = 5
+
+
+@dataclass(frozen=True)
+class CameraPoint:
+    """One number of cameras behind one gateway.
+
+    Attributes:
+        label: what the cameras send.
+        cameras, viewers: how many; viewers are spread over the cameras.
+        fps: frames per second, of all cameras, that the gateway node saw.
+        seen: pictures per second that all viewers got.
+        camera_ms, gateway_ms: processor time of each end per frame that arrived.
+        gateway_cores: cores that the gateway's process used.
+        cores: busy with all of it, viewers included; others: with something else meanwhile.
+        memory: resident bytes of the gateway.
+        size: bytes of a frame on its way.
+    """
+
+    label: str
+    cameras: int
+    viewers: int
+    fps: float
+    seen: float
+    camera_ms: float
+    gateway_ms: float
+    gateway_cores: float
+    cores: float
+    others: float
+    memory: int
+    size: int
+
+    @property
+    def wanted(self) -> float:
+        """Frames per second that the cameras make."""
+        return self.cameras * FPS
+
+    @property
+    def watched(self) -> int:
+        """Cameras that somebody looks at."""
+        return min(self.cameras, self.viewers)
+
+
+def measure_one(label: str, cameras: int, viewers: int, seconds: float, broker: str) -> CameraPoint:
+    """Measure one number of cameras and viewers; ``broker`` is the address of a Redis server.
+
+    Raises:
+        RunError: it did not work.
+    """
+    kind, page, port = KINDS[label], f"127.0.0.1:{free_port()}", free_port()
+    setup = Setup("", SHAPE, FPS, receivers=cameras, url=f"{page} {broker}")
+    with running(setup) as run:
+        run.environment["GATEWAY_TCP_PORT"] = str(port)
+        flow = str(ROOT / "benchmarks" / "scale" / "gateway.py")
+        gateway = run.start("gateway", flow, "--node", "gateway")
+        run.setup = replace(run.setup, url=f"127.0.0.1:{port}")
+        run.start_members("cameras", "tcp", kind, cameras)
+        run.setup = replace(run.setup, url=page)
+        topics = [f"camera{viewer % cameras}" for viewer in range(viewers)]
+        run.start("viewers", "-m", "benchmarks.viewers", *topics)
+        seen = range(FIRST_COUNTER, FIRST_COUNTER + viewers)
+        counters = [*range(cameras), *seen]
+        run.wait(
+            lambda: all(run.control.counted(index) >= WARM for index in counters),
+            f"{label}, {cameras} cameras, {viewers} viewers",
+        )
+        window = run.window(seconds, counters)
+        memory = psutil.Process(gateway).memory_info().rss
+    return _point(label, cameras, viewers, window, memory)
+
+
+def _point(label: str, cameras: int, viewers: int, window: Window, memory: int) -> CameraPoint:
+    arrived = max(1, sum(window.counts[:cameras]))
+    return CameraPoint(
+        label=label,
+        cameras=cameras,
+        viewers=viewers,
+        fps=arrived / window.seconds,
+        seen=sum(window.counts[cameras:]) / window.seconds,
+        camera_ms=window.busy_ms["cameras"] / arrived,
+        gateway_ms=window.busy_ms["gateway"] / arrived,
+        gateway_cores=window.busy_ms["gateway"] / 1000 / window.seconds,
+        cores=window.cores,
+        others=window.others,
+        memory=memory,
+        size=frame_bytes(KINDS[label]),
+    )
+
+
+def measure_cameras(
+    cameras: Sequence[int],
+    seconds: float,
+    labels: Sequence[str] = tuple(KINDS),
+    viewers: Sequence[int] = VIEWERS,
+) -> list[CameraPoint]:
+    """Measure every kind of frames with every number of cameras and viewers, in turn."""
+    points = []
+    with Server() as server:
+        for count in cameras:
+            for watching in viewers:
+                for label in labels:
+                    sys.stderr.write(f"scale: {label}, {count} cameras, {watching} viewers\n")
+                    points.append(measure_one(label, count, watching, seconds, server.url))
+    return points
