@@ -8,15 +8,17 @@ import jsonschema
 import pytest
 import ruamel.yaml
 import yaml
-from composed_files import assert_valid
+from composed_files import assert_valid, read_by_others, secrets_in, stack_as_read
 from deployed_flows import example, pipelines, planned
 
 from edgeflow.deploy.compose.document import document, remarks
 from edgeflow.deploy.compose.placing import Place, published, services_of
-from edgeflow.deploy.compose.writing import text_of
+from edgeflow.deploy.compose.secrets_file import add_secrets
+from edgeflow.deploy.compose.writing import text_of, write_compose
 from edgeflow.deploy.planning import plan_file
-from edgeflow.deploy.workloads import Kind, Stack
+from edgeflow.deploy.workloads import Kind, SecretKey, Stack
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 PLACE = Place("all-sorts:0123456789ab")
 ALL_SORTS = """
 app = EdgeApp("all sorts", broker=DualRedisBroker())
@@ -101,6 +103,33 @@ def test_the_text_says_what_the_document_says_and_never_changes(stack):
         assert read(text) == document(stack, PLACE)
     assert text_of(document(stack, PLACE)) == text
     assert "&id" not in text, "readers of Compose files need not follow references"
+
+
+def test_others_read_the_commands_and_the_environment_of_the_workloads(stack, tmp_path):
+    out = tmp_path / "out"
+    file = write_compose(out, document(stack, PLACE))
+    assert add_secrets(out, stack.secrets, stack.wanted_secrets, {"CAMERA_PASSWORD": "a b"}) == []
+    values = secrets_in(out / ".env") | {"CAMERA_PASSWORD": "a b"}
+    read = stack_as_read(stack, read_by_others(file))
+    for workload, found in zip(stack.all, read.all, strict=True):
+        told = {
+            name: values[value.key] if isinstance(value, SecretKey) else value
+            for name, value in workload.environment.items()
+        }
+        added = {"EDGEFLOW_ADVERTISE", "HOSTNAME"}
+        assert {k: v for k, v in found.environment.items() if k not in added} == {
+            k: v for k, v in told.items() if k not in added
+        }
+        assert found.command == workload.command
+        assert found.folder == workload.folder
+        assert found.replicas == workload.replicas
+
+
+@pytest.mark.parametrize("name", ["edge_gateway", "csi_sensing", "smart_room"])
+def test_the_examples_give_valid_files(name):
+    stack = plan_file(EXAMPLES / name / "pipelines.yaml")
+    assert_valid(document(stack, PLACE))
+    assert len(services(stack)) == 1
 
 
 def test_every_service_is_confined(stack):
