@@ -174,3 +174,96 @@ def test_a_registry_that_is_none_is_refused_first(file, out, capfd, registry):
     assert run(file, "--out", out, "--registry", registry) == 3
     assert "is no registry" in capfd.readouterr().err
     assert not out.exists()
+
+
+# --- servers beside a flow ---------------------------------------------------------------------
+
+BROKER = "mqtt://edgeflow:${MQTT_EDGEFLOW_PASSWORD}@mosquitto:1883"
+ROOMS = f"""\
+version: 1
+name: rooms
+dashboard: {{port: 3000}}
+connectors:
+  - id: rooms
+    type: mqtt
+    url: {BROKER}
+    topics: [{{filter: sensor/+/temperature, pipeline: heat}}]
+pipelines:
+  - {{id: heat, agents: [hot]}}
+agents:
+  hot: {{type: threshold, metric: celsius, threshold: 30, dispatcher: book}}
+actions:
+  book: {{type: log}}
+"""
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    file = folder / "pipelines.yaml"
+    file.write_text(ROOMS)
+    return file
+
+
+def test_servers_beside_a_flow_share_its_secrets_and_its_network(rooms, out):
+    assert main(["compose", str(rooms), "--out", str(out), "--image", "x:1",
+                 "--with", "mosquitto, grafana,prometheus"]) == 0  # fmt: skip
+    written = yaml.safe_load((out / "compose.yaml").read_text())
+    assert_valid(written)
+    secrets = secrets_in(out / ".env")
+    services = read_by_others(out / "compose.yaml")["services"]
+    assert set(services) == {"rooms", "mosquitto", "grafana", "clickhouse", "prometheus"}
+    password = secrets["MQTT_EDGEFLOW_PASSWORD"]
+    assert services["rooms"]["environment"]["MQTT_EDGEFLOW_PASSWORD"] == password
+    assert services["mosquitto"]["environment"]["MQTT_EDGEFLOW_PASSWORD"] == password
+    (port,) = services["rooms"]["ports"]
+    assert port["published"] == "3001", "Grafana has 3000"
+    for name, one in services.items():
+        assert "inside" in one["networks"], name
+        assert all(str(p).startswith("127.0.0.1:") for p in one.get("ports", []) if p != port)
+        for mount in [m for m in one.get("volumes", []) if isinstance(m, str)]:
+            place = mount.split(":")[0]
+            found = (out / place).exists() if place.startswith(".") else place in written["volumes"]
+            assert found, mount
+    assert set(services["clickhouse"]["networks"]) == {"inside"}
+    assert (out / "stack/mosquitto/start.sh").stat().st_mode & 0o111
+    assert not (out / "stack/mosquitto/tls").exists()
+
+
+def test_prometheus_asks_every_node_with_the_token(file, out):
+    assert main(["compose", str(file), "--out", str(out), "--image", "x:1",
+                 "--with", "prometheus"]) == 0  # fmt: skip
+    made = yaml.safe_load((out / "compose.yaml").read_text())
+    assert made["secrets"] == {"EDGEFLOW_TOKEN": {"environment": "EDGEFLOW_TOKEN"}}
+    assert made["services"]["prometheus"]["secrets"] == ["EDGEFLOW_TOKEN"]
+    (job,) = yaml.safe_load((out / "stack/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    assert job["authorization"] == {"credentials_file": "/run/secrets/EDGEFLOW_TOKEN"}
+    (names,) = job["dns_sd_configs"]
+    assert names["names"] == ["fake-camera", "gpu-processor", "gateway"]
+    assert names["port"] == int(made["services"]["gateway"]["environment"]["EDGEFLOW_PROBE_PORT"])
+
+
+def test_settings_that_a_person_changed_stay(rooms, out):
+    words = ["compose", str(rooms), "--out", str(out), "--image", "x:1", "--with", "mosquitto"]
+    assert main(words) == 0
+    (out / "stack/mosquitto/acl").write_text("user edgeflow\ntopic read #\n")
+    (out / "stack/mosquitto/devices").write_text("attic word\n")
+    before = (out / ".env").read_bytes()
+    assert main(words) == 0
+    assert (out / "stack/mosquitto/acl").read_text() == "user edgeflow\ntopic read #\n"
+    assert (out / "stack/mosquitto/devices").exists()
+    assert (out / ".env").read_bytes() == before
+
+
+def test_servers_that_there_are_not_are_refused(file, out, capfd):
+    assert main(["compose", str(file), "--out", str(out), "--with", "mosquito"]) == 3
+    assert "mosquitto" in capfd.readouterr().err
+    assert run(file, "--out", out, "--with", "grafana") == 3
+    assert "sources" in capfd.readouterr().err
+    text = file.read_text().replace('name="gateway"', 'name="mosquitto"')
+    file.write_text(text.replace('.to("gateway")', '.to("mosquitto")'))
+    assert main(["compose", str(file), "--out", str(out), "--image", "x:1",
+                 "--with", "mosquitto"]) == 3  # fmt: skip
+    assert "both called 'mosquitto'" in capfd.readouterr().err
+    assert not out.exists()

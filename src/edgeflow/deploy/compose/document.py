@@ -3,34 +3,54 @@
 from collections.abc import Iterator
 from typing import Any
 
+from edgeflow.deploy.compose.infrastructure import Infrastructure
 from edgeflow.deploy.compose.placing import (
     INSIDE,
     OUTSIDE,
     Place,
-    is_outside,
     lasting,
     services_of,
     volume_name,
 )
 from edgeflow.deploy.compose.services import services
 from edgeflow.deploy.workloads import Stack
+from edgeflow.errors import ConfigError
 
 __all__ = ["document", "remarks"]
 
 
-def document(stack: Stack, place: Place) -> dict[str, Any]:
-    """Return the Compose file of a stack; equal stacks give equal files."""
+def document(stack: Stack, place: Place, servers: Infrastructure | None = None) -> dict[str, Any]:
+    """Return the Compose file of a stack; equal stacks give equal files.
+
+    Args:
+        stack: what runs.
+        place: where it runs.
+        servers: what somebody wants beside it.
+
+    Raises:
+        ConfigError: a node is called like one of the servers.
+    """
+    more = servers.services if servers is not None else {}
+    own = services(stack, place)
+    for name in own.keys() & more.keys():
+        raise ConfigError(
+            f"a node and a server are both called {name!r}", hint="choose another name for the node"
+        )
+    made = {**own, **more}
     networks: dict[str, Any] = {INSIDE: {"internal": True}}
-    if any(is_outside(workload) for workload in stack.all):
+    if any(OUTSIDE in one.get("networks", ()) for one in made.values()):
         networks[OUTSIDE] = {}
-    found = {"name": stack.app, "services": services(stack, place), "networks": networks}
+    found = {"name": stack.app, "services": made, "networks": networks}
     volumes: dict[str, Any] = {
         volume_name(name, volume): {}
         for workload in stack.all
         for name in services_of(stack, workload)
         for volume in lasting(workload)
     }
-    return found | ({"volumes": volumes} if volumes else {})
+    volumes |= {name: {} for name in (servers.volumes if servers is not None else ())}
+    found |= {"volumes": volumes} if volumes else {}
+    shown = {key: {"environment": key} for one in more.values() for key in one.get("secrets", ())}
+    return found | ({"secrets": shown} if shown else {})
 
 
 def remarks(stack: Stack) -> Iterator[str]:
