@@ -293,6 +293,19 @@ def test_stop_is_quick_and_leaves_no_thread():
     wait_until(lambda: {t.name for t in threading.enumerate()} <= before, 3.0)
 
 
+def test_nodes_side_by_side_end_together():
+    app = EdgeApp("test")
+    app.add("source", Counter, options={"fps": 100})
+    for number in range(30):
+        app.add(f"sink{number}", Collector, options={"into": []})
+        app.link("source").to(f"sink{number}")
+    with app.running() as flow:
+        wait_until(lambda: all(runner.stats.frames_in for runner in flow.runners[1:]))
+        started = time.monotonic()
+    assert time.monotonic() - started < 2.0  # 3.3 s one after the other
+    assert {runner.state for runner in flow.runners} == {"stopped"}
+
+
 def test_pacing_does_not_drift():
     got: list[Frame] = []
     app = EdgeApp("test")

@@ -133,9 +133,14 @@ class Graph:
 
     def upstream_first(self) -> list[NodeSpec]:
         """Return the nodes so that every link leads from an earlier to a later one."""
+        depth = self.depths()
+        return sorted(self.nodes, key=lambda node: depth[node.name])
+
+    def depths(self) -> dict[str, int]:
+        """Return how many links the longest way from a source to each node has."""
         depth = {node.name: 0 for node in self.nodes}
         for _ in self.nodes:
             for link in self.links:
                 if link.source in depth and link.target in depth:
                     depth[link.target] = max(depth[link.target], depth[link.source] + 1)
-        return sorted(self.nodes, key=lambda node: depth[node.name])
+        return depth

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from itertools import groupby
 
 import structlog
 
@@ -151,13 +152,9 @@ class LocalRuntime:
         with self._stopped:
             self.view.state = "stopping"
             deadline = time.monotonic() + DRAIN_SECONDS
-            for runner in self.runners:
-                if self._drain and runner.spec.role is not Role.GATEWAY:
-                    runner.drain(max(0.1, deadline - time.monotonic()))
-                else:
-                    runner.halt()
-                if self._only is None and runner.spec.role is not Role.GATEWAY:
-                    runner.join(max(0.1, deadline - time.monotonic()))
+            depth = self.graph.depths()
+            for _, tier in groupby(self.runners, key=lambda runner: depth[runner.spec.name]):
+                self._end_tier(list(tier), deadline)
             for runner in self.runners:
                 runner.halt()
             deadline += 0.5
@@ -178,6 +175,17 @@ class LocalRuntime:
                     hint="user code does not return, or a server is away",
                 )
             return all(ended)
+
+    def _end_tier(self, tier: list[NodeRunner], deadline: float) -> None:
+        """End nodes of which none feeds another, each once its input is used up; not gateways."""
+        for runner in tier:
+            if self._drain and runner.spec.role is not Role.GATEWAY:
+                runner.drain(max(0.1, deadline - time.monotonic()))
+            else:
+                runner.halt()
+        for runner in tier:
+            if self._only is None and runner.spec.role is not Role.GATEWAY:
+                runner.join(max(0.1, deadline - time.monotonic()))
 
     def status(self) -> FlowStatus:
         """Return the flow as it is."""
