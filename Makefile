@@ -14,7 +14,7 @@ FIRMWARE ?= esp32/model_client
 IDF := ./scripts/idf -C $(FIRMWARE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native demo test lint format frontend bench csi-eval climate-eval soak docs clean \
+.PHONY: help setup native demo test lint format frontend bench bench-scale csi-eval climate-eval soak docs clean \
 	firmware-test firmware-qemu wasm3 fw-target fw-build fw-flash fw-monitor fw-reconfigure
 
 help: ## List the targets
@@ -64,6 +64,9 @@ frontend: setup ## Check the dashboard's sources and build them into src/edgeflo
 bench: setup ## Us beside the peers in one run, with ratios
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-scale: setup ## 1 to 64 workers and cameras, a model of both, and its page (5 minutes)
+	$(BIN)/python -m benchmarks scale --page docs/explanation/scaling.md
 
 csi-eval: setup $(NATIVE) ## Measure sensing on the recordings and in simulated rooms, and write the tables of its page
 	$(BIN)/python -m edgeflow.sensing.evaluation_report tests/data/csi --page docs/explanation/csi-accuracy.md --plots docs/images

@@ -10,6 +10,7 @@ from benchmarks.csi import crowd as csi_crowd
 from benchmarks.inference import growth, serving
 from benchmarks.mcu import crowd, swaps, wire
 from benchmarks.report import main
+from benchmarks.scale import study
 
 BENCHMARKS = {
     "same_host": same_host.run,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "climate_clients": clients.run,
     "climate_latency": climate_latency.run,
     "climate_queries": queries.run,
+    "scale": study.run,
 }
 
 if __name__ == "__main__":

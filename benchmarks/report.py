@@ -28,12 +28,14 @@ class Options:
         latency_seconds: window at 30 fps.
         rate_seconds: window flat out.
         quick: few rounds and small windows: shows that it works, not how fast it is.
+        page: Markdown page whose marked parts are to be filled; only ``scale`` has one.
     """
 
     rounds: int = FULL_ROUNDS
     latency_seconds: float = 4.0
     rate_seconds: float = 1.5
     quick: bool = False
+    page: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def main(
     parser.add_argument("--quick", action="store_true", help="one round with small windows")
     parser.add_argument("--rounds", type=int, default=FULL_ROUNDS)
     parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--page", type=Path, help="fill the marked parts of this page (scale)")
     words = parser.parse_args(argv)
     unknown = [name for name in words.names if name not in benchmarks]
     if unknown:
@@ -112,8 +115,8 @@ def main(
 
 def _options(words: argparse.Namespace) -> Options:
     if words.quick:
-        return Options(rounds=1, latency_seconds=1.5, rate_seconds=0.7, quick=True)
-    return Options(rounds=words.rounds)
+        return Options(rounds=1, latency_seconds=1.5, rate_seconds=0.7, quick=True, page=words.page)
+    return Options(rounds=words.rounds, page=words.page)
 
 
 def _show_machine(facts: dict[str, Any]) -> None:

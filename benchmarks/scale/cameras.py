@@ -33,6 +33,7 @@ class CameraPoint:
         fps: frames per second, of all cameras, that the gateway node saw.
         seen: pictures per second that all viewers got.
         camera_ms, gateway_ms: processor time of each end per frame that arrived.
+        viewer_ms: of all viewers per picture that they got.
         gateway_cores: cores that the gateway's process used.
         cores: busy with all of it, viewers included; others: with something else meanwhile.
         memory: resident bytes of the gateway.
@@ -46,6 +47,7 @@ class CameraPoint:
     seen: float
     camera_ms: float
     gateway_ms: float
+    viewer_ms: float
     gateway_cores: float
     cores: float
     others: float
@@ -101,6 +103,7 @@ def _point(label: str, cameras: int, viewers: int, window: Window, memory: int) 
         seen=sum(window.counts[cameras:]) / window.seconds,
         camera_ms=window.busy_ms["cameras"] / arrived,
         gateway_ms=window.busy_ms["gateway"] / arrived,
+        viewer_ms=window.busy_ms["viewers"] / max(1, sum(window.counts[cameras:])),
         gateway_cores=window.busy_ms["gateway"] / 1000 / window.seconds,
         cores=window.cores,
         others=window.others,

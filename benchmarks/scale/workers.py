@@ -31,10 +31,11 @@ class WorkerPoint:
     """One number of replicas behind one broker.
 
     Attributes:
-        label: the way frames go; ``servers`` of them are processes of a broker.
+        label: the way frames go, through ``servers`` processes of a broker.
         replicas: workers.
         fps: frames per second that were done.
         sender_ms, broker_ms, worker_ms: processor time of each end per frame done.
+        control_ms: of the second server, the one without payloads.
         cores: busy with this run; others: busy with something else meanwhile.
         size: bytes of a frame on its way.
     """
@@ -43,6 +44,7 @@ class WorkerPoint:
     replicas: int
     fps: float
     sender_ms: float
+    control_ms: float
     broker_ms: float
     worker_ms: float
     cores: float
@@ -82,7 +84,7 @@ def measure_one(way: tuple[str, str, str], replicas: int, seconds: float) -> Wor
     label, plane, kind = way
     with _place(plane) as (url, servers):
         setup = Setup("", SHAPE, None, capacity=CAPACITY, url=url)
-        with running(setup, {"broker": servers}) as run:
+        with running(setup, {"control": servers[:-1], "broker": servers[-1:]}) as run:
             run.start("sender", "-m", "benchmarks.scale.ends", "sender", plane, kind, "0", "1")
             run.start_members("workers", plane, kind, replicas)
             counters = range(replicas)
@@ -101,6 +103,7 @@ def _point(label: str, replicas: int, window: Window, size: int, servers: int) -
         replicas=replicas,
         fps=done / window.seconds,
         sender_ms=window.busy_ms["sender"] / done,
+        control_ms=window.busy_ms["control"] / done,
         broker_ms=window.busy_ms["broker"] / done,
         worker_ms=window.busy_ms["workers"] / done,
         cores=window.cores,
