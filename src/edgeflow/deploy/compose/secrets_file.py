@@ -56,7 +56,7 @@ def _text(path: Path) -> str:
 def _append(path: Path, lines: Sequence[str]) -> None:
     before = _text(path)
     head = ("" if before.endswith("\n") else "\n") if before else _HEAD
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "a", encoding="utf-8") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(head + "".join(f"{line}\n" for line in lines))
