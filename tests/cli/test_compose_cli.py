@@ -232,10 +232,20 @@ def test_prometheus_asks_every_node_with_the_token(file, out):
     assert main(["compose", str(file), "--out", str(out), "--image", "x:1",
                  "--with", "prometheus"]) == 0  # fmt: skip
     made = yaml.safe_load((out / "compose.yaml").read_text())
-    assert made["secrets"] == {"EDGEFLOW_TOKEN": {"environment": "EDGEFLOW_TOKEN"}}
-    assert made["services"]["prometheus"]["secrets"] == ["EDGEFLOW_TOKEN"]
     (job,) = yaml.safe_load((out / "stack/prometheus/prometheus.yml").read_text())["scrape_configs"]
-    assert job["authorization"] == {"credentials_file": "/run/secrets/EDGEFLOW_TOKEN"}
+    kept = out / "token"
+    assert job["authorization"] == {"credentials_file": "/tmp/token"}
+    own = read_by_others(out / "compose.yaml")["services"]["prometheus"]
+    words = [
+        word.replace("/tmp/token", str(kept)).replace("/bin/prometheus", "echo")
+        for word in [*own["entrypoint"], *own["command"]]
+    ]
+    said = subprocess.run(
+        words, env=own["environment"], capture_output=True, text=True, check=True, timeout=30
+    ).stdout
+    assert said.split() == own["command"]
+    assert kept.read_text() == secrets_in(out / ".env")["EDGEFLOW_TOKEN"]
+    assert kept.stat().st_mode & 0o777 == 0o600
     (names,) = job["dns_sd_configs"]
     assert names["names"] == ["fake-camera", "gpu-processor", "gateway"]
     assert names["port"] == int(made["services"]["gateway"]["environment"]["EDGEFLOW_PROBE_PORT"])

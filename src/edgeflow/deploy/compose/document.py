@@ -48,9 +48,7 @@ def document(stack: Stack, place: Place, servers: Infrastructure | None = None) 
         for volume in lasting(workload)
     }
     volumes |= {name: {} for name in (servers.volumes if servers is not None else ())}
-    found |= {"volumes": volumes} if volumes else {}
-    shown = {key: {"environment": key} for one in more.values() for key in one.get("secrets", ())}
-    return found | ({"secrets": shown} if shown else {})
+    return found | ({"volumes": volumes} if volumes else {})
 
 
 def remarks(stack: Stack) -> Iterator[str]:
