@@ -75,7 +75,7 @@ class Home:
             try:
                 for client in (first, second, device):
                     await client.wait_connected(SECONDS)
-                await asyncio.sleep(0.2)
+                await until(lambda: not first.unheard and not second.unheard)
                 yield device
             finally:
                 for task in tasks:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import mqtt_brokers
 from edgeflow.climate.health import ServiceState, keep_health
+from edgeflow.comms.mqtt import MqttClient, MqttOptions
 from edgeflow.store.catalogue import TABLES
 from edgeflow.store.opening import open_tables
 from edgeflow.store.spool import Spool
 from edgeflow.store.spooled import SpooledWriter
 from edgeflow.systems.climate import ClimateOptions, ClimateSystem
+from servers import free_port
 
 SECONDS = 40.0
 
@@ -74,5 +76,40 @@ def test_a_broker_that_goes_is_told(tmp_path: Path) -> None:
 
     try:
         asyncio.run(run())
+    finally:
+        broker.stop()
+
+
+def test_a_system_is_not_ready_before_it_hears(tmp_path: Path) -> None:
+    options = ClimateOptions(
+        broker=f"mqtt://127.0.0.1:{free_port()}",
+        store=f"sqlite:///{tmp_path}/home.db",
+        folder=tmp_path / "climate",
+        roles=frozenset({"backend"}),
+    )
+
+    async def begun() -> list[str]:
+        async with ClimateSystem.running(options) as system:
+            return system.problems()
+
+    assert "broker: sensor/+/+ is not heard" in asyncio.run(begun())
+
+
+def test_what_is_wanted_is_unheard_until_it_is_granted(tmp_path: Path) -> None:
+    broker = mqtt_brokers.make("nats", tmp_path / "broker")
+    broker.start()
+
+    async def wanted() -> list[str]:
+        async with MqttClient(MqttOptions.from_url(broker.url)) as client:
+            await client.wait_connected(SECONDS)
+            client.want(["a/+", "b"], qos=1)
+            before = client.unheard
+            async with asyncio.timeout(SECONDS):
+                while client.unheard:
+                    await asyncio.sleep(0.01)
+            return before
+
+    try:
+        assert asyncio.run(wanted()) == ["a/+", "b"]
     finally:
         broker.stop()

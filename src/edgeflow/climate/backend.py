@@ -121,9 +121,7 @@ class ClimateBackend:
 
     async def run(self) -> None:
         """Work until cancelled; what was read and not yet written comes again from the broker."""
-        for pattern in SUBSCRIPTIONS:
-            with contextlib.suppress(CommsError):  # it is asked for again
-                await self._client.subscribe(pattern, qos=1)
+        self._client.want(SUBSCRIPTIONS, qos=1)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read())
             tasks.create_task(self._flush())

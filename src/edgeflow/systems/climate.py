@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -119,14 +120,16 @@ class ClimateSystem:
         known = await asyncio.to_thread(KnownDevices.of, self.store)
         self.backend = ClimateBackend(client, self.writer, self._trigger(self.store), known=known)
         undone.push_async_callback(self.backend.finish)
-        self._spawn(undone, self.backend.run(), "backend")
+        await self._spawn(undone, self.backend.run(), "backend")
         follow = self.backend.desk.follow(self.store, time.time(), time.time)
-        self._spawn(undone, follow, "device settings")
+        await self._spawn(undone, follow, "device settings")
         tell = self.backend.desk.take_service
         health = keep_health(self.writer, self.states, time.time, tell=tell)
-        self._spawn(undone, health, "health")
+        await self._spawn(undone, health, "health")
 
     async def _begin_service(self, undone: AsyncExitStack) -> None:
+        # Seconds of imports: the backend confirms readings meanwhile, or they come again.
+        await asyncio.to_thread(import_module, "edgeflow.climate.learning.service")
         from edgeflow.climate.learning.deciding import WindowDecider
         from edgeflow.climate.learning.labels import Labels
         from edgeflow.climate.learning.service import LearningService
@@ -138,7 +141,7 @@ class ClimateSystem:
         client, clock = await self._connect(undone, inbox=10_000), paced(self.options.speed)
         decider = WindowDecider(model, now=clock)
         self.service = LearningService(client, versions, decider, labels=labels, now=clock)
-        self._spawn(undone, self.service.run(), "learning service")
+        await self._spawn(undone, self.service.run(), "learning service")
 
     def _begin_probes(self, undone: AsyncExitStack) -> None:
         from edgeflow.climate.metrics import render
@@ -171,7 +174,9 @@ class ClimateSystem:
         self.clients.append(client)
         return client
 
-    def _spawn(self, undone: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    async def _spawn(
+        self, undone: AsyncExitStack, work: Coroutine[Any, Any, None], name: str
+    ) -> None:
         task = asyncio.create_task(work, name=name)
         self.tasks.append(task)
 
@@ -181,6 +186,7 @@ class ClimateSystem:
                 await task
 
         undone.push_async_callback(end)
+        await asyncio.sleep(0)  # readiness asks for what the task subscribes to
 
     def _trigger(self, store: TableStore) -> Trigger:
         if self.options.trigger == "threshold":

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from edgeflow.climate.learning.deciding import WindowDecider
@@ -135,7 +135,7 @@ class _MemoryLine:
         """Begin on the event loop that runs now."""
         self._inbox = asyncio.Queue(1)
 
-    async def subscribe(self, pattern: str, qos: int = 0) -> None:
+    def want(self, patterns: Iterable[str], qos: int = 0) -> None:
         """Every message comes anyway."""
 
     async def messages(self) -> AsyncIterator[Incoming]:

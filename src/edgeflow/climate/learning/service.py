@@ -1,9 +1,8 @@
 """The service that decides and keeps learning: requests in, positions out, overrides remembered."""
 
-import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,7 +38,7 @@ LIMITED = 1.0
 class Line(Protocol):
     """Where requests come from and answers go: a client of a broker."""
 
-    async def subscribe(self, pattern: str, qos: int = 0) -> None:
+    def want(self, patterns: Iterable[str], qos: int = 0) -> None:
         """Ask for messages."""
 
     def messages(self) -> AsyncIterator[Incoming]:
@@ -128,9 +127,7 @@ class LearningService:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        for pattern in SUBSCRIPTIONS:
-            with contextlib.suppress(CommsError):  # it is asked for again
-                await self._client.subscribe(pattern, qos=1)
+        self._client.want(SUBSCRIPTIONS, qos=1)
         try:
             async for message in self._client.messages():
                 self._take(message)

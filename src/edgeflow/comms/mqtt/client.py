@@ -5,7 +5,7 @@ import random
 import secrets
 import ssl
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,12 +18,7 @@ from edgeflow.comms.mqtt.session import Session
 from edgeflow.comms.mqtt.subscriptions import Subscriptions
 from edgeflow.comms.mqtt.tls import client_context
 from edgeflow.comms.mqtt.topics import check_filter, check_topic
-from edgeflow.errors import (
-    ConfigError,
-    EdgeFlowError,
-    FrameTooLargeError,
-    UnreachableError,
-)
+from edgeflow.errors import ConfigError, EdgeFlowError, FrameTooLargeError, UnreachableError
 
 __all__ = ["MqttClient"]
 
@@ -157,6 +152,21 @@ class MqttClient:
             ProtocolError: the broker refused; it is asked again now and then.
             UnreachableError: the connection broke meanwhile; the next one asks again.
         """
+        answer = self._want(pattern, qos)
+        if answer is not None:
+            try:
+                await asyncio.wait_for(answer, timeout)
+            except TimeoutError:
+                raise UnreachableError(
+                    f"the MQTT broker did not answer the subscription to {pattern!r}"
+                ) from None
+
+    def want(self, patterns: Iterable[str], qos: int = 0) -> None:
+        """Subscribe without waiting: each is ``unheard`` until the broker grants it."""
+        for pattern in patterns:
+            self._want(pattern, qos)
+
+    def _want(self, pattern: str, qos: int) -> "asyncio.Future[None] | None":
         check_filter(pattern)
         _check_qos(qos)
         if pattern.startswith("$share/") and self.options.is_embedded:
@@ -165,14 +175,7 @@ class MqttClient:
                 hint="connect to a broker that does, such as mosquitto",
             )
         self._subscriptions.wanted[pattern] = qos
-        if self.is_connected:
-            try:
-                answer = self._subscriptions.ask(self._session, pattern, qos)
-                await asyncio.wait_for(answer, timeout)
-            except TimeoutError:
-                raise UnreachableError(
-                    f"the MQTT broker did not answer the subscription to {pattern!r}"
-                ) from None
+        return self._subscriptions.ask(self._session, pattern, qos) if self.is_connected else None
 
     def unsubscribe(self, pattern: str) -> None:
         """Give a subscription up."""
