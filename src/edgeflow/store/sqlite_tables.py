@@ -26,8 +26,9 @@ __all__ = ["SqliteTables"]
 BUSY_SECONDS = 5.0
 FORGET_AT_ONCE = 20_000
 """Rows deleted in one go, so that a writer waits little."""
-CACHE_KIB = 32 << 10
+WRITER_KIB = 32 << 10
 """Holds the pages of an index that a batch of a thousand devices touches."""
+READER_KIB = 4 << 10
 CHECKPOINT_PAGES = 8000
 """Pages of the log, 4 KiB each, before they are brought into the file: often written ones once."""
 
@@ -47,8 +48,8 @@ class SqliteTables(TableStore):
         self._tables: dict[str, Table] = {}
         self._writing, self._reading = threading.Lock(), threading.Lock()
         shared = path == ":memory:"
-        self._writer: sqlite3.Connection | None = self._connect(path)
-        self._reader = self._writer if shared else self._connect(path)
+        self._writer: sqlite3.Connection | None = self._connect(path, WRITER_KIB)
+        self._reader = self._writer if shared else self._connect(path, READER_KIB)
         if shared:
             self._reading = self._writing
 
@@ -281,7 +282,7 @@ class SqliteTables(TableStore):
             raise ConfigError(f"no table {name!r}", hint=did_you_mean(name, list(self._tables)))
         return table
 
-    def _connect(self, path: str) -> sqlite3.Connection:
+    def _connect(self, path: str, cache_kib: int) -> sqlite3.Connection:
         try:
             database = sqlite3.connect(
                 path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
@@ -291,7 +292,7 @@ class SqliteTables(TableStore):
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
                 database.execute("PRAGMA temp_store = MEMORY")
-                database.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+                database.execute(f"PRAGMA cache_size = -{cache_kib}")
                 database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
                 on_error.pop_all()
             return database
