@@ -22,13 +22,16 @@ from pulled import pulled
 
 COMMAND = "import sys; from edgeflow.cli import main; sys.exit(main())"
 SCRIPT = """
+    door_s: 2
     script:
-      - {what: in, seconds: 14}
-      - {what: out, seconds: 26}
-      - {what: covered, seconds: 60}
+      - {what: out, seconds: 5}
+      - {what: in, seconds: 8}
+      - {what: covered, seconds: 40}
+      - {what: out, seconds: 10}
 """
-HOLD = 14.0
-PATIENCE = 60.0
+UNSEEN = "WiFi senses somebody whom the camera does not see"
+PATIENCE = 90.0
+"""Longer than the script: who came too late for an act sees it again."""
 
 
 def ports(count: int) -> list[int]:
@@ -98,7 +101,9 @@ def running(folder: Path) -> Iterator[Room]:
     file = folder / "pipelines.yaml"
     text = file.read_text("utf-8")
     text = text.replace("    pipeline: truth\n", f"    pipeline: truth{SCRIPT}", 1)
-    file.write_text(text.replace("hold_s: 16", f"hold_s: {HOLD:g}"), "utf-8")
+    before, unseen, after = text.partition(UNSEEN)
+    text = before + unseen + after.replace("hold_s: 16", "hold_s: 6", 1)
+    file.write_text(text, "utf-8")
     web, probes, mqtt, csi, camera, board = ports(6)
     models = folder / "models.yaml"
     models.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{board}", models.read_text("utf-8")))
@@ -141,29 +146,24 @@ def assets() -> None:
 def test_one_room_with_all_its_senses(tmp_path: Path) -> None:
     with running(tmp_path / "room") as room:
         # Every sense delivers.
-        assert room.until(room.picture)[:2] == b"\xff\xd8"
         fused = room.until(lambda: (said := room.senses()) and not said["missing"] and said)
         assert fused["air"]["temperature"] == pytest.approx(22.5, abs=3)
         assert 0 < fused["air"]["humidity"] < 100
+        assert room.until(room.picture)[:2] == b"\xff\xd8"
+        room.until(lambda: room.senses()["air"]["sound_volume"] < 0)
+        # The window follows who is there: nobody, then somebody.
+        empty = room.until(lambda: _decided(room, somebody=False))
+        assert empty["detail"]["position"] > 30
+        room.until(lambda: room.senses()["air"]["window_position"] > 30)
         room.until(lambda: room.senses()["camera"]["detections"])
         room.until(lambda: room.senses()["csi"]["presence"])
-        room.until(lambda: room.senses()["air"]["sound_volume"] < 0)
+        assert room.until(lambda: _decided(room, somebody=True))["time"] > empty["time"]
+        # Camera and WiFi disagree when the camera is covered, and not before.
+        alarm = room.until(lambda: room.told("unseen"))[0]
+        assert room.tapped("truth")["preview"]["covered"]
+        assert alarm["detail"]["event"] == "alarm"
         forecast = room.until(lambda: room.tapped("forecast")["meta"]["result"]["forecast"])
         assert len(forecast["values"]) == 8
-        # The window follows who is there: somebody, then nobody.
-        first = room.until(lambda: room.told("window"))[0]
-        assert first["detail"]["somebody"] is True
-        room.until(lambda: room.tapped("truth")["preview"]["somebody"] is False)
-        airing = room.until(lambda: _airing(room))
-        assert airing["detail"]["position"] > 30
-        room.until(lambda: room.senses()["air"]["window_position"] > 30)
-        # Camera and WiFi disagree when the camera is covered, and not before.
-        assert room.told("unseen") == []
-        room.until(lambda: room.tapped("truth")["preview"]["covered"])
-        covered = time.time()
-        (alarm, *_) = room.until(lambda: room.told("unseen"))
-        assert alarm["detail"]["event"] == "alarm"
-        assert alarm["time"] > covered + HOLD - 4
         assert room.told("unfelt") == []
         assert room.failures() == []
         # All of it is kept.
@@ -184,7 +184,7 @@ def test_one_room_with_all_its_senses(tmp_path: Path) -> None:
         assert "Traceback" not in log
 
 
-def _airing(room: Room) -> dict[str, Any] | None:
-    """Return the newest decision once it is one for nobody."""
+def _decided(room: Room, *, somebody: bool) -> dict[str, Any] | None:
+    """Return the newest decision if it is one for somebody, or for nobody."""
     last = room.told("window")[-1]
-    return last if last["detail"]["somebody"] is False else None
+    return last if last["detail"]["somebody"] is somebody else None

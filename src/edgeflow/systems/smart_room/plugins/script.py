@@ -10,8 +10,6 @@ from edgeflow.sensing.simulate.scenario import Activity, Breathing, Person, Radi
 
 __all__ = ["DEFAULT", "Act", "Script"]
 
-DOOR = 5.0
-"""Seconds through the door."""
 CHAIR = (2.0, 2.6)
 SEED, BREATHS = 3, 14.0
 RATE = 30.0
@@ -32,7 +30,7 @@ class Act(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     what: Literal["in", "out", "covered"]
-    seconds: float = Field(ge=2 * DOOR, le=3600)
+    seconds: float = Field(gt=0, le=3600)
 
     @property
     def somebody(self) -> bool:
@@ -50,9 +48,14 @@ DEFAULT = [
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """Acts that follow each other, again and again; at least one."""
+    """Acts that follow each other, again and again; at least one.
+
+    Attributes:
+        door: seconds through the door; no act is shorter than twice that.
+    """
 
     acts: tuple[Act, ...]
+    door: float = 5.0
 
     @property
     def seconds(self) -> float:
@@ -69,7 +72,7 @@ class Script:
         act, before = self.acts[number], self.acts[number - 1]
         if act.what == "covered":
             return "covered"
-        through = passed < DOOR and before.somebody != act.somebody
+        through = passed < self.door and before.somebody != act.somebody
         return "somebody" if act.somebody != through else "nobody"
 
     def _place(self, seconds: float) -> tuple[int, float]:
@@ -89,7 +92,7 @@ class Script:
     def _activities(self) -> list[Activity]:
         found: list[Activity] = []
         for before, act in pairwise((self.acts[-1], *self.acts)):
-            doors = DOOR if before.somebody != act.somebody else 0.0
+            doors = self.door if before.somebody != act.somebody else 0.0
             stay = act.seconds - doors
             if act.somebody:
                 found += [Activity("enter", doors)] * bool(doors)

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgeflow import assets
 from edgeflow.climate.simulate.outside import Weather
@@ -45,6 +46,7 @@ class VirtualRoomOptions(ConnectorOptions):
 
     Attributes:
         script: acts that follow each other, again and again.
+        door_s: how long somebody takes through the door; no act is shorter than twice that.
         clip: video file, or name of an asset, that the camera shows while somebody is in.
         fps: pictures a second of the camera.
         board_model: file that the board runs.
@@ -55,6 +57,7 @@ class VirtualRoomOptions(ConnectorOptions):
     """
 
     script: list[Act] = Field(default=DEFAULT, min_length=1, max_length=100)
+    door_s: float = Field(default=5.0, ge=1, le=60)
     clip: str = "carphone"
     fps: float = Field(default=5.0, ge=0.5, le=30)
     board_model: LocalPath
@@ -64,6 +67,16 @@ class VirtualRoomOptions(ConnectorOptions):
     board_port: int = Field(default=8191, ge=1, le=65535)
     csi_port: int = Field(default=5005, ge=1, le=65535)
     mqtt_port: int = Field(default=1883, ge=1, le=65535)
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        for number, act in enumerate(self.script):
+            if act.seconds < 2 * self.door_s:
+                raise ValueError(
+                    f"script[{number}] lasts {act.seconds:g} s, less than twice door_s"
+                    f" ({self.door_s:g} s)"
+                )
+        return self
 
 
 class VirtualRoom(BaseConnector):
@@ -84,7 +97,7 @@ class VirtualRoom(BaseConnector):
             ConfigError: there is no model for the board, or a port is taken.
         """
         its = self.options
-        self._script = Script(tuple(its.script))
+        self._script = Script(tuple(its.script), its.door_s)
         self._stack = ExitStack()
         self._room = Room(ROOM, WEATHER, time=START_HOUR * 3600.0, temperature=22.5)
         if not its.board_model.is_file():
