@@ -163,7 +163,9 @@ def _deploy(given: Resources, replicas: int) -> dict[str, Any]:
     if given.gpus:
         gpu = {"driver": "nvidia", "count": given.gpus, "capabilities": ["gpu"]}
         promised["devices"] = [gpu]
-    return {"replicas": replicas, "resources": {"limits": limits, "reservations": promised}}
+    resources = {"limits": limits, "reservations": promised}
+    # podman-compose starts more than one only where the mode is said.
+    return {"mode": "replicated", "replicas": replicas, "resources": resources}
 
 
 def _healthcheck(workload: Workload, probes: Probes) -> dict[str, Any]:
