@@ -51,10 +51,11 @@ class Home:
         self.versions = Versions(folder / "models")
         self.backend: ClimateBackend | None = None
         self.service: LearningService | None = None
+        self.ahead = 0.0
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[MqttClient]:
-        """Run, and give a client that can be a device."""
+    async def serving(self, come: asyncio.Event | None = None) -> AsyncIterator[MqttClient]:
+        """Run, and give a client that can be a device; the service waits for ``come``."""
         options = MqttOptions.from_url(self.url)
         kept = MqttOptions.from_url(
             self.url, client_id="backend", clean_session=False, manual_ack=True, inbox=5000
@@ -69,9 +70,16 @@ class Home:
                 self.writer,
                 ThresholdTrigger(interval=0.2),
                 devices=self.store.latest("device_registry"),
+                now=lambda: time.time() + self.ahead,
             )
-            self.service = LearningService(second, self.versions, self.decider)
-            tasks = [asyncio.create_task(each.run()) for each in (self.backend, self.service)]
+            service = self.service = LearningService(second, self.versions, self.decider)
+
+            async def serve() -> None:
+                if come is not None:
+                    await come.wait()
+                await service.run()
+
+            tasks = [asyncio.create_task(each) for each in (self.backend.run(), serve())]
             try:
                 for client in (first, second, device):
                     await client.wait_connected(SECONDS)
@@ -232,6 +240,30 @@ def test_what_came_while_the_backend_was_away_waits_for_it(
     asyncio.run(live())
     assert home.writer.flush(SECONDS)
     assert len(home.store.rows("sensor_temperature")) == 50
+
+
+def test_who_asked_while_the_service_was_away_is_answered_when_it_is_back(home: Home) -> None:
+    async def live() -> WindowControl:
+        come = asyncio.Event()
+        async with home.serving(come) as device:
+            backend, service = home.backend, home.service
+            assert backend is not None
+            assert service is not None
+            await device.subscribe("window/+/control", qos=1)
+            await speak(device, "attic", 27.0)
+            await until(lambda: backend.stats.requests == 1)
+            come.set()
+            while not service.stats.refused:  # until it hears
+                await device.publish("window/attic/override", b"10", qos=1)
+                await asyncio.sleep(0.02)
+            assert service.stats.decided == 0, "it was away when it was asked"
+            home.ahead = 15.0
+            return await control_for(device)
+
+    control = asyncio.run(live())
+    assert home.writer.flush(SECONDS)
+    (asked,) = home.store.rows("inference_history")
+    assert control.correlation_id == asked["correlation_id"]
 
 
 def test_a_will_makes_a_device_offline_at_once(home: Home) -> None:

@@ -17,6 +17,7 @@ import structlog
 from edgeflow.climate.desk import DeviceDesk, KnownDevices
 from edgeflow.climate.intake import Intake, Taken
 from edgeflow.climate.triggers import Decision, Trigger, feature_of
+from edgeflow.climate.unanswered import Unanswered
 from edgeflow.comms.mqtt import Incoming, MqttClient
 from edgeflow.devices.registry import Change, DeviceRegistry
 from edgeflow.errors import CommsError, ConfigError, EdgeFlowError, ProtocolError, StoreError
@@ -45,8 +46,6 @@ RECORD_ROWS = 10_000
 LOOK_SECONDS = 1.0
 FULL_PAUSE = 0.5
 FINISH_SECONDS = 1.0
-MAX_WAITING = 10_000
-"""Requests that wait for the answer that names them."""
 
 
 @dataclass(slots=True)
@@ -106,7 +105,7 @@ class ClimateBackend:
         self.stats = BackendStats()
         self._batch = _Batch()
         self._came = asyncio.Event()
-        self._asked: dict[str, float] = {}
+        self._unanswered = Unanswered()
         self._last: dict[str, climate.Features] = {}
 
     @property
@@ -166,6 +165,10 @@ class ClimateBackend:
             await asyncio.sleep(LOOK_SECONDS)
             now = self._now()
             self.desk.tell(self.registry.check(now))
+            if self._client.is_connected:
+                for request in self._unanswered.due(now):
+                    _log.debug("decision_asked_again", device=request.device_id)
+                    self._send(request)
             try:
                 for decision in await asyncio.to_thread(self._trigger.due, now):
                     self._ask(decision)
@@ -221,9 +224,9 @@ class ClimateBackend:
 
     def _take_control(self, device: str, message: Incoming, now: float) -> None:
         control = climate.decode_control(message.payload)
-        asked = self._asked.pop(control.correlation_id, None)
-        if asked is not None:
-            self.stats.latency = now - asked
+        took = self._unanswered.answered(device, control.correlation_id, now)
+        if took is not None:
+            self.stats.latency = took
         self.stats.answers += 1
         _log.debug(
             "decision_kept",
@@ -302,15 +305,17 @@ class ClimateBackend:
             }
         )
         self._last[decision.device] = own
-        if len(self._asked) >= MAX_WAITING:
-            del self._asked[next(iter(self._asked))]
-        self._asked[correlation] = decision.time
+        self._unanswered.asked(request, decision.time)
+        self._send(request)
+
+    def _send(self, request: climate.InferenceRequest) -> None:
+        device = request.device_id
         try:
-            self._client.post(topics.request_topic(decision.device), climate.encode(request), qos=1)
+            self._client.post(topics.request_topic(device), climate.encode(request), qos=1)
             self.stats.requests += 1
         except EdgeFlowError as error:
             self.stats.errors += 1
-            _log.warning("request_not_sent", device=decision.device, error=str(error))
+            _log.warning("request_not_sent", device=device, error=str(error))
 
     async def _keep(self) -> None:
         """Bring the batch to disk, then tell the broker so. A full spool holds the reader up.
