@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import psutil
 
 from benchmarks.contenders import ROOT
+from benchmarks.harness import RunError
 from benchmarks.machine import free_port
 from benchmarks.scale.run import Window, running
 from benchmarks.scale.workers import SHAPE, frame_bytes
@@ -118,12 +119,18 @@ def measure_cameras(
     labels: Sequence[str] = tuple(KINDS),
     viewers: Sequence[int] = VIEWERS,
 ) -> list[CameraPoint]:
-    """Measure every kind of frames with every number of cameras and viewers, in turn."""
+    """Measure every kind of frames with every number of cameras and viewers, in turn.
+
+    A point that does not work is told on stderr and left out.
+    """
     points = []
     with Server() as server:
         for count in cameras:
             for watching in viewers:
                 for label in labels:
                     sys.stderr.write(f"scale: {label}, {count} cameras, {watching} viewers\n")
-                    points.append(measure_one(label, count, watching, seconds, server.url))
+                    try:
+                        points.append(measure_one(label, count, watching, seconds, server.url))
+                    except RunError as error:
+                        sys.stderr.write(f"{error}\n")
     return points

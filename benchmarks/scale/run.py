@@ -20,7 +20,7 @@ from benchmarks.stamps import Control, Setup
 
 __all__ = ["Run", "Window", "running"]
 
-START_SECONDS = 40.0
+START_SECONDS = 25.0
 STOP_SECONDS = 6.0
 MOST_PROCESSES = 4
 

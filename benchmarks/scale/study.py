@@ -4,9 +4,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.harness import RunError
 from benchmarks.report import Options, Result
 from benchmarks.scale import page
-from benchmarks.scale.cameras import KINDS, CameraPoint, measure_cameras
+from benchmarks.scale.cameras import KINDS, VIEWERS, CameraPoint, measure_cameras
 from benchmarks.scale.model import GatewayCosts, WorkerCosts, learn_gateway, learn_workers
 from benchmarks.scale.workers import WAYS, WorkerPoint, frame_bytes, measure_workers
 from edgeflow.sensing.evaluation_report import put
@@ -17,14 +18,28 @@ COUNTS = (1, 2, 4, 8, 16, 32, 64)
 FEW = (1, 8, 64)
 SPARSE_WAYS, SPARSE_KINDS = ("two Valkeys, raw",), ("camera's JPEG",)
 """What is measured with few numbers of workers or cameras only."""
-WINDOW_SECONDS, QUICK_SECONDS = 2.0, 0.6
+WINDOW_SECONDS, QUICK_SECONDS = 1.5, 0.4
 IMAGES = Path("../images")
+PLANNED = sum(
+    len(COUNTS if name not in sparse else FEW) * times
+    for names, sparse, times in (
+        ([way[0] for way in WAYS], SPARSE_WAYS, 1),
+        (list(KINDS), SPARSE_KINDS, len(VIEWERS)),
+    )
+    for name in names
+)
+"""Points of a whole run."""
 
 
 def run(options: Options) -> list[Result]:
     """Measure, learn and predict; fills the marked parts of ``options.page``."""
     workers, cameras = _quick() if options.quick else _whole()
+    if not workers or not cameras:
+        raise RunError("nothing could be measured, see above")
     results = _results(workers, cameras)
+    if not options.quick:
+        missing = PLANNED - len(workers) - len(cameras)
+        results[0].expect("points that did not work", missing, "0", not missing)
     if options.page is not None:
         for result in results:
             put("\n" + "\n".join(result.notes) + "\n", options.page, result.title)

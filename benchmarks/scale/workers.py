@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.harness import RunError
 from benchmarks.machine import free_port
 from benchmarks.scale.ends import CODECS, SERVICE_SECONDS, frame_of, pictures_of
 from benchmarks.scale.run import Window, running
@@ -116,10 +117,16 @@ def _point(label: str, replicas: int, window: Window, size: int, servers: int) -
 def measure_workers(
     replicas: Sequence[int], seconds: float, ways: Sequence[tuple[str, str, str]] = WAYS
 ) -> list[WorkerPoint]:
-    """Measure every way with every number of replicas, the ways taking turns."""
+    """Measure every way with every number of replicas, the ways taking turns.
+
+    A point that does not work is told on stderr and left out.
+    """
     points = []
     for count in replicas:
         for way in ways:
             sys.stderr.write(f"scale: {way[0]}, {count} workers\n")
-            points.append(measure_one(way, count, seconds))
+            try:
+                points.append(measure_one(way, count, seconds))
+            except RunError as error:
+                sys.stderr.write(f"{error}\n")
     return points
