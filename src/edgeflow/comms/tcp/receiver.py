@@ -155,12 +155,14 @@ class TcpSubscriber(Subscriber):
 
     def _run(self) -> None:
         while not self._closing:
-            for key, _ in self._selector.select(0.25):
+            ready = self._selector.select(0.25)
+            now = time.monotonic()
+            for key, _ in ready:
                 if key.data is None:
                     self._accept()
                 else:
                     self._serve(key.data)
-            self._drop_silent()
+            self._drop_silent(now)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -220,8 +222,9 @@ class TcpSubscriber(Subscriber):
         self._selector.unregister(peer.connection)
         peer.connection.close()
 
-    def _drop_silent(self) -> None:
-        oldest = time.monotonic() - SILENCE_SECONDS
+    def _drop_silent(self, now: float) -> None:
+        # As of before the round: who was read early in a long one has not been silent since.
+        oldest = now - SILENCE_SECONDS
         for key in list(self._selector.get_map().values()):
             peer = key.data
             if peer is not None and peer.pings and peer.heard < oldest:
