@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from valid_manifests import assert_valid
 
+from edgeflow.deploy.demands import mebibytes
 from edgeflow.deploy.kubernetes.manifests import manifests, secret, to_yaml
 from edgeflow.deploy.kubernetes.naming import Target
 from edgeflow.deploy.planning import plan_file
@@ -263,6 +264,11 @@ def test_servers_keep_what_they_have(dual):
         assert "--appendonly yes" in container["command"][-1]
         (mount,) = container["volumeMounts"]
         assert f"--dir {mount['mountPath']} " in container["command"][-1]
+        may_hold = int(re.search(r"--maxmemory (\d+)mb", container["command"][-1])[1])
+        resources = container["resources"]
+        assert may_hold < mebibytes(resources["requests"]["memory"], "")
+        # A fork that rewrites the log may copy all of it.
+        assert 2 * may_hold < mebibytes(resources["limits"]["memory"], "")
 
 
 def test_no_secret_stands_in_a_manifest(stack, monkeypatch):

@@ -112,7 +112,7 @@ def _server(name: str) -> Workload:
         environment={PASSWORD: SecretKey(PASSWORD)},
         ports=(Port(PORT, port, service=True),),
         selector=INFRASTRUCTURE,
-        resources=Resources(cpu=250, memory=memory // 2, memory_limit=memory * 2),
+        resources=Resources(cpu=250, memory=memory, memory_limit=memory * 2),
         probes=Probes(
             live=Probe(port=PORT),
             ready=Probe(command=("sh", "-c", _ASK.format(port=port))),
