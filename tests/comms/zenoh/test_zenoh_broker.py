@@ -1,11 +1,12 @@
 """What only a zenoh broker has: peers that find each other, a board without a server, logs."""
 
 import json
+import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -319,6 +320,22 @@ class TestLog:
         (base / "0.sqlite").write_bytes(b"not a database at all" * 100)
         with pytest.raises(CommsError, match="sqlite"):
             open_log(folder, "app", "t")
+
+
+def test_a_log_that_cannot_forget_still_keeps(tmp_path: Path):
+    log = open_log(tmp_path, "app", "t")
+    for number in (1, 2):
+        log.add(number, number, b"x", ["g"])
+    with closing(sqlite3.connect(tmp_path / "app" / "t" / "0.sqlite", timeout=0)) as other:
+        other.isolation_level = None
+        other.execute(
+            "CREATE TRIGGER refuse BEFORE DELETE ON frames BEGIN SELECT RAISE(FAIL, 'no'); END"
+        )
+    log.done("g", [1])
+    log.flush()
+    log.add(3, 3, b"x", ["g"])
+    assert log.waiting() == {"g": [1, 2, 3]}
+    log.close()
 
 
 def test_a_full_disk_holds_the_producer_back(make: Make, tmp_path: Path, monkeypatch):

@@ -113,11 +113,14 @@ class FrameLog:
         if not self._done:
             return
         done, self._done = self._done, []
-        with contextlib.suppress(sqlite3.Error):  # what stays would come again, no more
+        try:
             self._file.execute("BEGIN")
             self._file.executemany("DELETE FROM pending WHERE consumer=? AND number=?", done)
             self._sweep()
             self._file.execute("COMMIT")
+        except sqlite3.Error:  # what stays would come again, no more
+            with contextlib.suppress(sqlite3.Error):
+                self._file.execute("ROLLBACK")
 
     def forget(self, group: str) -> None:
         """Remove a group."""
