@@ -100,6 +100,16 @@ def test_frames_without_a_receiver_are_counted_drops(make: Callable[..., TcpBrok
     assert (publisher.links["worker"].sent, publisher.links["worker"].dropped) == (5, 5)
 
 
+def test_after_its_end_a_broker_connects_to_nobody(make: Callable[..., TcpBroker]):
+    broker = make()
+    publisher = broker.publisher("cam", [Subscription("cam", "web", QoS.BALANCED, 64)])
+    broker.close()
+    before = threading.active_count()
+    assert publisher.publish(frame(0))
+    assert publisher.links["web"].dropped == 1
+    assert threading.active_count() <= before
+
+
 def test_a_durable_link_is_refused_at_both_ends(make: Callable[..., TcpBroker]):
     durable = Subscription("cam", "worker", QoS.DURABLE, 64)
     with pytest.raises(ConfigError, match="durable and via tcp"):

@@ -92,11 +92,14 @@ class TcpBroker(Broker):
         return subscriber
 
     def senders_of(self, group: str) -> list[TcpSender]:
-        """Return a sender per member of ``group`` that is known now."""
-        if self._is_gateway(group) or self._directory is None:
-            return [self._sender(self.address)]
-        members = self._directory.members(group)
-        return [self._sender(address) for address in members]
+        """Return a sender per member of ``group`` that is known now; none after ``close``."""
+        directory = self._directory
+        if directory is None or self._is_gateway(group):
+            addresses: Sequence[Address] = [self.address]
+        else:
+            addresses = directory.members(group)
+        with self._lock:
+            return [] if self._closed else [self._sender(address) for address in addresses]
 
     def clock_offsets(self) -> dict[str, ClockOffset]:
         """Return the gateway's clock minus ours, once it has answered."""
@@ -145,9 +148,9 @@ class TcpBroker(Broker):
                 self._senders.pop(address).end()
 
     def _sender(self, address: Address) -> TcpSender:
-        with self._lock:
-            sender = self._senders.get(address)
-            if sender is None or sender.is_over:
-                self._forget_the_gone()
-                sender = self._senders[address] = TcpSender(address)
-            return sender
+        """Return the sender to an address; the lock is held."""
+        sender = self._senders.get(address)
+        if sender is None or sender.is_over:
+            self._forget_the_gone()
+            sender = self._senders[address] = TcpSender(address)
+        return sender

@@ -104,13 +104,13 @@ class TcpSender:
                     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     peer.settimeout(SEND_SECONDS)
                     if lost:
-                        log.info("gateway_reached", address=self.address)
+                        log.info("receiver_reached", address=self.address)
                     backoff, lost = 0.05, False
                     self._lost = False
                     self._feed(peer)
             except OSError as error:
                 if not lost:
-                    log.warning("gateway_unreachable", address=self.address, error=str(error))
+                    log.warning("receiver_unreachable", address=self.address, error=str(error))
                 lost = True
                 with self._changed:
                     if not self._closing:
@@ -136,7 +136,7 @@ class TcpSender:
                 if self._read_answers(peer, answers):
                     pinged = time.monotonic()
                 if time.monotonic() - pinged > 3 * SILENCE_SECONDS:
-                    raise ConnectionError("the gateway does not answer")
+                    raise ConnectionError("the receiver does not answer")
 
     def _read_answers(self, peer: socket.socket, buffer: bytearray) -> bool:
         """Take the pongs that have arrived, which tell the clock offset."""
