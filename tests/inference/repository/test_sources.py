@@ -116,7 +116,8 @@ def test_a_list_of_earlier_gateways_loads_unchanged(listed: Path) -> None:
     assert (source.server.port, source.server.http_port) == (8008, 8080)
     found = source.scan()
     assert found["mobilenet_v2_cls"].versions == ()
-    assert "mobilenetv2_fp32.plan: there is no such file" in found["mobilenet_v2_cls"].problem
+    missing = f"{listed.parent / 'models' / 'mobilenetv2_fp32.plan'}: there is no such file"
+    assert found["mobilenet_v2_cls"].problem == missing
     assert found["mobilenet_v2_cls"].settings.instances == 2
     assert found["scale"].settings.queue.capacity == 1024
     service = LocalService(listed, reload_s=None)

@@ -97,4 +97,4 @@ class ListSource:
             return path
         folder = self.path.resolve().parent
         places = [folder / path, folder.parent / path, path]
-        return next((place for place in places if place.is_file()), places[1])
+        return next((place for place in places if place.is_file()), places[0])
