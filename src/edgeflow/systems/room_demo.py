@@ -133,9 +133,9 @@ class RoomDemo:
             "the window follows. After two and a half minutes camera and WiFi disagree: an alert.",
             "The devices are software; the air of the room lives 60 times faster than we do.",
             "",
-            f"  Open    {root}#/room",
-            f"          {root}#/sensing",
-            f"          {root}#/topology",
+            f"  Open    {root}#/room      all senses on one page",
+            f"          {root}#/sensing   what WiFi senses",
+            f"          {root}#/topology  how it is wired",
             "  Stop    Ctrl+C",
             f"  Change  {self.folder / 'pipelines.yaml'}",
             f"          kill -HUP {os.getpid()} takes the change over",
@@ -144,6 +144,7 @@ class RoomDemo:
             "          edgeflow demo csi                     eight nodes in a home",
             "          edgeflow demo boards                  forecasts of the sea on three boards",
             "          edgeflow demo frames                  faces, found and hidden",
+            "          edgeflow demo climate                 ten rooms, and windows that learn",
         ]
         if self.wanted_port not in (0, self.http_port):
             lines.insert(
