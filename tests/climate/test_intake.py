@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeflow.climate.intake import Intake, SensorRange
+from edgeflow.climate.intake import MAX_KINDS, Intake, SensorRange
 from edgeflow.climate.sequences import MAX_STREAMS, WINDOW, Place, Sequences
 from edgeflow.store.catalogue import TABLES
 from edgeflow.store.cells import cells_of
@@ -169,3 +169,11 @@ def test_whatever_becomes_a_row_has_a_form_in_every_store(kind: str, said: objec
     assert taken is not None
     assert len(cells_of(TABLES[taken.table], [taken.row])) == 1
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(taken.row)) == taken.row
+
+
+def test_kinds_that_are_made_up_do_not_fill_memory() -> None:
+    intake = Intake()
+    for number in range(MAX_KINDS + 50):
+        intake.take(f"sensor/attic/kind_{number}", b"1", 1.75e9)
+    assert intake.stats.by_kind["others"] == 50
+    assert len(intake.stats.by_kind) == MAX_KINDS + 1

@@ -16,7 +16,7 @@ import structlog
 
 from edgeflow.climate.desk import DeviceDesk, KnownDevices
 from edgeflow.climate.intake import Intake, Taken
-from edgeflow.climate.triggers import Decision, Trigger, feature_of
+from edgeflow.climate.triggers import MAX_DEVICES, Decision, Trigger, feature_of
 from edgeflow.climate.unanswered import Unanswered
 from edgeflow.comms.mqtt import Incoming, MqttClient
 from edgeflow.devices.registry import Change, DeviceRegistry
@@ -304,6 +304,9 @@ class ClimateBackend:
                 "correlation_id": correlation,
             }
         )
+        self._last.pop(decision.device, None)
+        if len(self._last) >= MAX_DEVICES:
+            del self._last[next(iter(self._last))]
         self._last[decision.device] = own
         self._unanswered.asked(request, decision.time)
         self._send(request)

@@ -17,6 +17,8 @@ __all__ = ["Intake", "IntakeStats", "SensorRange", "Taken"]
 AHEAD, BEHIND = 60.0, 7 * 86_400.0
 """Seconds by which the clock of a device may lead, or its reading have waited in its queue."""
 PAYLOAD_SHOWN = 200
+MAX_KINDS = 256
+"""Kinds that are counted each; who sends chooses them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,9 @@ class Intake:
         self, topic: Topic, table: str, row: dict[str, Any], value: float, place: Place
     ) -> Taken:
         self.stats.accepted += 1
-        self.stats.by_kind[topic.kind] = self.stats.by_kind.get(topic.kind, 0) + 1
+        counts = self.stats.by_kind
+        kind = topic.kind if topic.kind in counts or len(counts) < MAX_KINDS else "others"
+        counts[kind] = counts.get(kind, 0) + 1
         return Taken(table, row, topic.device, topic.kind, value, place is Place.LATE)
 
     def _place(self, topic: Topic, boot: int, sequence: int) -> Place:

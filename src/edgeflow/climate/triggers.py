@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from edgeflow.errors import ConfigError
 from edgeflow.protocols.climate import Features
 
-__all__ = ["FEATURES", "Decision", "ThresholdTrigger", "Trigger", "feature_of"]
+__all__ = ["FEATURES", "MAX_DEVICES", "Decision", "ThresholdTrigger", "Trigger", "feature_of"]
 
 FEATURES = ("temperature", "humidity", "sound_volume")
 """What a decision is made from, in the order of ``Features``."""
