@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgeflow.cli import main
+from edgeflow.comms.probes import ProbeServer
 from servers import free_port
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -72,6 +73,7 @@ def test_the_monitor_tells_what_was_done(system: tuple[str, str]) -> None:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["ready"] is True
+    assert told["problems"] == []
     assert told["readings"] >= 3
     assert told["decisions"] >= 1
 
@@ -82,3 +84,26 @@ def test_what_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["climate", "monitor", "--url", "ftp://x"]) == 4
     assert main(["climate", "load", "--broker", nowhere, "--rate", "0.05"]) == 2
     assert "edgeflow climate serve" in capsys.readouterr().err
+
+
+def test_it_is_said_who_does_not_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lonely = f"mqtt://embedded?store={tmp_path}"
+    assert main(["climate", "validate", "--broker", lonely, "--timeout", "0.5"]) == 4
+    assert "no request came" in capsys.readouterr().err
+
+
+def test_why_it_is_not_ready_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    page = [b"iot_readings_total 3.0\n"]
+    probes = ProbeServer(
+        0, health=list, readiness=lambda: ["broker: away"], metrics=lambda: page[0]
+    )
+    probes.open()
+    url = f"http://127.0.0.1:{probes.port}"
+    try:
+        assert main(["climate", "monitor", "--url", url, "--count", "1"]) == 0
+        assert "ready False  problems broker: away" in capsys.readouterr().out
+        page[0] = b"process_cpu_seconds_total 1.0\n"
+        assert main(["climate", "monitor", "--url", url, "--count", "1"]) == 4
+        assert "nothing of a climate system" in capsys.readouterr().err
+    finally:
+        probes.close()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgeflow.comms.mqtt import MqttClient, MqttOptions
+from edgeflow.comms.mqtt import Incoming, MqttClient, MqttOptions
 from edgeflow.errors import ConfigError, UnreachableError
 from edgeflow.protocols import climate
 from edgeflow.protocols import climate_topics as topics
@@ -50,20 +50,40 @@ async def follow(broker: str, *, timeout: float = 90.0) -> Path:
     async with MqttClient(MqttOptions.from_url(broker)) as client:
         await client.wait_connected(CONNECT_SECONDS)
         await client.subscribe(topics.control_topic(device), qos=1)
+        client.want([topics.request_topic(device)], qos=1)  # an ACL may keep it from us
+        asked: list[str] = []
         began = time.perf_counter()
         for kind, payload in (("humidity", b"50"), ("audio", SILENCE), ("temperature", b"22.5")):
             await client.publish(topics.sensor_topic(device, kind), payload, qos=1)
         try:
             async with asyncio.timeout(timeout):
-                message = await anext(client.messages())
+                message = await _decision(client, device, asked)
         except TimeoutError:
-            raise UnreachableError(
-                f"no decision for {device} within {timeout:g} s",
-                hint="do the backend and the learning service run on this broker?",
-            ) from None
+            raise _nothing_came(device, timeout, was_asked=bool(asked)) from None
+        finally:
+            client.post(topics.status_topic(device), b"offline", qos=1)
         seconds = time.perf_counter() - began
-        await client.publish(topics.status_topic(device), b"offline", qos=1)
         return Path(device, seconds, climate.decode_control(message.payload))
+
+
+def _nothing_came(device: str, timeout: float, *, was_asked: bool) -> UnreachableError:
+    if was_asked:
+        return UnreachableError(
+            f"no decision for {device} within {timeout:g} s: a request came, and no answer",
+            hint="does a learning service run (edgeflow climate serve --role ml)?",
+        )
+    return UnreachableError(
+        f"no decision for {device} within {timeout:g} s: no request came either",
+        hint="does a backend run on this broker, and may this user read its requests?",
+    )
+
+
+async def _decision(client: MqttClient, device: str, asked: list[str]) -> Incoming:
+    async for message in client.messages():
+        if message.topic == topics.control_topic(device):
+            return message
+        asked.append(message.topic)
+    raise UnreachableError("the connection ended")
 
 
 async def load(broker: str, *, rate: float, seconds: float) -> Load:

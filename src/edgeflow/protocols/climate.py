@@ -149,12 +149,16 @@ def decode_control(payload: bytes) -> WindowControl:
 
 def decode_override(payload: bytes) -> Override:
     """Read what a person wants: JSON, or the bare position; raises as ``decode_reading``."""
-    bare = payload.lstrip()[:1] != b"{"
-    override = (
-        Override(position=decode_reading(payload).value)
-        if bare
-        else _decode(payload, _override, "override")
-    )
+    if payload.lstrip()[:1] == b"{":
+        override = _decode(payload, _override, "override")
+    else:
+        try:
+            override = Override(position=decode_reading(payload).value)
+        except ProtocolError as error:
+            raise ProtocolError(
+                f"override: {payload[:40]!r} is no position",
+                hint='for example 40, or {"position": 40, "person": "ann"}',
+            ) from error
     _check_range("override", "position", override.position, 0.0, 100.0)
     return override
 

@@ -72,7 +72,8 @@ def serve(
     ] = "sqlite:///climate.db",
     folder: FolderOption = Path("climate"),
     role: Annotated[
-        list[Role] | None, typer.Option(help="Only this part; may be repeated. All by default.")
+        list[Role] | None,
+        typer.Option(metavar="ROLE", help="Only backend, or only ml; both by default."),
     ] = None,
     trigger: Annotated[
         TriggerKind, typer.Option(help="Ask for a decision on change, or by z-score.")
@@ -199,9 +200,9 @@ def list_models(*, folder: FolderOption = Path("climate"), json: JsonOption = Fa
         return 0
     for each in known:
         mark = "*" if each.version == versions.current else " "
+        parent = f", of {each.parent} {each.parent_error:.1f}" if each.parent else ""
         write(
-            f"{mark} {each.version:6} error {each.error:5.1f} points, of its parent "
-            f"{each.parent_error:5.1f}, {each.labels} labels"
+            f"{mark} {each.version:6} error {each.error:.1f} points{parent}, {each.labels} labels"
         )
     return 0
 

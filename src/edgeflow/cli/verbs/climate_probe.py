@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from typing import Annotated
 
+import msgspec
 import typer
 
 from edgeflow.cli.terminal import JsonOption, write, write_json, write_json_line
@@ -20,6 +21,10 @@ BrokerOption = Annotated[
 ]
 MAX_PAGE = 16 << 20
 _LINE = re.compile(r"^(iot_\w+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
+
+
+class _Findings(msgspec.Struct):
+    problems: list[str]
 
 
 def validate(
@@ -103,7 +108,7 @@ def monitor(
         if json:
             write_json_line(told)
         else:
-            write("  ".join(f"{key} {value}" for key, value in told.items()), flush=True)
+            write("  ".join(f"{key} {_text(value)}" for key, value in told.items()), flush=True)
         looked += 1
         if looked == count:
             return 0
@@ -113,11 +118,18 @@ def monitor(
 def _look(url: str) -> dict[str, object]:
     page = _get(f"{url}/metrics")
     found: dict[str, float] = {}
+    problems = _problems(url)
     for name, _, value in _LINE.findall(page):
         if not name.endswith(("_created", "_last_seen")):
             found[name] = found.get(name, 0.0) + float(value)
+    if not found:
+        raise UnreachableError(
+            f"{url} tells nothing of a climate system",
+            hint="its metrics have a port of their own: edgeflow climate serve --metrics-port 9101",
+        )
     return {
-        "ready": _is_ready(url),
+        "ready": not problems,
+        "problems": problems,
         "devices_online": int(found.get("iot_device_online", 0)),
         "readings": int(found.get("iot_readings_total", 0)),
         "refused": int(found.get("iot_messages_refused_total", 0)),
@@ -127,12 +139,19 @@ def _look(url: str) -> dict[str, object]:
     }
 
 
-def _is_ready(url: str) -> bool:
+def _problems(url: str) -> list[str]:
+    """Why it is not ready; empty when it is."""
     try:
         _get(f"{url}/readyz")
-    except UnreachableError:
-        return False
-    return True
+    except UnreachableError as error:
+        cause = error.__cause__
+        if not isinstance(cause, urllib.error.HTTPError):
+            return [error.message]
+        try:
+            return msgspec.json.decode(cause.read(MAX_PAGE), type=_Findings).problems
+        except (msgspec.DecodeError, OSError):
+            return [error.message]
+    return []
 
 
 def _get(url: str) -> str:
@@ -145,6 +164,10 @@ def _get(url: str) -> str:
         raise UnreachableError(
             f"{url}: {error}", hint="edgeflow climate serve --metrics-port 9101"
         ) from error
+
+
+def _text(value: object) -> object:
+    return ("; ".join(value) or "none") if isinstance(value, list) else value
 
 
 def _number(value: float) -> float | None:
