@@ -109,7 +109,7 @@ def test_export_a_model(reader):
 def test_the_readme_says_what_the_page_says():
     page = (ROOT / "docs/how-to/virtual-board.md").read_text()
     readme = (ROOT / "README.md").read_text()
-    section = readme.partition("## Run models on a microcontroller")[2].partition("\n## ")[0]
+    section = readme.partition("## Your own board")[2].partition("\n## ")[0]
     (block,) = (match[3] for match in BLOCK.finditer(section))
     lines = [line.partition("  #")[0].strip() for line in block.splitlines() if line]
     assert lines[0] == "edgeflow demo boards"
