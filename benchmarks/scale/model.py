@@ -11,7 +11,7 @@ from statistics import mean
 
 import numpy as np
 
-from benchmarks.scale.cameras import FPS, CameraPoint
+from benchmarks.scale.cameras import FPS, KINDS, CameraPoint
 from benchmarks.scale.ends import SERVICE_SECONDS
 from benchmarks.scale.workers import WorkerPoint
 
@@ -21,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 LEARN_UP_TO = 16
-LEARN_FROM = 4
+LEARN_FROM = 8
 ENCODING_CORES = 2
 PEERS = 64
 
@@ -81,7 +81,7 @@ class WorkerCosts:
 
 
 def learn_workers(points: Sequence[WorkerPoint]) -> WorkerCosts:
-    """Return the mean costs of the points of one way with 4 to ``LEARN_UP_TO`` replicas."""
+    """Return the mean costs of the points of one way with 8 to ``LEARN_UP_TO`` replicas."""
     used = [p for p in points if LEARN_FROM <= p.replicas <= LEARN_UP_TO] or list(points)
     return WorkerCosts(
         label=used[0].label,
@@ -151,6 +151,8 @@ def learn_gateway(points: Sequence[CameraPoint], picture: float) -> GatewayCosts
     used = [p for p in points if p.cameras <= LEARN_UP_TO] or list(points)
     rows = np.array([[p.fps, _looked_at(p), p.seen] for p in used])
     busy = np.array([p.gateway_cores * 1000 for p in used])
+    if KINDS.get(used[0].label) == "camera":
+        rows[:, 1] = 0.0  # passed on as they are
     arrive, encode, deliver = _solved(rows, busy)
     return GatewayCosts(
         label=used[0].label,

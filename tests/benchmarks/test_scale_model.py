@@ -1,5 +1,7 @@
 """What the model of scaling makes of costs, and how it learns them."""
 
+from dataclasses import replace
+
 import pytest
 from benchmarks.scale import page
 from benchmarks.scale.cameras import FPS, CameraPoint
@@ -43,10 +45,11 @@ def camera_point(costs, cameras, viewers, cores=64.0):
     )  # fmt: skip
 
 
-def test_costs_are_learnt_from_4_to_16_workers():
+def test_costs_are_learnt_from_8_to_16_workers():
     points = [
         worker_point(1, sender_ms=9.0),
-        worker_point(4, sender_ms=0.4),
+        worker_point(4, sender_ms=9.0),
+        worker_point(8, sender_ms=0.4),
         worker_point(16, sender_ms=0.6),
         worker_point(64, sender_ms=9.0),
     ]
@@ -95,6 +98,13 @@ def test_the_costs_of_a_gateway_are_found_again():
     assert found.encode_ms == pytest.approx(GATEWAY.encode_ms)
     assert found.deliver_ms == pytest.approx(GATEWAY.deliver_ms)
     assert (found.camera_ms, found.viewer_ms, found.size) == (0.5, 0.1, 921_600)
+
+
+def test_nothing_is_encoded_where_cameras_do_it():
+    points = [
+        camera_point(replace(GATEWAY, label="camera's JPEG"), n, v) for n in (2, 8) for v in (1, 8)
+    ]
+    assert learn_gateway(points, picture=70_000).encode_ms == 0
 
 
 @given(
