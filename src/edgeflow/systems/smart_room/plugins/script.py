@@ -1,12 +1,16 @@
 """What happens in the virtual room: one script that all its devices follow."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edgeflow.devices.virtual.csi_node import Packet
 from edgeflow.sensing.simulate.scenario import Activity, Breathing, Person, Radio, Scenario
+from edgeflow.sensing.simulate.sending import node_packets
+from edgeflow.sensing.simulate.world import Simulation
 
 __all__ = ["DEFAULT", "Act", "Script"]
 
@@ -88,6 +92,14 @@ class Script:
         """Return what the radio link hears of it, once."""
         person = Person(tuple(self._activities()), Breathing(BREATHS, 12.0))
         return empty_room(self.seconds, (person,))
+
+    def packets(self) -> Iterator[Packet]:
+        """Yield what the CSI node sends, script after script."""
+        scenario = self.scenario()
+        for turn in count():
+            begin = round(turn * self.seconds * 1e6)
+            for packet in node_packets(Simulation(scenario), gate_us=0):
+                yield Packet(begin + packet.time_us, packet.data)
 
     def _activities(self) -> list[Activity]:
         found: list[Activity] = []

@@ -7,9 +7,8 @@ devices are real to whoever listens: HTTP, UDP, MQTT and a serial port over TCP.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -21,13 +20,11 @@ from edgeflow.climate.simulate.rooms import Room, RoomOptions
 from edgeflow.comms.mqtt import MqttOptions
 from edgeflow.devices.virtual.board import VirtualBoard
 from edgeflow.devices.virtual.climate_node import ClimateNodeOptions, VirtualClimateNode
-from edgeflow.devices.virtual.csi_node import CsiFleet, Packet
+from edgeflow.devices.virtual.csi_node import CsiFleet
 from edgeflow.errors import ConfigError
 from edgeflow.pipelines.connectors.base import BaseConnector, ConnectorOptions
 from edgeflow.pipelines.message import EdgeMessage
 from edgeflow.pipelines.paths import LocalPath
-from edgeflow.sensing.simulate.sending import node_packets
-from edgeflow.sensing.simulate.world import Simulation
 
 from .script import DEFAULT, Act, Script
 from .virtual_camera import VirtualCamera, clip_pictures, covered_pictures, empty_pictures
@@ -35,6 +32,7 @@ from .virtual_camera import VirtualCamera, clip_pictures, covered_pictures, empt
 __all__ = ["VirtualRoom", "VirtualRoomOptions"]
 
 TELL_SECONDS = 1.0
+LINGER_SECONDS = 5.0
 START_HOUR = 10.0
 AUDIO_SECONDS = 0.25
 ROOM = RoomOptions(volume=35.0, mass=4.0, sun=300.0, people=2)
@@ -98,7 +96,8 @@ class VirtualRoom(BaseConnector):
         """
         its = self.options
         self._script = Script(tuple(its.script), its.door_s)
-        self._stack = ExitStack()
+        self._stack, self._board = ExitStack(), ExitStack()
+        self._runs = False
         self._room = Room(ROOM, WEATHER, time=START_HOUR * 3600.0, temperature=22.5)
         if not its.board_model.is_file():
             raise ConfigError(f"there is no model {its.board_model}", hint="python train.py")
@@ -109,9 +108,19 @@ class VirtualRoom(BaseConnector):
         self.state = "connected"
 
     async def stop(self) -> None:
-        """Switch everything off."""
+        """Switch everything off; the board once the flow has ended, which still asks it."""
         if hasattr(self, "_stack"):
             await asyncio.to_thread(self._stack.close)
+            if self._runs:
+                self._last = asyncio.ensure_future(self._end_board())
+            else:  # it may be started again at once
+                await asyncio.to_thread(self._board.close)
+
+    async def _end_board(self) -> None:
+        try:
+            await asyncio.sleep(LINGER_SECONDS)  # cut short by the end of the flow
+        finally:
+            await asyncio.to_thread(self._board.close)
 
     async def iter_messages(self) -> AsyncIterator[EdgeMessage]:
         """Let the room live, and tell the truth about it once a second."""
@@ -133,12 +142,14 @@ class VirtualRoom(BaseConnector):
         )
         camera = VirtualCamera(its.camera_port, self._picture, its.fps)
         tasks = [asyncio.ensure_future(each) for each in (node.run(), camera.run())]
+        self._runs = True
         try:
             while True:
                 act = self._act()
                 self._room.occupied = act.somebody
                 yield self._truth(act, node.window)
                 done, _ = await asyncio.wait(tasks, timeout=TELL_SECONDS)
+                self._runs = not done
                 for each in done:
                     each.result()
         finally:
@@ -181,16 +192,8 @@ class VirtualRoom(BaseConnector):
     def _start_board(self) -> None:
         its = self.options
         board = VirtualBoard(model=its.board_model, transport="rfc2217", tcp_port=its.board_port)
-        self._stack.enter_context(board)
+        self._board.enter_context(board)
 
     def _start_radio(self) -> None:
-        fleet = CsiFleet(("127.0.0.1", self.options.csi_port), [self._heard()], spread=0.0)
+        fleet = CsiFleet(("127.0.0.1", self.options.csi_port), [self._script.packets()], spread=0.0)
         self._stack.enter_context(fleet)
-
-    def _heard(self) -> Iterator[Packet]:
-        """What the CSI node sends, script after script."""
-        scenario = self._script.scenario()
-        for turn in count():
-            begin = round(turn * self._script.seconds * 1e6)
-            for packet in node_packets(Simulation(scenario), gate_us=0):
-                yield Packet(begin + packet.time_us, packet.data)
