@@ -110,7 +110,7 @@ def test_overrides_are_json_or_bare() -> None:
     assert climate.decode_override(b'{"position":40,"person":"ann"}').person == "ann"
     with pytest.raises(ProtocolError, match="position"):
         climate.decode_override(b"140")
-    with pytest.raises(ProtocolError, match="^override: b'open' is no position"):
+    with pytest.raises(ProtocolError, match=r"^override: b'open' is no position"):
         climate.decode_override(b"open")
 
 
