@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgeflow.climate.learning.confidence import calibrate, doubt_of, reliability
+from edgeflow.climate.learning.deciding import WindowDecider
 from edgeflow.climate.learning.examples import Examples, starting_examples
 from edgeflow.climate.learning.labels import Label, Labels, values_of
 from edgeflow.climate.learning.learner import Learner, first_model
@@ -16,6 +17,7 @@ from edgeflow.climate.learning.versions import Model, Versions
 from edgeflow.climate.simulate.people import Person
 from edgeflow.climate.simulate.weather import situation
 from edgeflow.errors import ConfigError, EngineError, StoreError
+from edgeflow.protocols.climate import Features, InferenceRequest, iso_time
 
 DAY = 86_400.0
 
@@ -101,6 +103,31 @@ def test_labels_survive_a_restart_and_a_cut_line(tmp_path: Path) -> None:
     assert len(again) == 4
     known = again.since(-1.0, 5.0)
     assert known.positions.tolist() == [0.0, 10.0, 20.0, 30.0]
+
+
+def test_a_window_that_a_person_set_is_held_over_a_restart(
+    tmp_path: Path, beginning: Model
+) -> None:
+    path, now = tmp_path / "labels.jsonl", 10_000.0
+    mild = Features(22.0, 50.0, -50.0)
+    Labels(path).add(Label(now - 1000.0, "attic", mild, 90.0))
+    Labels(path).add(Label(now - 2000.0, "cellar", mild, 90.0))
+    decider = WindowDecider(beginning, now=lambda: now)
+    decider.recall(Labels(path))
+    told = {
+        device: decider.decide(
+            InferenceRequest(
+                device_id=device,
+                timestamp=iso_time(now),
+                temperature=22.0,
+                humidity=50.0,
+                sound_volume=-50.0,
+            )
+        )
+        for device in ("attic", "cellar")
+    }
+    assert (told["attic"].position, told["attic"].rule) == (90.0, "held")
+    assert told["cellar"].rule == ""
 
 
 def test_lies_told_once_do_not_move_the_model(home: Home) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from edgeflow.climate.learning.drift import DriftDetector
-from edgeflow.climate.learning.labels import values_of
+from edgeflow.climate.learning.labels import Labels, values_of
 from edgeflow.climate.learning.rules import Limits, SafetyRules
 from edgeflow.climate.learning.versions import Model
 from edgeflow.errors import ProtocolError
@@ -34,7 +34,8 @@ class WindowDecider:
         self, model: Model, *, limits: Limits | None = None, now: Callable[[], float] = time.time
     ) -> None:
         self._now = now
-        self._rules = SafetyRules(limits)
+        self._limits = limits or Limits()
+        self._rules = SafetyRules(self._limits)
         self._model, self._drift = model, DriftDetector(model.edges)
         self._said = 0.0
 
@@ -102,3 +103,10 @@ class WindowDecider:
     def moved(self, device: str, position: float) -> None:
         """Somebody moved the window by hand."""
         self._rules.moved(device, position, self._now())
+
+    def recall(self, labels: Labels) -> None:
+        """Hold windows that people set before this process began."""
+        now = self._now()
+        for label in labels.newest(now - self._limits.hold):
+            if label.time <= now:
+                self._rules.moved(label.device, label.position, label.time)

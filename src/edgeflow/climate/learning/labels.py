@@ -113,6 +113,11 @@ class Labels:
             chosen = [one for one in self._known if one.time > then]
         return _examples(chosen, now)
 
+    def newest(self, since: float) -> list[Label]:
+        """The labels from a time on, oldest first."""
+        with self._lock:
+            return [one for one in self._known if one.time >= since]
+
     def _keep(self, labels: list[Label]) -> None:
         for label in labels:
             self._learn(label)

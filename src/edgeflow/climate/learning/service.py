@@ -92,6 +92,7 @@ class LearningService:
     ) -> None:
         self._client, self._decider, self._now = client, decider, now
         self.labels = labels if labels is not None else Labels()
+        decider.recall(self.labels)
         self.stats = ServiceStats()
         self._improver = Improver(versions, decider, self.labels, self.stats, now)
         self._curve = LearningCurve()
