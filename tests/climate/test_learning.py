@@ -201,6 +201,11 @@ def test_versions_are_written_once_and_roll_back(tmp_path: Path, beginning: Mode
         versions.use("v9")
 
 
+def test_there_is_nothing_before_the_first_version(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no versions yet"):
+        Versions(tmp_path / "models").rollback()
+
+
 def test_a_damaged_model_is_refused(tmp_path: Path, beginning: Model) -> None:
     versions = Versions(tmp_path)
     versions.add(beginning)

@@ -162,7 +162,9 @@ class Versions:
             StoreError: there is nothing before it.
         """
         current = self.current
-        parent = self.metadata(current).parent if current else ""
+        if not current:
+            raise StoreError(f"{self.folder}: no versions yet", hint="edgeflow climate serve")
+        parent = self.metadata(current).parent
         if not parent or parent not in self.names():
             raise StoreError(f"nothing is before {current}", hint="edgeflow climate models list")
         self.use(parent)
