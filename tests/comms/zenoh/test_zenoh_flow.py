@@ -125,11 +125,7 @@ class Mesh:
         script.write_text(flow)
         self.out.touch()
         hub = f"tcp/127.0.0.1:{free_port()}"
-        common = {
-            "COUNT": str(count),
-            "OUT": str(self.out),
-            "EDGEFLOW_RUN_DIR": str(folder / "run"),
-        }
+        common = {"COUNT": str(count), "OUT": str(self.out)}
         self.nodes = []
         for number, name in enumerate(names):
             own = {"EDGEFLOW_ZENOH_LISTEN": hub} if name == "sink" else {}
@@ -145,8 +141,7 @@ class Mesh:
 
 
 @pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ExitStack]:
-    monkeypatch.setenv("EDGEFLOW_RUN_DIR", str(tmp_path / "run"))
+def stack() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
 
