@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-import msgspec
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -11,12 +10,12 @@ from starlette.responses import Response
 
 from edgeflow.core.climate import DeviceEdit, WindowOrder
 from edgeflow.core.ports import ClimateView
-from edgeflow.web.problems import Problem, json_response
+from edgeflow.web.bodies import body_of, decoded, received
+from edgeflow.web.problems import json_response
 
 __all__ = ["climate_setting_routes"]
 
 MAX_BODY = 8192
-Kind = TypeVar("Kind")
 Answer = TypeVar("Answer")
 
 
@@ -46,7 +45,9 @@ def climate_setting_routes(ask: Ask) -> APIRouter:
         openapi_extra=_SETTINGS,
     )
     async def configure(request: Request, device: str) -> Response:
-        settings = _decoded(await _body(request), dict[str, Any])
+        settings = decoded(
+            await received(request, MAX_BODY, "a change of a device"), dict[str, Any]
+        )
         told = await run_in_threadpool(ask, lambda view: view.configure(device, settings))
         return json_response(told, 202)
 
@@ -54,20 +55,20 @@ def climate_setting_routes(ask: Ask) -> APIRouter:
         "/devices/{device:path}/window",
         summary="Set a window; the model learns from it",
         status_code=202,
-        openapi_extra=_body_of(WindowOrder),
+        openapi_extra=body_of(WindowOrder),
     )
     async def set_window(request: Request, device: str) -> Response:
-        order = _decoded(await _body(request), WindowOrder)
+        order = decoded(await received(request, MAX_BODY, "a change of a device"), WindowOrder)
         await run_in_threadpool(ask, lambda view: view.set_window(device, order))
         return json_response({"ok": True}, 202)
 
     @router.patch(
         "/devices/{device:path}",
         summary="Name a device, put it into groups; what is left out stays",
-        openapi_extra=_body_of(DeviceEdit),
+        openapi_extra=body_of(DeviceEdit),
     )
     async def edit(request: Request, device: str) -> Response:
-        wanted = _decoded(await _body(request), DeviceEdit)
+        wanted = decoded(await received(request, MAX_BODY, "a change of a device"), DeviceEdit)
         return json_response(await run_in_threadpool(ask, lambda view: view.edit(device, wanted)))
 
     @router.post("/models/{version}/promote", summary="Let a version of the model decide")
@@ -80,27 +81,6 @@ def climate_setting_routes(ask: Ask) -> APIRouter:
         return json_response({"current": ask(lambda view: view.roll_back())})
 
     return router
-
-
-async def _body(request: Request) -> bytes:
-    taken = bytearray()
-    async for chunk in request.stream():
-        taken += chunk
-        if len(taken) > MAX_BODY:
-            raise Problem(413, f"what is set of a device has at most {MAX_BODY} bytes")
-    return bytes(taken)
-
-
-def _decoded(text: bytes, kind: type[Kind]) -> Kind:
-    try:
-        return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Problem(422, f"the body does not fit: {error}", hint="see /docs") from None
-
-
-def _body_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 _SETTINGS: dict[str, Any] = {

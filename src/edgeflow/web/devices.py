@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from edgeflow.core.ports import DeviceView
 from edgeflow.errors import ConfigError, OverloadedError
+from edgeflow.web.bodies import received
 from edgeflow.web.problems import Problem, json_response
 
 __all__ = ["device_routes"]
@@ -36,7 +37,7 @@ def device_routes(devices: DeviceView | None) -> APIRouter:
         "/{name:path}/models/{model}", summary="Put a model file on a device", status_code=202
     )
     async def swap(request: Request, name: str, model: ModelId) -> Response:
-        file = await _body(request)
+        file = await received(request, MAX_MODEL_BYTES, "a model file")
         try:
             await asyncio.to_thread(view().swap, name, file, model)
         except (ConfigError, OverloadedError) as error:
@@ -52,16 +53,6 @@ def device_routes(devices: DeviceView | None) -> APIRouter:
         return json_response({"ok": True}, 202)
 
     return router
-
-
-async def _body(request: Request) -> bytes:
-    """Return the body of a request, which is a model file."""
-    taken = bytearray()
-    async for chunk in request.stream():
-        taken += chunk
-        if len(taken) > MAX_MODEL_BYTES:
-            raise Problem(413, f"a model file has at most {MAX_MODEL_BYTES} bytes")
-    return bytes(taken)
 
 
 def _refusal(error: ConfigError | OverloadedError) -> Problem:

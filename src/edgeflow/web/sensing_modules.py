@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from edgeflow.core.sensing import ModuleChange, SensingDesk
-from edgeflow.web.problems import Problem, json_response
+from edgeflow.web.bodies import received
+from edgeflow.web.problems import json_response
 from edgeflow.web.sensing_setting import asked
 
 __all__ = ["MAX_MODULE_BYTES", "module_routes"]
@@ -46,7 +47,7 @@ def module_routes(desk: SensingDesk | None) -> APIRouter:
         "", summary="Load a signed module (RVF) and run it", status_code=201, openapi_extra=_BODY
     )
     async def load(request: Request, node: Node = None) -> Response:
-        image = await _body(request)
+        image = await received(request, MAX_MODULE_BYTES, "a module")
         number = await run_in_threadpool(ask, lambda desk: desk.load_module(image, node))
         return json_response({"id": number}, 201)
 
@@ -63,13 +64,3 @@ def module_routes(desk: SensingDesk | None) -> APIRouter:
         return change(number, "delete")
 
     return router
-
-
-async def _body(request: Request) -> bytes:
-    """Return the body of a request, which is a module."""
-    taken = bytearray()
-    async for chunk in request.stream():
-        taken += chunk
-        if len(taken) > MAX_MODULE_BYTES:
-            raise Problem(413, f"a module has at most {MAX_MODULE_BYTES} bytes")
-    return bytes(taken)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from edgeflow.core.sensing import NodeSettings, Room, SensingDesk
 from edgeflow.errors import ConfigError, EdgeFlowError, StoreError
+from edgeflow.web.bodies import body_of, decoded, received
 from edgeflow.web.problems import Problem, json_response
 
 __all__ = ["asked", "setting_routes"]
@@ -43,10 +44,10 @@ def setting_routes(desk: SensingDesk | None) -> APIRouter:
         return json_response(ask(lambda desk: desk.calibration(name)))
 
     @router.put(
-        "/calibration", summary="Take over what was learnt before", openapi_extra=_body_of(Room)
+        "/calibration", summary="Take over what was learnt before", openapi_extra=body_of(Room)
     )
     async def put(request: Request, name: str) -> Response:
-        room = _decoded(await _body(request), Room)
+        room = decoded(await received(request, MAX_BODY, "the settings of a node"), Room)
         await run_in_threadpool(ask, lambda desk: desk.set_room(name, room))
         return json_response(ask(lambda desk: desk.calibration(name)))
 
@@ -57,12 +58,12 @@ def setting_routes(desk: SensingDesk | None) -> APIRouter:
     @router.patch(
         "/configuration",
         summary="Sense them otherwise; what is left out stays",
-        openapi_extra=_body_of(NodeSettings),
+        openapi_extra=body_of(NodeSettings),
     )
     async def configure(request: Request, name: str) -> Response:
-        given = _decoded(await _body(request), dict[str, Any])
+        given = decoded(await received(request, MAX_BODY, "the settings of a node"), dict[str, Any])
         now = msgspec.structs.asdict(ask(lambda desk: desk.settings(name)))
-        wanted = _decoded(msgspec.json.encode(now | given), NodeSettings)
+        wanted = decoded(msgspec.json.encode(now | given), NodeSettings)
         await run_in_threadpool(ask, lambda desk: desk.configure(name, wanted))
         return json_response(wanted)
 
@@ -98,24 +99,3 @@ def _refusal(error: EdgeFlowError) -> Problem:
     if error.code == "EF-DEVICE-404":
         return Problem(404, error.message, hint=error.hint)
     return Problem(409 if isinstance(error, ConfigError) else 500, error.message, hint=error.hint)
-
-
-async def _body(request: Request) -> bytes:
-    taken = bytearray()
-    async for chunk in request.stream():
-        taken += chunk
-        if len(taken) > MAX_BODY:
-            raise Problem(413, f"the settings of a node have at most {MAX_BODY} bytes")
-    return bytes(taken)
-
-
-def _decoded(text: bytes, kind: type[Answer]) -> Answer:
-    try:
-        return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Problem(422, f"the body does not fit: {error}", hint="see /docs") from None
-
-
-def _body_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
-    schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
