@@ -8,15 +8,14 @@ import asyncio
 import importlib.util
 import os
 import re
-import shutil
 import socket
 import threading
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from edgeflow import assets
+from edgeflow.assets.projects import copy_project
 from edgeflow.assets.puller import Progress
 from edgeflow.comms.listening import free_port, shown_host
 from edgeflow.config import settings
@@ -51,7 +50,7 @@ def prepare(progress: Progress | None = None) -> Path:
     assets.pull(CLIP, progress=told)
     assets.build_repository(folder / "models", MODELS, progress=told)
     systems = resources.files("edgeflow.systems")
-    _copy(systems / "edge_gateway", folder)
+    copy_project(systems / "edge_gateway", folder)
     if senses():
         file = folder / "pipelines.yaml"
         rooms = (systems / "edge_gateway_rooms.yaml").read_text()
@@ -79,16 +78,6 @@ def write_empty_rooms(path: Path) -> None:
     from edgeflow.sensing.simulate.home import empty_rooms, home_nodes
 
     write_calibrations(path, empty_rooms(home_nodes(NODES)))
-
-
-def _copy(source: Traversable, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    for entry in source.iterdir():
-        if entry.is_dir() and entry.name != "__pycache__":
-            _copy(entry, target / entry.name)
-        elif entry.is_file():
-            with entry.open("rb") as content, (target / entry.name).open("wb") as file:
-                shutil.copyfileobj(content, file)
 
 
 class GatewayDemo:

@@ -15,10 +15,10 @@ import re
 import shutil
 import socket
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from edgeflow import assets
+from edgeflow.assets.projects import copy_project
 from edgeflow.assets.puller import Progress
 from edgeflow.comms.listening import free_port, shown_host
 from edgeflow.config import settings
@@ -56,18 +56,8 @@ def lay_out(folder: Path) -> None:
     Raises:
         AssetError: the detector cannot be had.
     """
-    _copy(resources.files("edgeflow.systems") / "smart_room", folder)
+    copy_project(resources.files("edgeflow.systems") / "smart_room", folder)
     shutil.copyfile(assets.pull(DETECTOR), folder / "centerface.onnx")
-
-
-def _copy(source: Traversable, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    for entry in source.iterdir():
-        if entry.is_dir() and entry.name != "__pycache__":
-            _copy(entry, target / entry.name)
-        elif entry.is_file():
-            with entry.open("rb") as content, (target / entry.name).open("wb") as file:
-                shutil.copyfileobj(content, file)
 
 
 class RoomDemo:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from edgeflow.assets.projects import copy_project
 from edgeflow.cli.terminal import narrate, new_group, write
 from edgeflow.errors import ConfigError, did_you_mean
 
@@ -67,21 +68,9 @@ def create(folder: Path, template: str) -> list[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} exists and is not empty", hint="choose another name")
     if template in _EXAMPLES:
-        return _copy_plain(resources.files("edgeflow.systems") / _EXAMPLES[template], folder)
+        return copy_project(resources.files("edgeflow.systems") / _EXAMPLES[template], folder)
     source = resources.files("edgeflow.cli") / "templates" / template
     return _copy(source, folder, {"name": folder.name})
-
-
-def _copy_plain(source: Traversable, target: Path) -> list[Path]:
-    target.mkdir(parents=True, exist_ok=True)
-    written = []
-    for entry in sorted(source.iterdir(), key=lambda entry: entry.name):
-        if entry.is_dir() and entry.name != "__pycache__":
-            written += _copy_plain(entry, target / entry.name)
-        elif entry.is_file():
-            (target / entry.name).write_bytes(entry.read_bytes())
-            written.append(target / entry.name)
-    return written
 
 
 def _copy(source: Traversable, target: Path, values: dict[str, str]) -> list[Path]:
