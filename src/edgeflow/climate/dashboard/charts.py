@@ -78,18 +78,17 @@ def feature_chart(
     """A feature of some devices, a line each."""
     table, column = FEATURE_TABLES[feature]
     step = step_for(until - since)
-    found: dict[str, list[Bucket]] = {
-        device: questions.ask(
+
+    def series(device: str) -> list[Bucket]:
+        return questions.ask(
             f"series {feature}",
-            lambda store, device=device: store.series(  # type: ignore[misc]
+            lambda store: store.series(
                 table, column, step=step, device=device, since=since, until=until
             ),
         )
-        for device in devices
-    }
+
     lines = {
-        device: [(bucket.time, bucket.mean) for bucket in buckets]
-        for device, buckets in found.items()
+        device: [(bucket.time, bucket.mean) for bucket in series(device)] for device in devices
     }
     return placed(since, until, step, lines)
 
@@ -111,15 +110,14 @@ def counts(
     questions: Questions, tables: Sources, since: float, until: float, step: float
 ) -> Counts:
     """Rows by step, for each label with its table and condition."""
-    return {
-        label: questions.ask(
+
+    def count(table: str, where: Mapping[str, str] | None) -> list[tuple[float, int]]:
+        return questions.ask(
             f"count {table}",
-            lambda store, table=table, where=where: store.counts(  # type: ignore[misc]
-                table, step=step, where=where, since=since, until=until
-            ),
+            lambda store: store.counts(table, step=step, where=where, since=since, until=until),
         )
-        for label, (table, where) in tables.items()
-    }
+
+    return {label: count(*source) for label, source in tables.items()}
 
 
 def rates(counted: Counts, since: float, until: float, step: float, *, per: float) -> Chart:

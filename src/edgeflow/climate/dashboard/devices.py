@@ -1,7 +1,7 @@
 """Devices as they are now, and one of them over time."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -38,26 +38,22 @@ def latest(questions: Questions, now: float) -> Latest:
     """The newest of every device: readings of five minutes, windows of a day."""
     readings: dict[str, dict[str, Reading]] = {}
     for feature, (table, column) in FEATURE_TABLES.items():
-        rows = questions.ask(
-            f"latest {feature}",
-            lambda store, table=table: store.latest(  # type: ignore[misc]
-                table, since=now - RECENT_SECONDS
-            ),
-        )
-        for row in rows:
+        for row in _newest(questions, feature, table, now - RECENT_SECONDS):
             reading = Reading(value=row[column], time=row["timestamp"])
             readings.setdefault(row["device_id"], {})[feature] = reading
     return readings, _windows(questions, now - WINDOW_SECONDS)
 
 
+def _newest(
+    questions: Questions, what: str, table: str, since: float
+) -> Sequence[Mapping[str, Any]]:
+    return questions.ask(f"latest {what}", lambda store: store.latest(table, since=since))
+
+
 def _windows(questions: Questions, since: float) -> dict[str, WindowState]:
     """The newest of what models and people said, by device."""
-    decided = questions.ask(
-        "latest decision", lambda store: store.latest("window_actions", since=since)
-    )
-    said = questions.ask(
-        "latest override", lambda store: store.latest("window_overrides", since=since)
-    )
+    decided = _newest(questions, "decision", "window_actions", since)
+    said = _newest(questions, "override", "window_overrides", since)
     found = {
         row["device_id"]: WindowState(
             position=row["position"],

@@ -106,13 +106,15 @@ def _with_earlier(questions: Questions, actions: Rows, overrides: Rows) -> tuple
             first.setdefault(override["device_id"], override["timestamp"])
     earlier: list[Mapping[str, Any]] = []
     for device, time in list(first.items())[:LOOKED_UP]:
-        earlier += questions.ask(
-            "decision before an override",
-            lambda store, device=device, time=time: store.rows(  # type: ignore[misc]
-                "window_actions", device=device, until=time + 0.001, limit=1
-            ),
-        )
+        earlier += _before(questions, device, time)
     return [*earlier, *actions], overrides
+
+
+def _before(questions: Questions, device: str, time: float) -> Rows:
+    return questions.ask(
+        "decision before an override",
+        lambda store: store.rows("window_actions", device=device, until=time + 0.001, limit=1),
+    )
 
 
 def _column(rows: Rows, name: str) -> "np.ndarray[Any, np.dtype[np.float64]]":

@@ -185,7 +185,8 @@ def _judged(made: Model, parent: Model, held: Examples, left: Evidence) -> Model
 
 def _some(features: Floats, seed: int) -> list[list[float]]:
     chosen = np.random.default_rng(seed).permutation(len(features))[:SITUATIONS]
-    return np.round(features[np.sort(chosen)], 2).tolist()  # type: ignore[no-any-return]
+    kept: list[list[float]] = np.round(features[np.sort(chosen)], 2).tolist()
+    return kept
 
 
 def _distance(model: Model, found: Evidence) -> Floats:
