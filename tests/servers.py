@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,14 +25,20 @@ _OWN_PORTS = 2500
 """Of each worker of xdist, below the ports that the kernel gives to whoever asks for any."""
 
 
+_given: deque[int] = deque(maxlen=_OWN_PORTS // 2)
+
+
 def free_port() -> int:
     """Return a loopback port that nothing listens on, and that nobody else will be given soon."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
     first = 20_000 + worker * _OWN_PORTS
     while True:
         port = first + random.randrange(_OWN_PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _given.append(port)
             return port
 
 
