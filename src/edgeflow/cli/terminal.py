@@ -132,7 +132,7 @@ def read_keys() -> Iterator[Callable[[float], str]]:
     """Give a function that waits some seconds for a key and returns it, or an empty text.
 
     Without a terminal to read from it only waits. The terminal is given back as it was, on
-    SIGTERM too.
+    SIGTERM too: the wait for a key then exits.
     """
     if not sys.stdin.isatty():
         yield _wait
@@ -142,13 +142,34 @@ def read_keys() -> Iterator[Callable[[float], str]]:
 
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
-    on_term = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with _termination() as (woken, asked):
+        try:
+            tty.setcbreak(descriptor)
+            yield lambda seconds: _key(descriptor, woken, asked, seconds)
+        finally:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def _termination() -> Iterator[tuple[int, list[int]]]:
+    """Give a descriptor that every signal makes readable, and a list that fills on SIGTERM.
+
+    An exception out of a handler is lost where Python ignores exceptions, and a signal just
+    before a wait does not end it; neither happens to these two.
+    """
+    asked: list[int] = []
+    woken, wake = os.pipe()
+    os.set_blocking(woken, False)
+    os.set_blocking(wake, False)
+    on_wake = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    on_term = signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     try:
-        tty.setcbreak(descriptor)
-        yield lambda seconds: _key(descriptor, seconds)
+        yield woken, asked
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
         signal.signal(signal.SIGTERM, on_term)
+        signal.set_wakeup_fd(on_wake)
+        os.close(woken)
+        os.close(wake)
 
 
 def _wait(seconds: float) -> str:
@@ -156,6 +177,10 @@ def _wait(seconds: float) -> str:
     return ""
 
 
-def _key(descriptor: int, seconds: float) -> str:
-    ready, _, _ = select.select([descriptor], [], [], seconds)
-    return os.read(descriptor, 1).decode(errors="replace") if ready else ""
+def _key(descriptor: int, woken: int, asked: list[int], seconds: float) -> str:
+    ready, _, _ = select.select([descriptor, woken], [], [], seconds)
+    if asked:
+        sys.exit(128 + asked[0])
+    if woken in ready:
+        os.read(woken, 4096)
+    return os.read(descriptor, 1).decode(errors="replace") if descriptor in ready else ""
