@@ -219,6 +219,24 @@ def test_old_rows_go_and_what_is_rolled_up_stays(store: TableStore) -> None:
     assert sum(each.count for each in store.series("sensor_temperature", "value", step=60)) == 100
 
 
+@pytest.mark.parametrize("device", ["a", "o'brien\\' OR 1=1 --", "dev/tty"])
+def test_a_device_is_forgotten_with_all_that_is_rolled_up_and_no_other(
+    store: TableStore, device: str
+) -> None:
+    table = "sensor_temperature"
+    for each in (device, "b"):
+        store.insert(table, [reading(each, float(at), 1.0) for at in range(100)])
+        store.insert("device_registry", [{"device_id": each, "last_seen": START}])
+    assert store.forget_device(table, device) == 100
+    assert store.forget_device(table, device) == 0
+    assert store.forget_device("device_registry", device) == 1
+    assert {row["device_id"] for row in store.rows(table)} == {"b"}
+    assert {row["device_id"] for row in store.latest("device_registry")} == {"b"}
+    rolled = store.series(table, "value", step=60)
+    assert {each.device_id for each in rolled} == {"b"}
+    assert sum(each.count for each in rolled) == 100
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [

@@ -9,6 +9,7 @@ __all__ = [
     "creating",
     "creating_rollups",
     "mismatched",
+    "quoted",
     "selected",
     "type_of",
 ]
@@ -107,6 +108,11 @@ def mismatched(table: Table, known: dict[str, str]) -> list[str]:
         for column in table.columns
         if column.name in known and not _fits(known[column.name], column)
     ]
+
+
+def quoted(text: str) -> str:
+    """A text as a literal of SQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def type_of(column: Column) -> str:

@@ -10,10 +10,12 @@ from typing import Any
 from edgeflow.errors import ConfigError, StoreError, did_you_mean
 from edgeflow.store import clickhouse_schema as schema
 from edgeflow.store.cells import (
+    SPANS,
     cells_of,
     column_of,
     milliseconds,
     number_of,
+    rolled_up,
     row_of,
     span_of,
     time_of,
@@ -231,17 +233,28 @@ class ClickHouseTables(TableStore):
         if own.newest_by:
             raise ConfigError(f"{table} is a registry", hint="its rows do not age")
         limit = milliseconds(before)
-        condition = f"timestamp < fromUnixTimestamp64Milli({limit})"
         with self._writing:
-            ((count,),) = self._engine.read(
-                f"SELECT count() FROM {own.name} WHERE {condition}",  # noqa: S608
-                beside=False,
+            return self._delete(own.name, f"timestamp < fromUnixTimestamp64Milli({limit})")
+
+    def forget_device(self, table: str, device: str) -> int:
+        """Delete all rows of a device, and what is rolled up of them; return how many rows."""
+        own = self._table(table)
+        condition = f"device_id = {schema.quoted(device)}"
+        with self._writing:
+            for span in SPANS if rolled_up(own) else ():
+                self._delete(f"{own.name}_{span}", condition)
+            return self._delete(own.name, condition)
+
+    def _delete(self, source: str, condition: str) -> int:
+        ((count,),) = self._engine.read(
+            f"SELECT count() FROM {source} WHERE {condition}",  # noqa: S608
+            beside=False,
+        )
+        if count:
+            self._engine.command(
+                f"DELETE FROM {source} WHERE {condition}",  # noqa: S608
+                {"lightweight_deletes_sync": 1},
             )
-            if count:
-                self._engine.command(
-                    f"DELETE FROM {own.name} WHERE {condition}",  # noqa: S608
-                    {"lightweight_deletes_sync": 1},
-                )
         return int(count)
 
     def close(self) -> None:

@@ -3,7 +3,14 @@
 from edgeflow.store.cells import SPANS, rolled_up, time_of
 from edgeflow.store.tables import Column, Table
 
-__all__ = ["creating", "insertion", "of_each_device", "rolling"]
+__all__ = [
+    "creating",
+    "forgetting",
+    "forgetting_rollups",
+    "insertion",
+    "of_each_device",
+    "rolling",
+]
 
 TOKENS_TABLE = (
     "CREATE TABLE IF NOT EXISTS tokens (number INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE)"
@@ -81,6 +88,23 @@ def rolling(table: Table) -> list[str]:
             "amount = amount + excluded.amount"
         )
     return made
+
+
+def forgetting(table: Table, limit: int) -> str:
+    """The statement that deletes rows of a device (?), of all but registries at most so many."""
+    name = table.name
+    if table.newest_by:
+        return f"DELETE FROM {name} WHERE device_id = ?"  # noqa: S608 - names are the catalogue's
+    return (
+        f"DELETE FROM {name} WHERE number IN "  # noqa: S608
+        f"(SELECT number FROM {name} WHERE device_id = ? LIMIT {limit})"
+    )
+
+
+def forgetting_rollups(table: Table) -> list[str]:
+    """Statements that delete what is rolled up of a device (?)."""
+    spans = SPANS if rolled_up(table) else ()
+    return [f"DELETE FROM {table.name}_{span} WHERE device_id = ?" for span in spans]  # noqa: S608
 
 
 def of_each_device(rollup: str) -> tuple[str, str]:

@@ -225,6 +225,19 @@ class SqliteTables(TableStore):
             if gone < FORGET_AT_ONCE:
                 return total
 
+    def forget_device(self, table: str, device: str) -> int:
+        """Delete all rows of a device, and what is rolled up of them; return how many rows."""
+        own = self._table(table)
+        total = 0
+        while True:
+            with self._write() as database:
+                for statement in schema.forgetting_rollups(own):
+                    database.execute(statement, (device,))
+                gone = database.execute(schema.forgetting(own, FORGET_AT_ONCE), (device,)).rowcount
+            total += gone
+            if own.newest_by or gone < FORGET_AT_ONCE:
+                return total
+
     def close(self) -> None:
         """Close the file. Idempotent."""
         with self._writing:

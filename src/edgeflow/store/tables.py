@@ -161,5 +161,9 @@ class TableStore(ABC):
         """Delete rows that are older, and return how many; what is rolled up stays."""
 
     @abstractmethod
+    def forget_device(self, table: str, device: str) -> int:
+        """Delete all rows of a device, and what is rolled up of them; return how many rows."""
+
+    @abstractmethod
     def close(self) -> None:
         """Write what is pending and close. Idempotent."""
