@@ -68,6 +68,28 @@ def test_boxes_follow_a_picture_that_was_shrunk():
     assert (frame == 100).all()
 
 
+def test_boxes_follow_a_jpeg_that_was_shrunk_or_turned():
+    meta = {"detections": [{"label": "", "confidence": 1, "bbox": [400, 200, 720, 380]}]}
+    jpeg = encode_jpeg(grey(400, 800), 95, None)
+    small = cv2.imdecode(np.frombuffer(encode_jpeg(jpeg, 95, 200, meta), np.uint8), 1)
+    assert small.shape == (100, 200, 3)
+    left, _, right, bottom = changed(small)
+    assert abs(left - 100) <= 3 and abs(right - 180) <= 3 and abs(bottom - 95) <= 3
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2) + exif + jpeg[2:]
+    for width, shape in ((None, (800, 400)), (100, (200, 100))):
+        shown = cv2.imdecode(np.frombuffer(encode_jpeg(turned, 95, width), np.uint8), 1)
+        assert shown.shape[:2] == shape
+
+
+def test_a_jpeg_that_asks_for_too_much_memory_is_not_decoded():
+    jpeg = bytearray(encode_jpeg(grey(), 95, None))
+    at = jpeg.index(b"\xff\xc0") + 5
+    jpeg[at : at + 4] = b"\xff\x00\xff\x00"
+    with pytest.raises(ValueError, match="EDGEFLOW_MAX_FRAME_BYTES"):
+        encode_jpeg(bytes(jpeg), 80, 16)
+
+
 def test_jpeg_bytes_and_grey_pictures_are_drawn_on_too():
     meta = {"detections": [PERSON]}
     jpeg = encode_jpeg(grey(), 95, None)

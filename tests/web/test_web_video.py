@@ -113,6 +113,19 @@ def test_jpegs_are_passed_on_as_they_are_and_values_passed_over(server: WebServe
         assert client.get("/snapshot/camera").content == ready
 
 
+def test_jpegs_are_shrunk_for_who_wants_them_narrower(server: WebServer):
+    ready = cv2.imencode(".jpg", np.full((200, 640, 3), 99, np.uint8))[1].tobytes()
+    server.publish(Frame(data=ready, topic="camera"))
+    assert server.hub.streams()[0].status().shape == [200, 640]
+    with client_of(server) as client:
+        for width, expected in ((100, (31, 100, 3)), (320, (100, 320, 3)), (500, (156, 500, 3))):
+            shown = pixels(client.get("/snapshot/camera", params={"width": width}).content)
+            assert shown.shape == expected
+            assert abs(int(shown.mean()) - 99) <= 1
+        for width in (640, 2000):
+            assert client.get("/snapshot/camera", params={"width": width}).content == ready
+
+
 def test_all_viewers_taken_is_503_until_one_leaves():
     with serving(max_viewers=1) as server, client_of(server) as client:
         server.publish(picture(1))

@@ -23,7 +23,7 @@ from edgeflow.core.frame import Frame, Hop
 from edgeflow.errors import FrameDecodeError, FrameTooLargeError, PayloadError
 from edgeflow.protocols.payloads import Buffer, WireInfo, decode_payload, encode_payload, plain
 
-__all__ = ["MAX_META_BYTES", "aligned", "decode", "encode", "encode_bytes"]
+__all__ = ["MAX_META_BYTES", "EncodedFrame", "aligned", "decode", "encode", "encode_bytes", "parse"]
 
 _HEADER = struct.Struct("!IdI")
 MAX_META_BYTES = 1 << 20
@@ -91,24 +91,85 @@ def encode_bytes(frame: Frame, codec: str = "raw") -> bytes:
     return b"".join((header, payload))
 
 
+class EncodedFrame:
+    """A frame whose header and meta have been read, and whose payload has not.
+
+    Attributes:
+        topic: it was published on; of version 1, what its meta says, or ``default``.
+        size: bytes of the payload as it came.
+    """
+
+    __slots__ = ("_body", "_head", "_info", "_meta", "topic")
+
+    def __init__(
+        self,
+        head: tuple[int, float, int],
+        meta: dict[str, Any],
+        info: WireInfo | None,
+        body: memoryview,
+    ) -> None:
+        self._head, self._meta, self._info, self._body = head, meta, info, body
+        self.topic = (info.topic if info is not None else "") or str(meta.get("topic", "default"))
+
+    @property
+    def size(self) -> int:
+        """Bytes of the payload as it came."""
+        return len(self._body)
+
+    def decode(self, *, images: bool = True, copy: bool = False) -> Frame:
+        """Return the frame; see the function of the same name."""
+        meta, info = self._meta, self._info
+        number, timestamp, meta_length = self._head
+        if info is None:
+            return Frame(data=bytes(self._body), id=number, timestamp=timestamp, meta=meta)
+        data = decode_payload(self._body, info, _HEADER.size + meta_length, images)
+        if info.codec == "jpeg" and not images:
+            meta = {**meta, "content_type": "image/jpeg"}
+        if copy and info.k == "a" and info.codec == "raw":
+            data = data.copy()
+            data.flags.writeable = False
+        return Frame(
+            data=data,
+            id=info.id or number,
+            timestamp=timestamp,
+            source=info.src,
+            topic=info.topic,
+            sequence=info.seq,
+            epoch=info.epoch,
+            meta=meta,
+            trace=tuple([Hop(*hop) for hop in info.trace]),
+            redelivered=info.re,
+        )
+
+
 def decode(message: Buffer, *, images: bool = True, copy: bool = False) -> Frame:
     """Return the frame in ``message``.
 
     Args:
         message: exactly one message.
-        images: decode a payload that a link's codec encoded; False leaves it as bytes, with
+        images: decode a picture that a link's codec encoded; False leaves it as JPEG bytes, with
             ``meta["content_type"]`` set.
         copy: copy arrays out of ``message``; otherwise they are read-only views of it.
 
     Raises:
         FrameDecodeError: the bytes are not a frame; the message names the byte offset.
     """
+    return parse(message).decode(images=images, copy=copy)
+
+
+def parse(message: Buffer) -> EncodedFrame:
+    """Return the frame in ``message`` with its payload left as it is: a view, whatever its size.
+
+    Raises:
+        FrameDecodeError: header or meta are not a frame's; the message names the byte offset.
+    """
     view = memoryview(message).toreadonly()
     if view.ndim != 1 or view.itemsize != 1:
         view = view.cast("B")
     if len(view) < _HEADER.size:
         raise FrameDecodeError(f"{len(view)} bytes are no frame: the header takes {_HEADER.size}")
-    frame_id, timestamp, meta_length = _HEADER.unpack_from(view)
+    head = _HEADER.unpack_from(view)
+    meta_length = head[2]
     end = _HEADER.size + meta_length
     if meta_length > MAX_META_BYTES or end > len(view):
         raise FrameDecodeError(
@@ -116,29 +177,9 @@ def decode(message: Buffer, *, images: bool = True, copy: bool = False) -> Frame
             f"or the limit ({MAX_META_BYTES})"
         )
     meta, info = _decode_meta(view[_HEADER.size : end])
-    body = view[end:]
-    if info is None:
-        return Frame(data=bytes(body), id=frame_id, timestamp=timestamp, meta=meta)
-    if len(info.trace) > MAX_HOPS:
+    if info is not None and len(info.trace) > MAX_HOPS:
         raise FrameDecodeError(f"trace holds {len(info.trace)} hops; the limit is {MAX_HOPS}")
-    data = decode_payload(body, info, end, images)
-    if info.codec != "raw" and not images:
-        meta["content_type"] = "image/jpeg"
-    if copy and info.k == "a" and info.codec == "raw":
-        data = data.copy()
-        data.flags.writeable = False
-    return Frame(
-        data=data,
-        id=info.id or frame_id,
-        timestamp=timestamp,
-        source=info.src,
-        topic=info.topic,
-        sequence=info.seq,
-        epoch=info.epoch,
-        meta=meta,
-        trace=tuple([Hop(*hop) for hop in info.trace]),
-        redelivered=info.re,
-    )
+    return EncodedFrame(head, meta, info, view[end:])
 
 
 def _decode_meta(raw: memoryview) -> tuple[dict[str, Any], WireInfo | None]:

@@ -12,13 +12,22 @@ from edgeflow.errors import FrameDecodeError, PayloadError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Buffer", "WireInfo", "decode_payload", "encode_payload", "parse_codec", "plain"]
+__all__ = [
+    "Buffer",
+    "WireInfo",
+    "decode_payload",
+    "encode_payload",
+    "jpeg_size",
+    "parse_codec",
+    "plain",
+]
 
 Buffer = bytes | bytearray | memoryview
 
 MAX_DIMENSIONS = 16
 _DTYPE_KINDS = "biufc"
 _JPEG_SIZE = struct.Struct(">HH")
+_JPEG_START = b"\xff\xd8"
 _json = msgspec.json.Encoder()
 
 
@@ -143,6 +152,7 @@ def _decode_array(body: memoryview, info: WireInfo, images: bool) -> Any:
     if len(info.shape) > MAX_DIMENSIONS or any(size < 0 for size in info.shape):
         raise ValueError(f"shape {info.shape} is not accepted")
     if info.codec == "jpeg":
+        _check_jpeg(body, info)
         return _decode_jpeg(body, info) if images else bytes(body)
     if info.codec != "raw":
         raise ValueError(f"unknown codec {info.codec!r}")
@@ -161,14 +171,17 @@ def _decode_array(body: memoryview, info: WireInfo, images: bool) -> Any:
     return np.frombuffer(body, dtype).reshape(info.shape)
 
 
+def _check_jpeg(body: memoryview, info: WireInfo) -> None:
+    if not _is_image(info.shape) or jpeg_size(body) != tuple(info.shape[:2]):
+        raise ValueError(f"the JPEG data is no image of shape {info.shape}")
+    if info.shape[0] * info.shape[1] * 3 > settings.MAX_FRAME_BYTES:
+        raise ValueError(f"an image of shape {info.shape} takes more than EDGEFLOW_MAX_FRAME_BYTES")
+
+
 def _decode_jpeg(body: memoryview, info: WireInfo) -> Any:
     import cv2
     import numpy as np
 
-    if not _is_image(info.shape) or _jpeg_size(body) != tuple(info.shape[:2]):
-        raise ValueError(f"the JPEG data is no image of shape {info.shape}")
-    if info.shape[0] * info.shape[1] * 3 > settings.MAX_FRAME_BYTES:
-        raise ValueError(f"an image of shape {info.shape} takes more than EDGEFLOW_MAX_FRAME_BYTES")
     flag = cv2.IMREAD_GRAYSCALE if len(info.shape) == 2 or info.shape[2] == 1 else cv2.IMREAD_COLOR
     try:
         image = cv2.imdecode(np.frombuffer(body, np.uint8), flag)
@@ -181,11 +194,11 @@ def _decode_jpeg(body: memoryview, info: WireInfo) -> Any:
     return image
 
 
-def _jpeg_size(body: memoryview) -> tuple[int, int] | None:
+def jpeg_size(body: Buffer) -> tuple[int, int] | None:
     """Return height and width from a frame header (ITU-T T.81, B.2.2), so that a small message
     cannot ask for a large image; None when there is none.
     """
-    offset = 2
+    offset = 2 if body[:2] == _JPEG_START else len(body)
     while offset + 9 <= len(body) and body[offset] == 0xFF:
         marker = body[offset + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):

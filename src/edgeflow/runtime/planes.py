@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgeflow.comms.brokers.base import Broker, Publisher, Subscriber, Subscription
 from edgeflow.core.clock_offset import ClockOffset
@@ -121,19 +121,27 @@ class Planes:
         return route
 
     def subscriber(
-        self, node: str, member: str, topics: Sequence[str], qos: QoS, queue_size: int | None
+        self,
+        node: str,
+        member: str,
+        topics: Sequence[str],
+        qos: QoS,
+        queue_size: int | None,
+        *,
+        images: bool = True,
     ) -> Subscriber:
         """Return a subscriber on the links into ``node`` and on ``topics``."""
         wishes: dict[str, list[Subscription]] = {}
         order: list[str] = []
         for link in self.graph.links_into(node):
-            wish = self.subscription(link, member)
+            wish = replace(self.subscription(link, member), images=images)
             wishes.setdefault(self.plane_of(link), []).append(wish)
             order.append(wish.topic)
         for topic in topics:
             if topic not in order:
                 order.append(topic)
-                wish = Subscription(topic, node, qos, queue_size or DEFAULT_CAPACITY[qos], member)
+                capacity = queue_size or DEFAULT_CAPACITY[qos]
+                wish = Subscription(topic, node, qos, capacity, member, images)
                 wishes.setdefault(self.default, []).append(wish)
         subscribers = [self.brokers[plane].subscriber(group) for plane, group in wishes.items()]
         return subscribers[0] if len(subscribers) == 1 else MergedSubscriber(subscribers, order)

@@ -314,7 +314,8 @@ class NodeRunner:
                 f"node {self.spec.name!r}: input_topics is {node.input_topics!r}, not a list",
                 hint=f"self.input_topics = [{node.input_topics!r}]",
             )
-        topics = (tuple(node.input_topics), node.output_topic, node.qos, node.queue_size)
+        images = not (isinstance(node, GatewayNode) and node.takes_jpeg)
+        topics = (tuple(node.input_topics), node.output_topic, node.qos, node.queue_size, images)
         if self._topics == topics:
             return
         self._close_links()
@@ -330,8 +331,9 @@ class NodeRunner:
                     hint="link a node to it, or set self.input_topics in configure()",
                 )
             self.subscriber = self._planes.subscriber(
-                spec.name, str(self.replica), node.input_topics, node.qos, node.queue_size
-            )
+                spec.name, str(self.replica), node.input_topics, node.qos, node.queue_size,
+                images=images,
+            )  # fmt: skip
         self._topics = topics
 
     def _close_links(self) -> None:

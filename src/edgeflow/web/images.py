@@ -7,9 +7,11 @@ OpenCV's own thread pool is process-wide and belongs to the app, so its size is 
 from collections.abc import Mapping
 from typing import Any
 
+from edgeflow.config import settings
+from edgeflow.protocols.payloads import jpeg_size
 from edgeflow.web.overlay import draw
 
-__all__ = ["JPEG_MAGIC", "encode_jpeg", "is_image", "jpeg_bytes"]
+__all__ = ["JPEG_MAGIC", "encode_jpeg", "is_image", "jpeg_bytes", "jpeg_shape"]
 
 JPEG_MAGIC = b"\xff\xd8\xff"
 MAX_SIDE = 65_500
@@ -65,10 +67,14 @@ def encode_jpeg(
     """
     import cv2
 
-    picture = _displayable(_decoded(array) if isinstance(array, bytes) else array)
-    full = picture.shape[1]
+    rows, full = jpeg_shape(array) if isinstance(array, bytes) else array.shape[:2]
+    if isinstance(array, bytes):
+        array = _decoded(array, min(rows, full), width)
+        if (array.shape[0] < array.shape[1]) is not (rows < full):
+            rows, full = full, rows  # turned, as its EXIF says
+    picture = _displayable(array)
     if width is not None and width < full:
-        height = max(1, round(picture.shape[0] * width / full))
+        height = max(1, round(rows * width / full))
         picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     if overlay is not None:
         picture = _coloured_copy(picture)
@@ -79,11 +85,30 @@ def encode_jpeg(
     return bytes(encoded.data)
 
 
-def _decoded(jpeg: bytes) -> Any:
+def jpeg_shape(jpeg: bytes) -> tuple[int, int]:
+    """Return height and width of a JPEG, from its header.
+
+    Raises:
+        ValueError: it is damaged, or would take more than ``settings.MAX_FRAME_BYTES``.
+    """
+    size = jpeg_size(jpeg)
+    if size is None or min(size) < 1:
+        raise ValueError("the JPEG is damaged")
+    if 3 * size[0] * size[1] > settings.MAX_FRAME_BYTES:
+        raise ValueError(f"a JPEG of {size[1]}x{size[0]} takes more than EDGEFLOW_MAX_FRAME_BYTES")
+    return size
+
+
+def _decoded(jpeg: bytes, side: int, width: int | None) -> Any:
+    """Return a picture as BGR, smaller by a whole factor if both sides stay at least ``width``."""
     import cv2
     import numpy as np
 
-    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    flag = cv2.IMREAD_COLOR
+    for factor in (2, 4, 8) if width is not None else ():
+        if side // factor >= (width or 0):
+            flag = getattr(cv2, f"IMREAD_REDUCED_COLOR_{factor}")
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), flag)
     if picture is None:
         raise ValueError("the JPEG is damaged")
     return picture

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from edgeflow.core.frame import Frame
+from edgeflow.protocols.payloads import jpeg_size
 from edgeflow.web.images import encode_jpeg, is_image, jpeg_bytes
 from edgeflow.web.overlay import has_overlay
 from edgeflow.web.problems import Problem
@@ -63,7 +64,7 @@ class Encoder:
         """
         overlay = frame.meta if picture.overlay and has_overlay(frame.meta) else None
         ready = jpeg_bytes(frame.data, frame.meta)
-        if ready is not None and overlay is None:
+        if ready is not None and overlay is None and not _is_wider(ready, picture.width):
             return ready
         if not is_image(frame.data, frame.meta):
             raise no_image(topic)
@@ -84,6 +85,11 @@ class Encoder:
         """End the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._latest.clear()
+
+
+def _is_wider(jpeg: bytes, width: int | None) -> bool:
+    size = jpeg_size(jpeg) if width is not None else None
+    return size is not None and size[1] > (width or 0)
 
 
 class MjpegResponse(Response):

@@ -18,7 +18,8 @@ import structlog
 from edgeflow.core.clock import Clock, SystemClock
 from edgeflow.core.frame import Frame
 from edgeflow.errors import did_you_mean
-from edgeflow.web.images import is_image
+from edgeflow.protocols.payloads import jpeg_size
+from edgeflow.web.images import is_image, jpeg_bytes
 from edgeflow.web.problems import Problem
 from edgeflow.web.rates import RateMeter
 
@@ -41,7 +42,7 @@ class StreamStatus(msgspec.Struct, kw_only=True):
         viewers: open video responses.
         dropped: frames that viewers without an ``fps`` limit missed because they were slow.
         kind: ``image``, ``data``, or ``none`` before the first frame.
-        shape: of the newest frame when it is an array.
+        shape: of the newest frame when it is an array; height and width of a JPEG.
         stalled: frames came, and stopped coming.
     """
 
@@ -283,5 +284,8 @@ def meta_of(stream: Stream) -> dict[str, Any]:
 
 
 def _shape(frame: Frame | None) -> list[int] | None:
-    shape = getattr(frame.data, "shape", None) if frame is not None else None
+    if frame is None:
+        return None
+    jpeg = jpeg_bytes(frame.data, frame.meta)
+    shape = getattr(frame.data, "shape", None) if jpeg is None else jpeg_size(jpeg)
     return [int(side) for side in shape] if shape is not None else None

@@ -46,8 +46,8 @@ class Flow:
     ) -> None:
         self._make, self._stack, self._epochs = make_broker, stack, epochs
 
-    def source(self, topic: str, *groups: Subscription) -> Source:
-        publisher = self._make().publisher(topic, groups)
+    def source(self, topic: str, *groups: Subscription, codec: str = "raw") -> Source:
+        publisher = self._make().publisher(topic, groups, codec=codec)
         self._stack.callback(publisher.close)
         return Source(publisher, time.time_ns() + next(self._epochs))
 

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from semantics_kit import Flow, durable, next_delivery
@@ -89,6 +91,22 @@ def test_numpy_scalars_in_meta_arrive_as_numbers(flow: Flow):
 
 def test_a_redelivered_origin_stays_marked(flow: Flow):
     assert travelled(flow, "x", redelivered=True).redelivered
+
+
+@pytest.mark.parametrize("images", [True, False])
+def test_pictures_of_a_jpeg_link_arrive_as_they_are_asked_for(flow: Flow, images: bool):
+    wish = replace(durable(), images=images)
+    source = flow.source("t", wish, codec="jpeg:90")
+    subscriber = flow.subscriber(wish)
+    assert source.send(np.full((32, 48, 3), 90, np.uint8), meta={"n": 1})
+    delivery = next_delivery(subscriber)
+    subscriber.ack(delivery)
+    frame = delivery.frame
+    if images or isinstance(frame.data, np.ndarray):  # nothing is encoded inside a process
+        assert (frame.data.shape, frame.meta) == ((32, 48, 3), {"n": 1})
+    else:
+        assert frame.meta == {"n": 1, "content_type": "image/jpeg"}
+        assert cv2.imdecode(np.frombuffer(frame.data, np.uint8), 1).shape == (32, 48, 3)
 
 
 class TestWires:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import struct
+import threading
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgeflow.comms.tcp import TcpBroker
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError, FrameTooLargeError, PayloadError
+from edgeflow.protocols.frames import encode_bytes
 from flows import wait_until
 from servers import free_port
 
@@ -157,6 +159,73 @@ def test_clock_offset_to_the_same_host_is_about_zero(broker, gateway):
 def test_a_taken_port_is_a_clear_error(broker, gateway):
     with pytest.raises(ConfigError, match=str(broker.address[1])):
         broker.subscriber([])
+
+
+@pytest.fixture
+def pictures(broker):
+    """A JPEG link that holds three frames, what sends along it, and a sender of damaged ones."""
+    wish = Subscription("cam@jpeg-90", "web", QoS.BALANCED, 3)
+    subscriber = broker.subscriber([wish])
+    publisher = broker.publisher(wish.topic, [wish], codec="jpeg:90")
+    good = encode_bytes(frame(7, np.full((16, 16, 3), 90, np.uint8)), "jpeg:90")
+    damaged = good.replace(b"\xff\xc0", b"\xff\xc4")  # no frame header, so no size
+    with socket.create_connection(broker.address) as peer:
+
+        def send(*messages: bytes) -> None:
+            for message in messages:
+                peer.sendall(struct.pack("!I", len(message)) + message)
+
+        yield subscriber, publisher, send, good, damaged
+    subscriber.close()
+
+
+def waits(subscriber, depth: int) -> bool:
+    subscriber.refresh()
+    return subscriber.links["cam@jpeg-90"].depth == depth
+
+
+def test_what_is_dropped_has_not_been_decoded(pictures, capsys):
+    subscriber, _, send, good, damaged = pictures
+    send(damaged, damaged, good, good, good)
+    wait_until(lambda: subscriber.links["cam@jpeg-90"].dropped == 2)
+    for _ in range(3):
+        assert subscriber.receive(5.0).frame.data.shape == (16, 16, 3)
+    assert subscriber.links["cam@jpeg-90"].dropped == 2
+    assert "frame_given_up" not in capsys.readouterr().err
+
+
+def test_a_damaged_picture_is_told_with_its_topic_and_costs_nobody_else_anything(pictures, capsys):
+    subscriber, publisher, send, good, damaged = pictures
+    send(damaged)
+    wait_until(lambda: waits(subscriber, 1))
+    assert subscriber.receive(0.05) is None
+    counters = subscriber.links["cam@jpeg-90"]
+    assert (counters.dropped, counters.received) == (1, 0)
+    told = capsys.readouterr()
+    assert all(
+        word in told.out + told.err for word in ("frame_given_up", "cam@jpeg-90", "no image")
+    )
+    send(good)
+    assert subscriber.receive(5.0).frame.id == 7
+    publisher.publish(frame(8, np.zeros((8, 8, 3), np.uint8)))
+    assert subscriber.receive(5.0).frame.id == 8
+
+
+def test_a_flood_of_damaged_pictures_holds_receive_no_longer_than_asked(pictures):
+    subscriber, _, send, _, damaged = pictures
+    over = threading.Event()
+
+    def flood() -> None:
+        while not over.is_set():
+            send(damaged)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    begun = time.monotonic()
+    assert subscriber.receive(0.3) is None
+    over.set()
+    thread.join()
+    assert time.monotonic() - begun < 10
 
 
 def test_frames_of_a_link_with_a_codec_count_for_it(broker):

@@ -48,6 +48,8 @@ class Subscription:
         qos: delivery policy.
         capacity: frames the link may hold (REALTIME holds one whatever this says).
         member: identity within the group, the same after a restart of that replica.
+        images: decode pictures that a link's codec encoded; False delivers them as JPEG bytes,
+            with ``meta["content_type"]`` set.
     """
 
     topic: str
@@ -55,6 +57,7 @@ class Subscription:
     qos: QoS = QoS.REALTIME
     capacity: int = 1
     member: str = "0"
+    images: bool = True
 
 
 class LinkCounters:

@@ -47,13 +47,18 @@ class Gaps:
         self._last: OrderedDict[int, int] = OrderedDict()
         self._counted_at = 0.0
 
+    def has_had(self, epoch: int, sequence: int) -> bool:
+        """Return whether this one would be a repeat; notes nothing."""
+        last = self._last.get(epoch)
+        return last is not None and sequence <= last
+
     def missed(self, epoch: int, sequence: int) -> int:
         """Return how many frames were skipped; -1 when this one is a repeat."""
         if not epoch:
             return 0
-        last = self._last.get(epoch)
-        if last is not None and sequence <= last:
+        if self.has_had(epoch, sequence):
             return -1
+        last = self._last.get(epoch)
         self._last[epoch] = sequence
         if last is not None:
             return sequence - last - 1

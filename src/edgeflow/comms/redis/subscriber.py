@@ -208,9 +208,12 @@ class RedisSubscriber(Subscriber):
 
     def _deliver(self, entry: Entry) -> Delivery | None:
         wish = entry.wish
+        durable = wish.qos is QoS.DURABLE
+        if not durable and self._gaps[wish.topic].has_had(*identity_of(entry.fields)[1]):
+            return None  # before its payload is fetched and decoded
         message = self.load(entry)
         try:
-            frame = None if message is None else decode(message)
+            frame = None if message is None else decode(message, images=wish.images)
         except FrameDecodeError as error:
             self._unusable(entry, str(error))
             return None
@@ -218,7 +221,7 @@ class RedisSubscriber(Subscriber):
             self._unusable(entry, "its payload is gone")
             return None
         counters = self.links[wish.topic]
-        if wish.qos is QoS.DURABLE:
+        if durable:
             if self._ledger is not None:
                 self._ledger.delivered(entry)
         elif self._is_repeat(wish, frame, counters):

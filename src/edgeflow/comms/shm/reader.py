@@ -223,7 +223,7 @@ class ShmSubscriber(Subscriber):
             connection.flush()  # so that a crash is blamed on this frame, not on one before
         try:
             message, copy = connection.open(parcel)
-            frame = decode(message, copy=copy)
+            frame = decode(message, images=subscription.images, copy=copy)
         except FrameDecodeError as error:
             self._lose(connection, str(error))
             return None

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -17,12 +18,13 @@ from edgeflow.config import settings
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from edgeflow.errors import ConfigError, FrameDecodeError, FrameTooLargeError
-from edgeflow.protocols.frames import decode
+from edgeflow.protocols.frames import EncodedFrame, parse
 
 __all__ = ["TcpSubscriber"]
 
 MAX_PEERS = 64
 RECEIVE_BYTES = 1 << 20
+REPORT_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +75,11 @@ class _Peer:
 class TcpSubscriber(Subscriber):
     """Accepts connections and keeps, per topic, what its subscription allows.
 
+    Frames wait as they came. A thread of its own reads them, looks at header and meta and drops
+    what is superseded; ``receive`` decodes what is left, on the thread that calls it. Their bytes
+    are copied once, from the kernel into a buffer per message: raw arrays are views of it, a
+    codec's pictures are decoded from it, ``bytes`` payloads are copied out of it.
+
     Args:
         address: to listen on.
         subscriptions: of one group; other topics that arrive are taken as REALTIME.
@@ -91,11 +98,13 @@ class TcpSubscriber(Subscriber):
         self.links = {wish.topic: LinkCounters() for wish in subscriptions}
         self._wishes = {wish.topic: wish for wish in subscriptions}
         self._streams = {_topic_of(wish.topic): wish.topic for wish in subscriptions}
-        self._group = subscriptions[0].group if subscriptions else ""
-        self._waiting: dict[str, collections.deque[Frame]] = {}
+        first = subscriptions[0] if subscriptions else Subscription("", "")
+        self._strange = Subscription("", first.group, images=first.images)
+        self._waiting: dict[str, collections.deque[EncodedFrame]] = {}
         self._order: collections.deque[str] = collections.deque()
         self._changed = threading.Condition()
         self._woken = False
+        self._last_report = float("-inf")
         self._closing = False
         self._server = _listen(address)
         self._selector = selectors.DefaultSelector()
@@ -109,19 +118,44 @@ class TcpSubscriber(Subscriber):
         return int(self._server.getsockname()[1])
 
     def receive(self, timeout: float) -> Delivery | None:
-        """Return the next frame of any topic; see the base class."""
+        """Return the next frame of any topic, decoded here; see the base class."""
+        deadline = time.monotonic() + timeout
+        while (taken := self._next(deadline)) is not None:
+            topic, encoded = taken
+            delivery = self._decoded(topic, encoded)
+            if delivery is not None or time.monotonic() >= deadline:
+                return delivery
+        return None
+
+    def _next(self, deadline: float) -> tuple[str, EncodedFrame] | None:
         with self._changed:
             if not self._order:
-                self._changed.wait_for(lambda: self._order or self._woken, timeout)
+                left = max(0.0, deadline - time.monotonic())
+                self._changed.wait_for(lambda: self._order or self._woken, left)
             self._woken = False
             if not self._order:
                 return None
             topic = self._order.popleft()
-            frame = self._waiting[topic].popleft()
-        counters = self.links[topic]
+            return topic, self._waiting[topic].popleft()
+
+    def _decoded(self, topic: str, encoded: EncodedFrame) -> Delivery | None:
+        """Return the delivery; None for a payload that is none, which is dropped and told."""
+        counters, wish = self.links[topic], self._wishes[topic]
+        try:
+            frame = encoded.decode(images=wish.images)
+        except FrameDecodeError as error:
+            counters.dropped += 1
+            self._given_up(topic, str(error))
+            return None
         counters.received += 1
-        counters.bytes += getattr(frame.data, "nbytes", 0)
-        return Delivery(frame, self._wishes[topic])
+        counters.bytes += getattr(frame.data, "nbytes", encoded.size)
+        return Delivery(frame if frame.topic else _named(frame, encoded.topic), wish)
+
+    def _given_up(self, topic: str, reason: str) -> None:
+        now = time.monotonic()
+        if now - self._last_report > REPORT_SECONDS:
+            self._last_report = now
+            log.error("frame_given_up", topic=topic, group=self._strange.group, reason=reason)
 
     def ack(self, delivery: Delivery) -> None:
         """Do nothing: this transport keeps no account."""
@@ -193,18 +227,16 @@ class TcpSubscriber(Subscriber):
             answer = LENGTH.pack(PONG.size) + PONG.pack(b"Q", sent_ns, time.monotonic_ns())
             peer.connection.send(answer)
             return
-        frame = decode(message)
-        topic = frame.topic or str(frame.meta.get("topic", "default"))
-        stream = self._streams.get(topic, topic)
-        self._keep(stream, frame if frame.topic else _named(frame, topic))
+        frame = parse(message)
+        self._keep(self._streams.get(frame.topic, frame.topic), frame)
 
-    def _keep(self, topic: str, frame: Frame) -> None:
+    def _keep(self, topic: str, frame: EncodedFrame) -> None:
         with self._changed:
             wish = self._wishes.get(topic)
             if wish is None:
                 if len(self._wishes) >= MAX_PEERS:
                     return
-                wish = self._wishes[topic] = Subscription(topic, self._group)
+                wish = self._wishes[topic] = replace(self._strange, topic=topic)
                 self.links[topic] = LinkCounters()
             waiting = self._waiting.setdefault(topic, collections.deque())
             capacity = 1 if wish.qos is QoS.REALTIME else wish.capacity

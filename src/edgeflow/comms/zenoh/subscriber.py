@@ -256,7 +256,7 @@ class ZenohSubscriber(Subscriber):
             size = len(arrival.payload)
             if size > settings.MAX_FRAME_BYTES:
                 raise FrameDecodeError(f"{size} bytes; the limit is {settings.MAX_FRAME_BYTES}")
-            frame: Frame = decode(arrival.payload.to_bytes())
+            frame: Frame = decode(arrival.payload.to_bytes(), images=wish.images)
         except FrameDecodeError as error:
             with self.lock:
                 if wish.qos is QoS.DURABLE:

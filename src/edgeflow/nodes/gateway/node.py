@@ -19,6 +19,11 @@ class GatewayNode(Node):
         self.interfaces: list[Interface] = []
         super().__init__(**options)
 
+    @property
+    def takes_jpeg(self) -> bool:
+        """True when every interface takes pictures as JPEG."""
+        return bool(self.interfaces) and all(each.takes_jpeg for each in self.interfaces)
+
     def add_interface(self, interface: Interface) -> None:
         """Attach a protocol, for example ``WebInterface()``."""
         if not isinstance(interface, Interface):

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from edgeflow.core.frame import Frame
 from edgeflow.core.ports import FlowView, FrameSource
@@ -29,7 +30,14 @@ class GatewayContext:
 
 
 class Interface(ABC):
-    """One protocol of a gateway node. Constructing one opens nothing."""
+    """One protocol of a gateway node. Constructing one opens nothing.
+
+    Attributes:
+        takes_jpeg: pictures of a link with a JPEG codec may come as they are, as bytes whose meta
+            has the ``content_type`` ``image/jpeg``. They do when all interfaces of a node say so.
+    """
+
+    takes_jpeg: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, context: GatewayContext) -> None:

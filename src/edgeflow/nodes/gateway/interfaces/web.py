@@ -31,6 +31,8 @@ class WebInterface(Interface):
         sensing: nodes that sense to show, if there are some.
     """
 
+    takes_jpeg = True
+
     def __init__(
         self,
         port: int = 8000,
