@@ -12,9 +12,11 @@ import pytest
 import mqtt_brokers
 from edgeflow.climate.backend import ClimateBackend
 from edgeflow.climate.learning.deciding import WindowDecider
+from edgeflow.climate.learning.labels import Labels
 from edgeflow.climate.learning.learner import first_model
 from edgeflow.climate.learning.service import LearningService
 from edgeflow.climate.learning.versions import Model, Versions
+from edgeflow.climate.learning.workplace import Workplace
 from edgeflow.climate.triggers import ThresholdTrigger
 from edgeflow.comms.mqtt import MqttClient, MqttOptions
 from edgeflow.protocols.climate import WindowControl, decode_control
@@ -72,7 +74,9 @@ class Home:
                 devices=self.store.latest("device_registry"),
                 now=lambda: time.time() + self.ahead,
             )
-            service = self.service = LearningService(second, self.versions, self.decider)
+            service = self.service = LearningService(
+                second, Workplace(self.versions, Labels()), self.decider
+            )
 
             async def serve() -> None:
                 if come is not None:

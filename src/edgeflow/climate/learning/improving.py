@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 import structlog
@@ -14,20 +12,18 @@ import structlog
 from edgeflow.climate.learning.confidence import TOLERANCE, Reliability, reliability
 from edgeflow.climate.learning.deciding import WindowDecider
 from edgeflow.climate.learning.examples import Floats
-from edgeflow.climate.learning.labels import Labels
-from edgeflow.climate.learning.learner import Learner, recalibrated
+from edgeflow.climate.learning.learner import recalibrated
 from edgeflow.climate.learning.outcomes import Outcome, Outcomes
 from edgeflow.climate.learning.shadow import Shadow, Standing
 from edgeflow.climate.learning.status import ServiceStats
-from edgeflow.climate.learning.versions import Live, Model, Versions
+from edgeflow.climate.learning.versions import Live, Model
+from edgeflow.climate.learning.workplace import Workplace
 from edgeflow.errors import EdgeFlowError
 
 __all__ = ["Improver"]
 
 _log = structlog.get_logger(__name__)
 
-Given = ParamSpec("Given")
-Found = TypeVar("Found")
 LEARN_EVERY = 20
 """New labels after which the model may learn."""
 LEARN_SECONDS = 3600.0
@@ -43,29 +39,26 @@ class Improver:
     when it is better there, too. Confidence follows the outcomes and is kept beside the version.
 
     Args:
-        versions: where models are; a version that somebody else put in use is taken over.
+        place: where it learns, with the versions; one that somebody else put in use is taken over.
         now: seconds since the Unix epoch.
     """
 
     def __init__(
         self,
-        versions: Versions,
+        place: Workplace,
         decider: WindowDecider,
-        labels: Labels,
         stats: ServiceStats,
         now: Callable[[], float],
     ) -> None:
-        self._versions, self._decider, self._stats = versions, decider, stats
-        self._learner, self._now = Learner(labels), now
+        self._place, self._versions, self._now = place, place.versions, now
+        self._decider, self._stats = decider, stats
         self._shadow: Shadow | None = None
         self._promises: deque[tuple[float, bool]] = deque(maxlen=MAX_PROMISES)
-        self._outcomes = Outcomes(versions.live(decider.model.metadata.version).outcomes)
-        self._labels = len(labels.since(decider.model.metadata.created, now()))
+        self._outcomes = Outcomes(place.versions.live(decider.model.metadata.version).outcomes)
+        self._labels = len(place.labels.since(decider.model.metadata.created, now()))
         self._news = 0
         self._learnt = self._watched = now()
         self._work: asyncio.Task[None] | None = None
-        # Always the same: what learns keeps memory of its own in each thread that it ever ran in.
-        self._thread: ThreadPoolExecutor | None = None
 
     @property
     def standing(self) -> Standing | None:
@@ -148,9 +141,7 @@ class Improver:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._work
             self._work = None
-        if self._thread is not None:
-            self._thread.shutdown(wait=False, cancel_futures=True)
-            self._thread = None
+        self._place.close()
         if self._versions.current == self._decider.model.metadata.version:
             with contextlib.suppress(EdgeFlowError):
                 self._save(self._decider.model)
@@ -158,21 +149,20 @@ class Improver:
     async def _learn(self, now: float) -> None:
         """Follow with the confidence, and make a candidate if there are labels for one."""
         parent, outcomes = self._decider.model, self._outcomes.all()
-        again = await self._apart(recalibrated, parent, outcomes)
+        again = await self._place.do(recalibrated, parent, outcomes)
         self._decider.use(again)
         if self._labels >= LEAST_NEW and self._shadow is None:
             self._labels = 0
             await self._try(again, now, outcomes)
-        await self._apart(self._save, again)
+        await self._place.do(self._save, again)
 
     async def _try(self, parent: Model, now: float, outcomes: list[Outcome]) -> None:
         name = self._versions.next_name()
-        learner = self._learner
-        made = await self._apart(learner.candidate, parent, now, name, outcomes)
-        if made is None:
+        tried = await self._place.attempt(parent, now, name, outcomes)
+        if tried is None:
             return
+        made, found = tried
         self._stats.candidates += 1
-        found = await self._apart(learner.compare, made, parent, now, outcomes)
         self._stats.last_comparison = found
         if found.better:
             self._shadow = Shadow(made, now)
@@ -180,8 +170,8 @@ class Improver:
     async def _promote(self, shadow: Shadow) -> None:
         made = shadow.candidate
         self._outcomes.forget_before(shadow.since)
-        chosen = await self._apart(recalibrated, made, self._outcomes.all())
-        await self._apart(self._versions.add, chosen)
+        chosen = await self._place.do(recalibrated, made, self._outcomes.all())
+        await self._place.keep(chosen)
         self._versions.use(chosen.metadata.version)
         self._decider.use(chosen)
         self._stats.promotions += 1
@@ -189,22 +179,11 @@ class Improver:
 
     async def _take_over(self) -> None:
         """Another version was put in use: somebody rolled back, or trained."""
-        model = await self._apart(self._versions.load)
+        model = await self._place.do(self._versions.load)
         self._shadow, self._labels = None, 0
         self._outcomes = Outcomes(self._versions.live(model.metadata.version).outcomes)
         self._decider.use(model)
         _log.info("model_taken_over", version=model.metadata.version)
-
-    async def _apart(
-        self,
-        work: Callable[Given, Found],
-        *given: Given.args,
-        **named: Given.kwargs,
-    ) -> Found:
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="climate-learning")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, partial(work, *given, **named))
 
     def _save(self, model: Model) -> None:
         live = Live(calibration=model.metadata.calibration, outcomes=self._outcomes.all())

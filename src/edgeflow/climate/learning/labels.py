@@ -13,10 +13,12 @@ from edgeflow.climate.learning.examples import SPANS, Examples, Floats
 from edgeflow.errors import StoreError
 from edgeflow.protocols.climate import Features
 
-__all__ = ["HELD_OUT_EVERY", "Label", "Labels", "values_of"]
+__all__ = ["HELD_OUT_EVERY", "LABELS", "Label", "Labels", "values_of"]
 
 _log = structlog.get_logger(__name__)
 
+LABELS = "labels.jsonl"
+"""File of what people said, beside the versions."""
 MAX_LABELS = 20_000
 MAX_LINE = 4096
 NEIGHBOURS = 3

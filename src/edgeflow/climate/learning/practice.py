@@ -9,6 +9,7 @@ from edgeflow.climate.learning.deciding import WindowDecider
 from edgeflow.climate.learning.labels import Labels
 from edgeflow.climate.learning.service import LearningService
 from edgeflow.climate.learning.versions import Versions
+from edgeflow.climate.learning.workplace import Workplace
 from edgeflow.climate.simulate.household import Home
 from edgeflow.comms.mqtt.messages import Incoming
 from edgeflow.protocols import climate
@@ -59,9 +60,8 @@ class Practice:
         self.decisions: list[Lived] = []
         self._line = _MemoryLine()
         decider = WindowDecider(versions.load_or_begin(), now=lambda: self.now)
-        self.service = LearningService(
-            self._line, versions, decider, labels=labels, now=lambda: self.now
-        )
+        place = Workplace(versions, labels if labels is not None else Labels())
+        self.service = LearningService(self._line, place, decider, now=lambda: self.now)
 
     async def live(self, seconds: float) -> None:
         """Let so many seconds of the home pass, and the model learn from what is said."""

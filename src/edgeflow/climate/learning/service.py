@@ -13,10 +13,11 @@ from edgeflow.climate.learning.confidence import TOLERANCE
 from edgeflow.climate.learning.curve import LearningCurve
 from edgeflow.climate.learning.deciding import WindowDecider
 from edgeflow.climate.learning.improving import Improver
-from edgeflow.climate.learning.labels import Label, Labels, values_of
+from edgeflow.climate.learning.labels import Label, values_of
 from edgeflow.climate.learning.outcomes import Outcome
 from edgeflow.climate.learning.status import LearningStatus, ServiceStats
-from edgeflow.climate.learning.versions import Model, Versions
+from edgeflow.climate.learning.versions import Model
+from edgeflow.climate.learning.workplace import Workplace
 from edgeflow.comms.mqtt import Incoming
 from edgeflow.errors import CommsError, ProtocolError, StoreError
 from edgeflow.protocols import climate
@@ -76,25 +77,23 @@ class LearningService:
     """Answers requests on a broker, and learns from overrides.
 
     Args:
-        client: of the broker. versions: of the model; its current one decides.
-        labels: what people said before.
+        client: of the broker. place: where it learns, with versions and what people said before.
         now: seconds since the Unix epoch.
     """
 
     def __init__(
         self,
         client: Line,
-        versions: Versions,
+        place: Workplace,
         decider: WindowDecider,
         *,
-        labels: Labels | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client, self._decider, self._now = client, decider, now
-        self.labels = labels if labels is not None else Labels()
+        self.labels = place.labels
         decider.recall(self.labels)
         self.stats = ServiceStats()
-        self._improver = Improver(versions, decider, self.labels, self.stats, now)
+        self._improver = Improver(place, decider, self.stats, now)
         self._curve = LearningCurve()
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
         self._acceptance = Acceptance[_Sent]()

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from edgeflow.climate.learning.confidence import TOLERANCE, Reliability, reliability
-from edgeflow.climate.learning.labels import Labels, values_of
+from edgeflow.climate.learning.labels import LABELS, Labels, values_of
 from edgeflow.climate.learning.learner import LEAST_HELD_OUT, Comparison, Learner
 from edgeflow.climate.learning.practice import Lived, Practice
 from edgeflow.climate.learning.versions import Model, Versions
@@ -20,7 +20,6 @@ from edgeflow.climate.simulate.office import ASSET, Office
 from edgeflow.climate.simulate.people import Person
 
 __all__ = [
-    "LABELS",
     "Lessons",
     "RoomReport",
     "TrainingOptions",
@@ -30,7 +29,6 @@ __all__ = [
 ]
 
 DAY = 86_400.0
-LABELS = "labels.jsonl"
 OFFICE_SHARE = 0.7
 """Of the office's days, what is learnt from; the rest shows what came of it."""
 

@@ -127,17 +127,27 @@ class Versions:
         Raises:
             StoreError: it cannot be written, or exists.
         """
-        name = model.metadata.version
-        made, place = self.folder / f".{name}.part", self.folder / name
-        if place.exists():
-            raise StoreError(f"{place} exists", hint="versions are written once")
+        made = self.folder / f".{model.metadata.version}.part"
         try:
             shutil.rmtree(made, ignore_errors=True)
             made.mkdir()
             model.network.save(made / WEIGHTS, made / PROGRAM)
-            (made / METADATA).write_bytes(
-                msgspec.json.format(msgspec.json.encode(model.metadata), indent=2)
-            )
+        except OSError as error:
+            raise StoreError(f"{made}: {error}") from error
+        self.adopt(made, model.metadata)
+
+    def adopt(self, made: Path, metadata: Metadata) -> None:
+        """Make a version of a folder of weights, and of what is known of them by now.
+
+        Raises:
+            StoreError: it cannot be written, or exists.
+        """
+        place = self.folder / metadata.version
+        if place.exists():
+            raise StoreError(f"{place} exists", hint="versions are written once")
+        try:
+            told = msgspec.json.format(msgspec.json.encode(metadata), indent=2)
+            (made / METADATA).write_bytes(told)
             made.rename(place)
         except OSError as error:
             raise StoreError(f"{place}: {error}") from error
