@@ -1,5 +1,6 @@
 """The registry of devices from the command line, beside a program that hears them."""
 
+import io
 import json
 import threading
 import time
@@ -145,3 +146,26 @@ def test_tables_that_are_not_there_are_not_made(run: Command, tmp_path: Path) ->
     assert code == 3
     assert "other.db" in err
     assert not (tmp_path / "other.db").exists()
+
+
+def test_a_device_is_removed_and_its_data_kept_unless_asked_for(
+    run: Command, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = open_tables(store)
+    tables.create(list(TABLES.values()))
+    reading = {"device_id": "attic", "timestamp": NOW, "value": 20.0}
+    tables.insert("sensor_temperature", [reading, {**reading, "device_id": "board0"}])
+    assert run("remove", "board0") == (0, "board0: removed\n", "")
+    code, _, said = run("remove", "board0")
+    assert code == 3
+    assert "no device" in said
+    assert len(tables.rows("sensor_temperature")) == 2
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert run("remove", "attic", "--forget-data")[0] == 130
+    assert run("show", "attic")[0] == 0
+    code, told, _ = run("remove", "attic", "--forget-data", "--yes", "--json")
+    assert code == 0
+    assert json.loads(told) == [{"device": "attic", "deleted_rows": 1}]
+    assert [row["device_id"] for row in tables.rows("sensor_temperature")] == ["board0"]
+    assert tables.latest("device_registry") == []
+    tables.close()

@@ -247,6 +247,38 @@ def test_a_service_that_fails_is_an_alert_until_it_works(
     assert rows == [("store", "failed", "raised"), ("store", "failed", "ended")]
 
 
+def test_a_broker_keeps_nothing_of_a_removed_device(
+    broker: mqtt_brokers.Broker, store: SqliteTables, writer: SpooledWriter, clock: Clock
+) -> None:
+    async def live() -> None:
+        async with (
+            MqttClient(MqttOptions.from_url(broker.url)) as client,
+            backend(broker.url, writer, store, clock) as home,
+        ):
+            await client.publish("device/shed/status", b"online", qos=1, retain=True)
+            await until(lambda: len(home.registry) == 1)
+            home.registry.configure("shed", {"read_seconds": 5}, clock())
+            home.desk.push()
+            home.registry.remove("shed", clock())
+            async with MqttClient(MqttOptions.from_url(broker.url)) as late:
+                await late.wait_connected(SECONDS)
+                kept: list[str] = []
+                await until(lambda: not home.registry.removals._uncleared)
+                await client.publish("sensor/fence/lux", b"5", qos=1)
+                await until(lambda: "lux" in _sensors(home, "fence"))
+                await late.subscribe("device/shed/#", qos=1)
+                await late.subscribe("marker", qos=1)
+                await client.publish("marker", b"", qos=1)
+                async for message in late.messages():
+                    if message.topic == "marker":
+                        break
+                    kept.append(message.topic)
+                assert kept == []
+            assert [each.device_id for each in home.registry.devices()] == ["fence"]
+
+    asyncio.run(live())
+
+
 def test_devices_of_other_programs_are_known_and_left_alone(
     broker: mqtt_brokers.Broker, store: SqliteTables, writer: SpooledWriter, clock: Clock
 ) -> None:

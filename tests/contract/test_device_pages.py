@@ -26,7 +26,8 @@ def at_port(reader, line: str) -> str:
 def test_devices(reader):
     serve, simulate = map(plain, reader.commands("edgeflow climate"))
     lines = dict.fromkeys(map(plain, reader.commands("edgeflow devices")))
-    listed, name, group, tag, of_group, show, both, refused, discover, admit, sign = lines
+    listed, name, group, tag, of_group, show, both, refused, discover, *others = lines
+    remove, forget, admit, sign = others
     simulate = simulate.replace("--announce 127.0.0.1", "")
     with (
         reader.serving(f"{serve} --no-dashboard") as system,
@@ -47,6 +48,8 @@ def test_devices(reader):
         said = reader.run(refused, expected=1)
         assert said == "room-1: version 2 refused: the device refused read_seconds\n"
         assert re.search(r"climate-\S+ +service", reader.run(discover))
+        assert reader.run(remove) == "room-2: removed\n"
+        assert re.fullmatch(r"room-1: removed, \d+ rows deleted\n", reader.run(forget))
     assert len(re.findall(r"^room-\d \S{32}$", reader.run(admit), re.M)) == 2
     assert "tls/server.key" in reader.run(sign)
 

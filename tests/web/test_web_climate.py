@@ -1,6 +1,7 @@
 """A climate system over HTTP: a real one, with rooms that are only software."""
 
 import json
+import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_one_device_over_time(http: httpx.Client) -> None:
     assert "device_registered" in {each["kind"] for each in page["events"]}
 
 
-@pytest.mark.parametrize("method", ["GET", "PATCH"])
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 def test_a_device_that_is_not_known_is_told_so(http: httpx.Client, method: str) -> None:
     answer = http.request(method, "/api/climate/devices/room-9", content=b'{"name": "x"}')
     assert answer.status_code == 404
@@ -124,6 +125,25 @@ def test_a_stretch_of_time_is_bounded(http: httpx.Client, seconds: str) -> None:
     for page in ("overview", "devices/room-1", "learning", "health"):
         answer = http.get(f"/api/climate/{page}", params={"seconds": seconds})
         assert answer.status_code == 422, page
+
+
+def test_a_device_is_removed_with_its_data_if_that_is_asked(
+    home: Living, http: httpx.Client
+) -> None:
+    store, backend = home.system.store, home.system.backend
+    assert store is not None
+    assert backend is not None
+    row = {"device_id": "dev/tty7", "timestamp": time.time(), "value": 1.0}
+    for query, left in (("", 1), ("?forget_data=true", 0)):
+        backend.registry.seen("dev/tty7", time.time(), kind="board")
+        store.insert("sensor_temperature", [row])
+        before = len(store.rows("sensor_temperature", device="dev/tty7"))
+        answer = http.delete(f"/api/climate/devices/dev/tty7{query}")
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["deleted_rows"] >= before) is bool(query)
+        assert bool(store.rows("sensor_temperature", device="dev/tty7")) is bool(left)
+        assert "dev/tty7" not in {each["device_id"] for each in devices(http)}
+        assert "dev/tty7" not in {row["device_id"] for row in store.latest("device_registry")}
 
 
 def test_what_people_set_is_kept(home: Living, http: httpx.Client) -> None:

@@ -16,6 +16,7 @@ import { RangeChoice } from "../ui/ranges";
 import { Decisions } from "./climate/decisions";
 import { Metadata } from "./climate/metadata";
 import { Refused } from "./climate/refused";
+import { Removal } from "./climate/removal";
 import { Settings } from "./climate/settings";
 import { Troubles } from "./climate/troubles";
 import { WindowControl } from "./climate/window";
@@ -65,6 +66,7 @@ function Chosen({ name, list }: { name: string; list: DeviceList | null }): JSX.
             <Settings device={name} configuration={page.configuration} changed={again} />
             <Openness counts={page.openness} />
             <Troubles rows={page.events} stretch={seconds} title="Events" />
+            <Removal device={page.device} removed={() => replaceRoute(routeTo("climate"))} />
           </aside>
         </div>
       ) : (

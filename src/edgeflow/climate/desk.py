@@ -87,6 +87,8 @@ class DeviceDesk:
     def take_status(self, device: str, payload: bytes, kept: bool, now: float) -> None:
         """A device, or its last will, said how it is."""
         said = payload[:16].decode("ascii", "replace").strip().lower()
+        if not said:  # it is how what a broker keeps is cleared
+            return
         self.tell(self.registry.said(device, said, now, kept=kept))
 
     def take_answer(self, device: str, payload: bytes, now: float) -> None:
@@ -108,7 +110,11 @@ class DeviceDesk:
             self.tell([Change(service, what, problem or "it works again", now)])
 
     def push(self) -> None:
-        """Tell devices what they were not told yet; the broker keeps it until they come."""
+        """Tell devices what they were not told yet; the broker keeps it until they come.
+
+        Of those that were removed it is to keep nothing.
+        """
+        self._clear()
         for each in self.registry.take_unsent():
             try:
                 self._client.post(
@@ -121,6 +127,22 @@ class DeviceDesk:
             except EdgeFlowError as error:
                 self.registry.send_again(each.device_id)
                 _log.warning("configuration_not_sent", device=each.device_id, error=str(error))
+                return
+
+    def _clear(self) -> None:
+        taken = self.registry.removals.take_uncleared()
+        while taken:
+            device = taken.pop()
+            kept = (topics.config_topic(device), topics.status_topic(device))
+            if topics.DEVICE.fullmatch(device) is None:
+                continue
+            try:
+                for topic in kept:
+                    self._client.post(topic, b"", qos=1, retain=True)
+            except EdgeFlowError as error:
+                for each in (device, *taken):
+                    self.registry.removals.clear(each)
+                _log.warning("device_not_cleared", device=device, error=str(error))
                 return
 
     async def follow(self, store: TableStore, since: float, now: Callable[[], float]) -> None:

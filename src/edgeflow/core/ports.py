@@ -185,6 +185,13 @@ class ClimateView(Protocol):
         """
         ...
 
+    def remove(self, device: str, *, forget_data: bool = False) -> int:
+        """Take a device out of the registry; return how many rows of its data were deleted.
+
+        It is a new one when it speaks again.
+        """
+        ...
+
     def set_window(self, device: str, order: WindowOrder) -> None:
         """Tell a window, and those who learn, what a person wants.
 

@@ -13,7 +13,11 @@ __all__ = [
     "DeviceRecord",
     "Kind",
     "check_config",
+    "configuration_row",
     "copy_of",
+    "desired_of",
+    "fits",
+    "recalled",
     "record_of",
     "settings_row",
 ]
@@ -168,6 +172,45 @@ def desired_of(record: DeviceRecord, asked: float) -> Configuration:
         desired=dict(record.config.get(DESIRED, {})),
         reported=record.configuration.reported,
         asked=asked,
+    )
+
+
+def configuration_row(configuration: Configuration, now: float) -> dict[str, Any]:
+    """How a configuration stands, as it is stored."""
+    return {
+        "device_id": configuration.device_id,
+        "timestamp": now,
+        "version": configuration.version,
+        "state": configuration.state,
+        "reason": configuration.reason,
+        "desired": configuration.desired,
+        "reported": configuration.reported,
+        "asked": configuration.asked,
+    }
+
+
+def recalled(configuration: Configuration, row: Mapping[str, Any]) -> Configuration:
+    """How a configuration stood, from its stored row; as it is if that is about another version."""
+    if row["version"] != configuration.version:
+        return configuration
+    return Configuration(
+        device_id=row["device_id"],
+        version=row["version"],
+        state=row["state"],
+        desired=configuration.desired,
+        reported=row["reported"],
+        reason=row["reason"],
+        asked=row["asked"],
+        answered=row["timestamp"] if row["state"] != "pending" else 0.0,
+    )
+
+
+def fits(record: DeviceRecord, group: str | None, tag: str | None, kind: str | None) -> bool:
+    """Whether a device is in a group, has a tag and is of a kind; None fits all."""
+    return (
+        (group is None or group in record.groups)
+        and (tag is None or tag in record.tags)
+        and (kind is None or kind == record.kind)
     )
 
 

@@ -14,11 +14,15 @@ from edgeflow.devices.records import (
     Change,
     DeviceRecord,
     check_config,
+    configuration_row,
     copy_of,
     desired_of,
+    fits,
+    recalled,
     record_of,
     settings_row,
 )
+from edgeflow.devices.removals import Removals, removal_row
 from edgeflow.errors import ConfigError, did_you_mean
 from edgeflow.store.tables import Row
 
@@ -55,6 +59,9 @@ class DeviceRegistry:
         configurations: of ``device_configurations``.
         owner: the program that hears devices through this registry; of those that another one
             hears it never says that they are away.
+
+    Attributes:
+        removals: devices that were taken out, and of whom a broker may keep something.
     """
 
     def __init__(
@@ -68,13 +75,21 @@ class DeviceRegistry:
     ) -> None:
         self._write, self._owner = write, owner
         self._lock = threading.Lock()
-        self._devices = {record.device_id: record for record in map(record_of, known)}
+        settings = list(settings)
+        self.removals = Removals(settings)
+        records = [record_of(row) for row in known if not self._is_removed(row)]
+        self._devices = {record.device_id: record for record in records}
         self._unsent: dict[str, None] = {}
+        for name in self.removals:
+            if name not in self._devices:
+                self.removals.clear(name)
         self._early: dict[str, Mapping[str, Any]] = {}
         self.alerts: dict[str, int] = {}
         self.adopt(settings)
         for row in configurations:
-            self._recall(row)
+            record = self._devices.get(row["device_id"])
+            if record is not None and not self.removals.hides(record.device_id, row["timestamp"]):
+                record.configuration = recalled(record.configuration, row)
         pending = [each for each in self._devices.values() if each.configuration.state == "pending"]
         self._unsent = dict.fromkeys(each.device_id for each in pending)
 
@@ -101,8 +116,9 @@ class DeviceRegistry:
                 if len(self._devices) >= MAX_DEVICES:
                     _log.warning("registry_full", device=device_id, limit=MAX_DEVICES)
                     return []
+                begun = self.removals.begin(device_id, now)
                 record = DeviceRecord(
-                    device_id, device_id, kind=kind, registered_at=now, last_seen=now
+                    device_id, device_id, kind=kind, registered_at=begun, last_seen=now
                 )
                 self._devices[device_id] = record
                 self._adopt(self._early.pop(device_id, None))
@@ -134,11 +150,12 @@ class DeviceRegistry:
     ) -> list[Change]:
         """A device, or its last will, says ``online`` or ``offline``.
 
-        What the broker ``kept`` of one that is known says nothing about now, unless it is its will.
+        What the broker ``kept`` of one that is known, or was removed, says nothing about now,
+        unless it is its will.
         """
         if status != "offline":
             with self._lock:
-                known = device_id in self._devices
+                known = device_id in self._devices or device_id in self.removals
             return [] if kept and known else self.seen(device_id, now, kind=kind)
         with self._lock:
             record = self._devices.get(device_id)
@@ -235,6 +252,20 @@ class DeviceRegistry:
             }
         return self.set(device_id, now, config=config).configuration
 
+    def remove(self, device_id: str, now: float) -> float:
+        """Take a device out; it is a new one when it speaks again. Returns when that was.
+
+        Raises:
+            ConfigError: no such device.
+        """
+        with self._lock:
+            record = self._find(device_id)
+            removed = round(max(now, record.registered_at, record.edited) + 0.001, 3)
+            self.removals.note(device_id, removed)
+            self._drop(record)
+            self._write(SETTINGS, [removal_row(device_id, removed)])
+            return removed
+
     def adopt(self, settings: Iterable[Mapping[str, Any]]) -> list[str]:
         """Take what people set elsewhere, from rows of ``device_settings``; say for whom."""
         with self._lock:
@@ -245,6 +276,8 @@ class DeviceRegistry:
         with self._lock:
             for row in rows:
                 if (row.get("owner") or "") in ("", self._owner):
+                    continue
+                if self._is_removed(row):
                     continue
                 known, fresh = self._devices.get(row["device_id"]), record_of(row)
                 if known is None and len(self._devices) < MAX_DEVICES:
@@ -278,9 +311,7 @@ class DeviceRegistry:
             chosen = [
                 copy_of(record)
                 for record in self._devices.values()
-                if (group is None or group in record.groups)
-                and (tag is None or tag in record.tags)
-                and (kind is None or kind == record.kind)
+                if fits(record, group, tag, kind)
                 and (not owned or record.owner in ("", self._owner))
             ]
         return sorted(chosen, key=lambda record: record.device_id)
@@ -329,6 +360,10 @@ class DeviceRegistry:
         if row is None:
             return False
         record = self._devices.get(row["device_id"])
+        if self.removals.take(row):
+            return self._take_removal(row["device_id"], record)
+        if self.removals.hides(row["device_id"], row["timestamp"]):
+            return False
         if record is None and len(self._early) < MAX_DEVICES:
             self._early[row["device_id"]] = row
         if record is None or row["timestamp"] <= record.edited:
@@ -342,33 +377,26 @@ class DeviceRegistry:
         self._take_config(record, dict(row["config"]), row["timestamp"])
         return True
 
-    def _recall(self, row: Mapping[str, Any]) -> None:
-        record = self._devices.get(row["device_id"])
-        if record is None or row["version"] != record.configuration.version:
-            return
-        record.configuration = Configuration(
-            device_id=record.device_id,
-            version=row["version"],
-            state=row["state"],
-            desired=record.configuration.desired,
-            reported=row["reported"],
-            reason=row["reason"],
-            asked=row["asked"],
-            answered=row["timestamp"] if row["state"] != "pending" else 0.0,
-        )
+    def _take_removal(self, device_id: str, record: DeviceRecord | None) -> bool:
+        """Drop a device that was removed elsewhere, unless it came back since."""
+        self._early.pop(device_id, None)
+        if record is None or not self.removals.hides(device_id, record.registered_at):
+            return False
+        self._drop(record)
+        return True
+
+    def _drop(self, record: DeviceRecord) -> None:
+        for names in (self._devices, self._unsent, self._early):
+            names.pop(record.device_id, None)
+        if record.kind == "mqtt" and record.owner in ("", self._owner):
+            self.removals.clear(record.device_id)
+        _log.info("device_removed", device=record.device_id)
+
+    def _is_removed(self, row: Mapping[str, Any]) -> bool:
+        return self.removals.hides(row["device_id"], row["registered_at"])
 
     def _note(self, configuration: Configuration, now: float) -> None:
-        row = {
-            "device_id": configuration.device_id,
-            "timestamp": now,
-            "version": configuration.version,
-            "state": configuration.state,
-            "reason": configuration.reason,
-            "desired": configuration.desired,
-            "reported": configuration.reported,
-            "asked": configuration.asked,
-        }
-        self._write(CONFIGURATIONS, [row])
+        self._write(CONFIGURATIONS, [configuration_row(configuration, now)])
 
     def _counted(self, changes: list[Change]) -> list[Change]:
         for change in changes:

@@ -1,9 +1,9 @@
 """What people change of a climate system over HTTP: devices, windows, the model's version."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +17,7 @@ __all__ = ["climate_setting_routes"]
 
 MAX_BODY = 8192
 Answer = TypeVar("Answer")
+ForgetData = Annotated[bool, Query(description="delete all that is stored of it, too")]
 
 
 class Ask(Protocol):
@@ -70,6 +71,14 @@ def climate_setting_routes(ask: Ask) -> APIRouter:
     async def edit(request: Request, device: str) -> Response:
         wanted = decoded(await received(request, MAX_BODY, "a change of a device"), DeviceEdit)
         return json_response(await run_in_threadpool(ask, lambda view: view.edit(device, wanted)))
+
+    @router.delete(
+        "/devices/{device:path}",
+        summary="Take a device out of the registry; it is a new one when it speaks again",
+    )
+    def remove(device: str, forget_data: ForgetData = False) -> Response:
+        count = ask(lambda view: view.remove(device, forget_data=forget_data))
+        return json_response({"device_id": device, "deleted_rows": count})
 
     @router.post("/models/{version}/promote", summary="Let a version of the model decide")
     def promote(version: str) -> Response:

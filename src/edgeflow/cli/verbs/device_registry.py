@@ -13,15 +13,20 @@ from edgeflow.cli.terminal import JsonOption, narrate, write, write_json
 if TYPE_CHECKING:
     from edgeflow.devices.configuration import Configuration
     from edgeflow.devices.registry import DeviceRecord, DeviceRegistry
+    from edgeflow.store.tables import TableStore
 
 __all__ = [
+    "STORE",
+    "DevicesArgument",
     "StoreOption",
     "configure",
     "group_devices",
     "list_devices",
     "name",
     "registry_in",
+    "registry_of",
     "show",
+    "tables_in",
     "tag",
 ]
 
@@ -164,19 +169,32 @@ def configure(
 
 
 @contextmanager
-def registry_in(store: str) -> "Iterator[DeviceRegistry]":
-    """Open the registry in the tables of a store, which must be there."""
-    from edgeflow.devices.registry import TABLES_OF_DEVICES, DeviceRegistry
+def tables_in(store: str) -> "Iterator[TableStore]":
+    """Open the tables of a store, which must be there."""
     from edgeflow.store.catalogue import TABLES
     from edgeflow.store.opening import check_there, open_tables
 
     check_there(store)
     opened = open_tables(store)
     try:
-        opened.create([TABLES[each] for each in TABLES_OF_DEVICES])
-        yield DeviceRegistry(opened.insert, *(opened.latest(each) for each in TABLES_OF_DEVICES))
+        opened.create(list(TABLES.values()))
+        yield opened
     finally:
         opened.close()
+
+
+@contextmanager
+def registry_in(store: str) -> "Iterator[DeviceRegistry]":
+    """Open the registry in the tables of a store, which must be there."""
+    with tables_in(store) as tables:
+        yield registry_of(tables)
+
+
+def registry_of(tables: "TableStore") -> "DeviceRegistry":
+    """The registry that tables hold."""
+    from edgeflow.devices.registry import TABLES_OF_DEVICES, DeviceRegistry
+
+    return DeviceRegistry(tables.insert, *(tables.latest(each) for each in TABLES_OF_DEVICES))
 
 
 def _marked(

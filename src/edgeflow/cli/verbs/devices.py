@@ -6,6 +6,7 @@ from edgeflow.cli.terminal import new_group
 from edgeflow.cli.verbs.boards import bench, info, list_ports, monitor
 from edgeflow.cli.verbs.device_discovery import discover
 from edgeflow.cli.verbs.device_registry import configure, group_devices, name, show, tag
+from edgeflow.cli.verbs.device_removal import remove
 from edgeflow.cli.verbs.device_secrets import certificates, credentials
 from edgeflow.cli.verbs.virtual import virtual
 
@@ -37,6 +38,7 @@ verbs.command(epilog="Example: edgeflow devices tag battery attic")(tag)
 verbs.command("set", epilog="Example: edgeflow devices set attic read_seconds=5 --wait 10")(
     configure
 )
+verbs.command(epilog="Example: edgeflow devices remove probe-1a2b3c4d --forget-data")(remove)
 verbs.command(epilog="Example: edgeflow devices credentials attic bedroom")(credentials)
 verbs.command(epilog="Example: edgeflow devices certificates --host broker.home")(certificates)
 verbs.command(epilog="Example: edgeflow devices discover --seconds 3 --json")(discover)

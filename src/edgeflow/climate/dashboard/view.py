@@ -32,6 +32,7 @@ from edgeflow.core.climate import (
     WindowOrder,
 )
 from edgeflow.devices.records import DeviceRecord
+from edgeflow.devices.removals import erase
 from edgeflow.errors import CommsError, ConfigError, ProtocolError
 from edgeflow.protocols.climate import Override, encode
 from edgeflow.protocols.climate_topics import check_device, override_topic
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["ClimateDashboard", "Running"]
 
 LOOK_SECONDS, LIST_SECONDS, PAGE_SECONDS = 0.4, 1.0, 2.0
-SEND_SECONDS = 5.0
+SEND_SECONDS, FLUSH_SECONDS = 5.0, 2.0
 RATE_SECONDS = 10.0
 
 
@@ -172,6 +173,16 @@ class ClimateDashboard:
         self._record(device)
         told = self._running.backend.registry.configure(device, settings, self._now())
         return msgspec.structs.asdict(told)
+
+    def remove(self, device: str, *, forget_data: bool = False) -> int:
+        """Take a device out of the registry; return how many rows of its data were deleted."""
+        self._record(device)
+        removed = self._running.backend.registry.remove(device, self._now())
+        self._running.writer.flush(FLUSH_SECONDS)
+        count = erase(self._running.store, device, removed, data=forget_data)
+        for pages in (self._latest, self._sums, *self._pages.values()):
+            pages.forget()
+        return count
 
     def set_window(self, device: str, order: WindowOrder) -> None:
         """Tell a window, and those who learn, what a person wants."""
