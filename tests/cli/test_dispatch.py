@@ -213,3 +213,21 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         writer.stdout.close()
         assert writer.stderr.read() == ""
         assert writer.wait(timeout=60) == 0
+
+
+def test_what_is_left_at_the_end_is_not_sorted_through():
+    """A process that has said all it has to say ends; the memory goes with it."""
+    left = (
+        "from edgeflow.cli import main\n"
+        "class Ring:\n"
+        "    def __init__(self): self.me = self\n"
+        "    def __del__(self): print('collected')\n"
+        "ring = Ring()\n"
+    )
+    for ending, said in (("", "collected\n"), ("main(['version'])\n", "")):
+        text = f"{left}import io, contextlib\nwith contextlib.redirect_stdout(io.StringIO()):\n"
+        done = subprocess.run(
+            [sys.executable, "-c", f"{text}    pass\n    {ending}"],
+            check=True, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.stdout == said

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import as_file, files
@@ -127,6 +130,20 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"edgeflow\[onnx\]"):
         OnnxEngine("any.onnx")
+
+
+def test_nobody_is_told_what_runs_here(tmp_path: Path) -> None:
+    """The runtime of itself keeps an identifier of the machine, and sends it to its makers."""
+    model = str(sample("mul_1.onnx"))
+    load = f"from edgeflow.inference.engines.onnx import OnnxEngine; OnnxEngine({model!r}).close()"
+    words = "TMPDIR", "HOME", "XDG_CACHE_HOME"
+    subprocess.run(
+        [sys.executable, "-c", load],
+        env={"PATH": os.defpath} | dict.fromkeys(words, str(tmp_path)),
+        check=True,
+        timeout=60,
+    )
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_strict_fails_instead_of_falling_back() -> None:

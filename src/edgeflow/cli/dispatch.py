@@ -1,5 +1,7 @@
 """From ``sys.argv`` to a command and an exit code; imports no more than the command needs."""
 
+import atexit
+import gc
 import io
 import os
 import sys
@@ -26,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 ok, 1 failed, 2 usage, 3 configuration, 4 unreachable, 130 interrupted.
     """
     _tolerate_narrow_encodings()
+    atexit.register(gc.freeze)  # the last collection is a second's work for what ends anyway
     words = list(sys.argv[1:] if argv is None else argv)
     words, debug = _take_debug(words)
     if words and words[0] == "help":

@@ -1,7 +1,9 @@
 """From a command line to a running flow: picks the runtime, handles signals, sums up."""
 
 import argparse
+import atexit
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -94,6 +96,7 @@ def launch(graph: Graph, broker: Broker | None, argv: list[str]) -> int:
         ConfigError: a setting or option is wrong.
     """
     configure_logging()
+    atexit.register(gc.freeze)  # the last collection is a second's work for what ends anyway
     check(graph)
     options, rest = _parse(argv)
     if options.help:

@@ -62,8 +62,9 @@ def models() -> Iterator[Finding]:
     if not any(map(package_version, ("onnxruntime", "onnxruntime-gpu"))):
         yield warn("models", "ONNX Runtime is not installed", "pip install 'edgeflow[onnx]'")
         return
-    import onnxruntime
+    from edgeflow.inference.engines.onnx_runtime import onnx_runtime
 
+    onnxruntime = onnx_runtime()
     providers = [p.removesuffix("ExecutionProvider") for p in onnxruntime.get_available_providers()]
     yield ok("models", f"ONNX Runtime {onnxruntime.__version__} on {', '.join(providers)}")
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from edgeflow.errors import EdgeFlowError, EngineError, MissingExtraError
+from edgeflow.errors import EdgeFlowError, EngineError
 from edgeflow.inference.engines.base import Engine, EngineSpec, Tensors, TensorSpec
 from edgeflow.inference.engines.onnx_providers import (
     PROVIDERS,
@@ -20,6 +20,7 @@ from edgeflow.inference.engines.onnx_providers import (
     ask,
     device_of,
 )
+from edgeflow.inference.engines.onnx_runtime import onnx_runtime
 from edgeflow.inference.engines.onnx_shapes import make_dynamic
 
 __all__ = ["Device", "OnnxEngine"]
@@ -135,14 +136,11 @@ class OnnxEngine(Engine):
 
 
 def _load(path: Path, choice: Choice, dynamic: bool, strict: bool) -> Any:
-    try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        raise MissingExtraError("onnxruntime", "onnx") from None
+    onnxruntime = onnx_runtime()
     try:
         source = make_dynamic(path.read_bytes()) if dynamic else str(path.resolve(strict=True))
         asked = ask(choice, onnxruntime.get_available_providers(), dynamic=dynamic)
-        session = _open(source, asked, choice.threads, path.name)
+        session = _open(onnxruntime, source, asked, choice.threads, path.name)
     except EdgeFlowError:
         raise
     except FileNotFoundError:
@@ -155,10 +153,8 @@ def _load(path: Path, choice: Choice, dynamic: bool, strict: bool) -> Any:
     return session
 
 
-def _open(source: bytes | str, asked: Ask, threads: int, name: str) -> Any:
+def _open(onnxruntime: Any, source: bytes | str, asked: Ask, threads: int, name: str) -> Any:
     """Return a session on the first of the providers that loads."""
-    import onnxruntime
-
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
