@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,10 +50,20 @@ class WindowNetwork:
         Returns:
             float64 (n, members), 0 to 100.
         """
-        torch = _import_torch()
-        with torch.no_grad():
-            given = torch.as_tensor(np.ascontiguousarray(features), dtype=torch.float32)
-            return np.asarray(self._module(given).numpy(), np.float64)
+        # Without torch: a single row takes a quarter of the time. What is damaged is not finite.
+        own, values = self._arrays, np.asarray(features, np.float32)
+        with np.errstate(all="ignore"):
+            values = ((values - own["low"]) / (own["high"] - own["low"])).clip(-0.5, 1.5)[None]
+            for at in range(len(WIDTHS) - 1):
+                values = np.maximum(values, 0.0) if at else values
+                values = np.matmul(values, own[f"weight{at}"]) + own[f"bias{at}"]
+            said = 100.0 / (1.0 + np.exp(-values[:, :, 0].T.astype(np.float64)))
+        return np.asarray(said, np.float64)
+
+    @functools.cached_property
+    def _arrays(self) -> dict[str, Any]:
+        """The weights as they are: the same memory, so that what is learnt shows."""
+        return {name: value.numpy() for name, value in self._module.state_dict().items()}
 
     def learn(self, examples: Examples, *, epochs: int, seed: int) -> None:
         """Adam over all examples, of which each member sees its own choice with repetition."""
@@ -78,13 +89,15 @@ class WindowNetwork:
         own._module = copy.deepcopy(self._module)
         return own
 
-    def save(self, weights: Path, program: Path) -> None:
-        """Write the state dict (``.pth``), and the whole network as an exported program (``.pt2``).
+    def save(self, weights: Path, program: Path | None) -> None:
+        """Write the state dict (``.pth``), and the network as an exported program (``.pt2``).
 
         The program takes ``features`` float32 (n, 3) and gives float32 (n, members).
         """
         torch = _import_torch()
         torch.save(self._module.state_dict(), weights)
+        if program is None:
+            return
         example = torch.zeros(2, 3)
         rows = torch.export.Dim("rows", min=1, max=4096)
         made = torch.export.export(

@@ -160,7 +160,7 @@ def lessons(parent: Model, options: TrainingOptions, office: Path | None = None)
     """Live through a home with a model, by the learning service, in a folder of its own."""
     home, days, test_days = _home(options, office)
     with tempfile.TemporaryDirectory(prefix="edgeflow-train-") as place:
-        versions = Versions(Path(place))
+        versions = Versions(Path(place), exported=False)
         versions.add(parent)
         versions.use(parent.metadata.version)
         labels = Labels()

@@ -1,5 +1,6 @@
 """Models on disk: a folder per version, one of which is in use."""
 
+import functools
 import re
 import shutil
 import time
@@ -64,7 +65,7 @@ class Live(msgspec.Struct, kw_only=True):
     outcomes: list[Outcome] = []
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model:
     """A network with what belongs to it."""
 
@@ -84,19 +85,26 @@ class Model:
     def doubt(self, features: Floats) -> tuple[Floats, Floats]:
         """Positions, and how doubtful they are in points, each float64 (n,)."""
         said = self.network.positions(features)
-        situations = np.array(self.metadata.situations).reshape(-1, 3)
-        return said.mean(axis=1), doubt_of(said.std(axis=1), features, situations)
+        return said.mean(axis=1), doubt_of(said.std(axis=1), features, self._situations)
+
+    @functools.cached_property
+    def _situations(self) -> Floats:
+        return np.array(self.metadata.situations).reshape(-1, 3)
 
 
 class Versions:
     """A folder of versions; each is written once, and switched to by one rename.
 
+    Args:
+        folder: is made if it is not there.
+        exported: versions are written as exported programs, too, for whoever runs them elsewhere.
+
     Raises:
         StoreError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, exported: bool = True) -> None:
+        self.folder, self._exported = folder, exported
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -131,7 +139,7 @@ class Versions:
         try:
             shutil.rmtree(made, ignore_errors=True)
             made.mkdir()
-            model.network.save(made / WEIGHTS, made / PROGRAM)
+            model.network.save(made / WEIGHTS, made / PROGRAM if self._exported else None)
         except OSError as error:
             raise StoreError(f"{made}: {error}") from error
         self.adopt(made, model.metadata)
