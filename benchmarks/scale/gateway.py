@@ -23,6 +23,8 @@ app = EdgeApp("scale", broker=RedisBroker(url=broker))
 class Counting(Interface):
     """Counts the frames of each camera."""
 
+    takes_jpeg = True
+
     def __init__(self):
         self.control = Control(setup.folder)
         self.counts = [0] * setup.receivers
