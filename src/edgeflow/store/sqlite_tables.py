@@ -26,8 +26,8 @@ __all__ = ["SqliteTables"]
 BUSY_SECONDS = 5.0
 FORGET_AT_ONCE = 20_000
 """Rows deleted in one go, so that a writer waits little."""
-WRITER_KIB = 32 << 10
-"""Holds the pages of an index that a batch of a thousand devices touches."""
+WRITER_KIB = 8 << 10
+"""Holds the pages that a batch of a thousand devices touches; more fills up with old ones."""
 READER_KIB = 4 << 10
 CHECKPOINT_PAGES = 8000
 """Pages of the log, 4 KiB each, before they are brought into the file: often written ones once."""
