@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 
 # Tests start processes; gRPC's handlers of fork would close its descriptors under them.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+# Tests start more than a thousand processes: modules are compiled once, whatever is set outside.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A worker of xdist says how wide the terminal of its master is; programs under test have none.
 for _name in ("COLUMNS", "LINES"):

@@ -87,7 +87,8 @@ def test_falls_in_pipelines(reader):
     reader.run(command(reader, "edgeflow csi calibrate"))
     port = free_port()
     file = reader.folder / "pipelines.yaml"
-    file.write_text(file.read_text().replace("5005", str(port)))
+    text = file.read_text().replace("5005", str(port))
+    file.write_text(text.replace("version: 1\n", "version: 1\nmetrics_port: -1\n"))
     fall = Vitals(7, VitalsFlags.FALL | VitalsFlags.PRESENCE, 0, 0, -40, 1, 0.5, 3.0, 1).encode()
     with reader.serving("edgeflow up pipelines.yaml") as it:
         it.says("nodes_awaited")

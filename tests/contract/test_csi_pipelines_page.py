@@ -20,7 +20,8 @@ PRESENT = Vitals(7, VitalsFlags.PRESENCE, 12.5, 0, -40, 1, 0.5, 3.0, 1).encode()
 def test_somebody_comes(reader):
     port = free_port()
     file, book = reader.folder / "pipelines.yaml", reader.folder / "rooms.jsonl"
-    file.write_text(file.read_text().replace("5005", str(port)))
+    text = file.read_text().replace("5005", str(port))
+    file.write_text(text.replace("version: 1\n", "version: 1\nmetrics_port: -1\n"))
     with reader.serving("edgeflow up pipelines.yaml") as it:
         it.says("nodes_awaited")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as node:
