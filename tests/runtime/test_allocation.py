@@ -29,6 +29,35 @@ def test_freed_memory_is_not_faulted_in_again():
     assert int(run.stdout) < 1000
 
 
+HEAPS = """
+import ctypes, sys, threading
+from edgeflow.runtime.allocation import share_heaps
+assert share_heaps()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.open_memstream.restype = ctypes.c_void_p
+together = threading.Barrier(12)
+def work():
+    libc.malloc(100_000)
+    together.wait(30)
+threads = [threading.Thread(target=work) for _ in range(12)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+text, size = ctypes.c_char_p(), ctypes.c_size_t()
+stream = ctypes.c_void_p(libc.open_memstream(ctypes.byref(text), ctypes.byref(size)))
+libc.malloc_info(0, stream)
+libc.fclose(stream)
+print(text.value.count(b"<heap nr="))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tunes glibc only")
+def test_threads_share_two_heaps():
+    run = subprocess.run([sys.executable, "-c", HEAPS], capture_output=True, check=True, timeout=60)
+    assert int(run.stdout) == 2
+
+
 SPARED = """
 import gc, json, sys
 from edgeflow.runtime.allocation import Spared

@@ -97,9 +97,11 @@ def serve(
     announce: AnnounceOption = "",
 ) -> int:
     """Take readings in, keep them, decide where windows should be, and learn, until Ctrl+C."""
+    from edgeflow.runtime.allocation import share_heaps
     from edgeflow.runtime.signals import stopping_on_signals
     from edgeflow.systems.climate import ClimateOptions
 
+    share_heaps()
     options = ClimateOptions(
         broker=_kept(broker, folder),
         store=store,
