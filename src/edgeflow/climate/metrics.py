@@ -83,6 +83,7 @@ def _of_service(service: LearningService) -> Iterator[Metric]:
     yield _counter("iot_ml_refused", "Requests that were ignored.", stats.refused)
     yield _counter("iot_ml_labels", "Overrides that were learnt from.", stats.labels)
     yield _counter("iot_ml_labels_doubted", "Overrides that wait for another.", stats.doubted)
+    yield _counter("iot_ml_labels_recovered", "Of overrides not heard.", stats.recovered)
     yield _counter("iot_ml_candidates", "Models that were tried.", stats.candidates)
     yield _counter("iot_ml_promotions", "Models that took over.", stats.promotions)
     yield _gauge("iot_ml_decision_seconds", "Of the last decision.", stats.decision_ms / 1000.0)

@@ -132,16 +132,18 @@ class ClimateSystem:
         await asyncio.to_thread(import_module, "edgeflow.climate.learning.service")
         from edgeflow.climate.learning.deciding import WindowDecider
         from edgeflow.climate.learning.labels import LABELS, Labels
+        from edgeflow.climate.learning.missed import OverrideRows
         from edgeflow.climate.learning.own_process import OwnProcess, begin
         from edgeflow.climate.learning.service import LearningService
         from edgeflow.climate.learning.versions import Versions
 
         versions = Versions(self.options.folder / "models")
-        model = await begin(versions)
         labels = await asyncio.to_thread(Labels, versions.folder / LABELS)
         client, clock = await self._connect(undone, inbox=10_000), paced(self.options.speed)
-        decider = WindowDecider(model, now=clock)
-        self.service = LearningService(client, OwnProcess(versions, labels), decider, now=clock)
+        decider = WindowDecider(await begin(versions), now=clock)
+        kept = OverrideRows.of(self.options.store, self.store, self.options.speed)
+        place = OwnProcess(versions, labels)
+        self.service = LearningService(client, place, decider, kept=kept, now=clock)
         await self._spawn(undone, self.service.run(), "learning service")
 
     def _begin_probes(self, undone: AsyncExitStack) -> None:

@@ -100,9 +100,12 @@ class WindowDecider:
             rule=limited.rule,
         )
 
-    def moved(self, device: str, position: float) -> None:
-        """Somebody moved the window by hand."""
-        self._rules.moved(device, position, self._now())
+    def moved(self, device: str, position: float, since: float | None = None) -> None:
+        """Somebody moved the window by hand, now or at a time that is not too long ago."""
+        now = self._now()
+        time = now if since is None else min(since, now)
+        if now - time < self._limits.hold or since is None:
+            self._rules.moved(device, position, time)
 
     def recall(self, labels: Labels) -> None:
         """Hold windows that people set before this process began."""

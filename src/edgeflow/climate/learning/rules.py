@@ -101,7 +101,9 @@ class SafetyRules:
         return Limited(position, ",".join(rules))
 
     def moved(self, device: str, position: float, now: float) -> None:
-        """Somebody moved the window by hand."""
+        """Somebody moved the window by hand; the last time counts, in whatever order it is told."""
+        if now < self._held.get(device, (0.0, now))[1]:
+            return
         self._sent.pop(device, None)
         self._held.pop(device, None)
         self._remember(device, position, now)

@@ -14,6 +14,7 @@ from edgeflow.climate.learning.curve import LearningCurve
 from edgeflow.climate.learning.deciding import WindowDecider
 from edgeflow.climate.learning.improving import Improver
 from edgeflow.climate.learning.labels import Label, values_of
+from edgeflow.climate.learning.missed import BEHIND, LATE, Heard, OverrideRows, following, is_known
 from edgeflow.climate.learning.outcomes import Outcome
 from edgeflow.climate.learning.status import LearningStatus, ServiceStats
 from edgeflow.climate.learning.versions import Model
@@ -78,6 +79,7 @@ class LearningService:
 
     Args:
         client: of the broker. place: where it learns, with versions and what people said before.
+        kept: overrides as the backend kept them; what was sent meanwhile is taken from there.
         now: seconds since the Unix epoch.
     """
 
@@ -87,11 +89,14 @@ class LearningService:
         place: Workplace,
         decider: WindowDecider,
         *,
+        kept: OverrideRows | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client, self._decider, self._now = client, decider, now
+        self._kept = kept
         self.labels = place.labels
         decider.recall(self.labels)
+        self._heard = Heard(self.labels.newest(now() - BEHIND - LATE))
         self.stats = ServiceStats()
         self._improver = Improver(place, decider, self.stats, now)
         self._curve = LearningCurve()
@@ -129,9 +134,10 @@ class LearningService:
         """Work until cancelled."""
         self._client.want(SUBSCRIPTIONS, qos=1)
         try:
-            async for message in self._client.messages():
-                self._take(message)
-                self._improver.tend()
+            async with following(self, self._kept, self._now):
+                async for message in self._client.messages():
+                    self._take(message)
+                    self._improver.tend()
         finally:
             await self._improver.close()
 
@@ -187,13 +193,31 @@ class LearningService:
         self._curve.corrected(now, abs(sent.control.position - override.position))
         again, sent.judged = sent.judged, True
         label = Label(now, device, sent.request.features, override.position, override.person)
-        if not self.labels.add(label):
-            self.stats.doubted += 1
-            return
-        self.stats.labels += 1
-        if not again:
+        if self._learn(label) and not again:
             outcome = sent.outcome(override.position, corrected=True)
             self._improver.corrected(outcome, sent.said, sent.shadow, sent.control.confidence)
+
+    def missed(self, label: Label) -> None:
+        """Somebody said that while this service was away, or before it could know what it means."""
+        if self._heard.knows(label):
+            return
+        self._decider.moved(label.device, label.position, label.time)
+        if not is_known(label.features):
+            return
+        self.stats.recovered += 1
+        _log.info("override_recovered", device=label.device, position=label.position)
+        try:
+            self._learn(label)
+        except StoreError as error:
+            _log.warning("label_not_kept", device=label.device, error=str(error))
+
+    def _learn(self, label: Label) -> bool:
+        """Take a label in, once; False while it waits to be confirmed."""
+        self._heard.note(label)
+        taken = self.labels.add(label)
+        self.stats.labels += taken
+        self.stats.doubted += not taken
+        return taken
 
     def _remember(
         self, request: climate.InferenceRequest, control: climate.WindowControl, now: float

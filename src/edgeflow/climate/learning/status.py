@@ -20,6 +20,7 @@ class ServiceStats:
     refused: int = 0
     labels: int = 0
     doubted: int = 0
+    recovered: int = 0
     candidates: int = 0
     promotions: int = 0
     dropped: int = 0
