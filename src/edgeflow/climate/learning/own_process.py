@@ -106,7 +106,7 @@ async def _run(task: Task) -> Result:
     """Begin a process, and wait for what it tells; whatever happens, it has ended afterwards."""
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", _CHILD),
+            *(sys.executable, "-P", "-m", _CHILD),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,
