@@ -243,7 +243,7 @@ class Linker:
             target: name or class of a node; it may be declared later.
             channel: name under which the target sees the stream (a web channel).
             qos: what happens when the target is slower.
-            codec: how arrays travel on a wire: ``raw`` or ``jpeg:QUALITY``.
+            codec: how arrays travel on a wire: ``raw``, ``lz4`` or ``jpeg:QUALITY``.
             queue_size: frames the link may hold.
             via: transport to use whatever the runtime would choose.
 

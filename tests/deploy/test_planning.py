@@ -278,6 +278,10 @@ def test_what_a_project_imports_of_edgeflow_brings_its_extras(tmp_path):
     assert planned(tmp_path, chain()).image.extras == ("mcu", "record", "video")
 
 
+def test_a_link_with_lz4_brings_its_package(tmp_path):
+    assert planned(tmp_path, chain(link='codec="lz4"')).image.extras == ("lz4",)
+
+
 def test_planning_twice_is_the_same(tmp_path):
     file = written(tmp_path, chain())
     assert plan_file(file) == plan_file(file)

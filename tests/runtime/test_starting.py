@@ -1,13 +1,16 @@
 """Nodes that are stopped before they have started, and inputs they cannot have."""
 
+import sys
 import threading
 
+import pytest
+
 from edgeflow import EdgeApp
-from edgeflow.comms.brokers import MemoryBroker
+from edgeflow.comms.brokers import MemoryBroker, ShmBroker
 from edgeflow.nodes import ConsumerNode, SinkNode
 from edgeflow.runtime.local import LocalRuntime
 from edgeflow.runtime.planes import Planes
-from flows import Counter, app_with, wait_until
+from flows import Collector, Counter, app_with, wait_until
 
 
 class Away(MemoryBroker):
@@ -44,6 +47,19 @@ def test_a_node_that_got_no_number_does_not_start_as_another_when_it_is_stopped(
     assert runtime.stop()
     assert configured == []
     assert runtime.runners[0].state == "stopped"
+
+
+def test_where_the_package_of_a_codec_is_missing_both_ends_fail_at_their_start(
+    run_dir, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "lz4.frame", None)
+    app = EdgeApp("test", broker=ShmBroker())
+    app.add("source", Counter)
+    app.add("sink", Collector, options={"into": []})
+    app.link("source").to("sink", codec="lz4", via="broker")
+    with app.running() as flow:
+        wait_until(lambda: set(flow.failed) == {"source", "sink"})
+        assert all("edgeflow[lz4]" in node.last_error for node in flow.status().nodes)
 
 
 def test_one_topic_where_a_list_is_due_is_a_clear_error():

@@ -71,7 +71,7 @@ class LinkSpec:
         source: node that publishes.
         target: node that receives.
         qos: what happens when the target is slower.
-        codec: how arrays travel on a wire: ``raw`` (lossless) or ``jpeg:QUALITY``.
+        codec: how arrays travel on a wire: ``raw``, ``lz4`` (both lossless) or ``jpeg:QUALITY``.
         channel: name the target sees instead of the source's (a web channel).
         queue_size: bound in frames; None for the target's, else the policy's default.
         via: transport forced for this link (``memory``, ``shm``, ``tcp``, ``broker``), or None.

@@ -46,6 +46,7 @@ def plan(flow: Flow) -> Stack:
     asked = [demands_of(node) for node in flow.graph.nodes]
     extras = [extra for node in flow.graph.nodes for extra in extras_of_node(node)]
     extras += ["zenoh"] if flow.broker is not None and flow.broker.via == "zenoh" else []
+    extras += ["lz4"] if any(link.codec == "lz4" for link in flow.graph.links) else []
     image = image_of(app, flow.file, extras, asked)
     workloads = workloads_of(Surroundings(flow, names, image, servers, away))
     _check_node_ports(workloads)

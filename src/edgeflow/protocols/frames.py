@@ -46,9 +46,11 @@ def encode(frame: Frame, codec: str = "raw") -> tuple[bytes, Buffer]:
 
     Args:
         frame: what to send.
-        codec: ``raw``, or ``jpeg:QUALITY`` for uint8 images of 1 or 3 channels (others stay raw).
+        codec: ``raw``; ``jpeg:QUALITY`` for uint8 images of 1 or 3 channels (others stay raw);
+            ``lz4`` for arrays (those that it does not make smaller stay raw).
 
     Raises:
+        MissingExtraError: the package of the codec is not installed.
         PayloadError: the payload or the meta cannot travel.
     """
     info = WireInfo(

@@ -1,4 +1,4 @@
-"""Payloads as bytes: arrays (raw or JPEG), bytes, strings and JSON."""
+"""Payloads as bytes: arrays (raw, JPEG or LZ4), bytes, strings and JSON."""
 
 import struct
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgeflow.config import settings
-from edgeflow.errors import FrameDecodeError, PayloadError
+from edgeflow.errors import FrameDecodeError, MissingExtraError, PayloadError
+from edgeflow.protocols import lz4_frames
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "jpeg_size",
     "parse_codec",
     "plain",
+    "require_codec",
 ]
 
 Buffer = bytes | bytearray | memoryview
@@ -49,19 +51,32 @@ class WireInfo(msgspec.Struct, omit_defaults=True):
 
 
 def parse_codec(codec: str) -> tuple[str, int]:
-    """Split ``raw`` or ``jpeg[:QUALITY]`` into name and quality (1-100; 0 for raw).
+    """Split ``raw``, ``lz4`` or ``jpeg[:QUALITY]`` into name and quality (1-100; else 0).
 
     Raises:
         PayloadError: unknown codec or quality out of range.
     """
     name, _, argument = codec.partition(":")
-    if name == "raw" and not argument:
-        return "raw", 0
+    if codec in ("raw", "lz4"):
+        return codec, 0
     if name == "jpeg":
         quality = int(argument) if argument.isdigit() else (0 if argument else 85)
         if 1 <= quality <= 100:
             return "jpeg", quality
-    raise PayloadError(f"unknown codec {codec!r}", hint="use 'raw' or 'jpeg:QUALITY' (1-100)")
+    raise PayloadError(
+        f"unknown codec {codec!r}", hint="use 'raw', 'lz4' or 'jpeg:QUALITY' (1-100)"
+    )
+
+
+def require_codec(codec: str) -> None:
+    """Make sure that a codec can be used here.
+
+    Raises:
+        PayloadError: unknown codec or quality out of range.
+        MissingExtraError: its package is not installed.
+    """
+    if parse_codec(codec)[0] == "lz4":
+        lz4_frames.package()
 
 
 def encode_payload(data: Any, info: WireInfo, codec: str) -> Buffer:
@@ -115,8 +130,16 @@ def _encode_array(data: "np.ndarray[Any, Any]", info: WireInfo, codec: str) -> B
             raise PayloadError(f"an image of shape {data.shape} cannot be encoded as JPEG")
         info.codec = "jpeg"
         return encoded.data.cast("B")
+    if not data.size:
+        return b""
     contiguous = data if data.flags.c_contiguous else np.ascontiguousarray(data)
-    return contiguous.reshape(-1).view(np.uint8).data if data.size else b""
+    raw = contiguous.reshape(-1).view(np.uint8).data
+    if name == "lz4":
+        packed = lz4_frames.compress(raw)
+        if len(packed) < len(raw):
+            info.codec = "lz4"
+            return packed
+    return raw
 
 
 def _is_image(shape: Sequence[int]) -> bool:
@@ -140,6 +163,8 @@ def decode_payload(body: memoryview, info: WireInfo, offset: int, images: bool) 
             return bytes(body)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise FrameDecodeError(f"offset {offset}: payload is not valid: {error}") from None
+    except MissingExtraError as error:  # a peer's choice: it must not end whoever receives
+        raise FrameDecodeError(f"offset {offset}: {error.message}", hint=error.hint) from None
     raise FrameDecodeError(f"offset {offset}: unknown payload kind {info.k!r}")
 
 
@@ -154,11 +179,13 @@ def _decode_array(body: memoryview, info: WireInfo, images: bool) -> Any:
     if info.codec == "jpeg":
         _check_jpeg(body, info)
         return _decode_jpeg(body, info) if images else bytes(body)
-    if info.codec != "raw":
-        raise ValueError(f"unknown codec {info.codec!r}")
     count = 1
     for size in info.shape:
         count *= size
+    if info.codec == "lz4":
+        body = memoryview(_unpacked(body, count * dtype.itemsize))
+    elif info.codec != "raw":
+        raise ValueError(f"unknown codec {info.codec!r}")
     if count * dtype.itemsize != len(body):
         raise ValueError(
             f"dtype {dtype} and shape {info.shape} need {count * dtype.itemsize} bytes, "
@@ -169,6 +196,12 @@ def _decode_array(body: memoryview, info: WireInfo, images: bool) -> Any:
         empty.flags.writeable = False
         return empty
     return np.frombuffer(body, dtype).reshape(info.shape)
+
+
+def _unpacked(body: memoryview, size: int) -> bytes:
+    if size > settings.MAX_FRAME_BYTES:
+        raise ValueError(f"{size} bytes are more than EDGEFLOW_MAX_FRAME_BYTES")
+    return lz4_frames.decompress(body, size)
 
 
 def _check_jpeg(body: memoryview, info: WireInfo) -> None:

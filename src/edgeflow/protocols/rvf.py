@@ -9,7 +9,7 @@ import hashlib
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from edgeflow.errors import ConfigError, ProtocolError
@@ -20,6 +20,7 @@ __all__ = [
     "HEADER_BYTES",
     "MANIFEST_BYTES",
     "MAX_BYTES",
+    "MAX_VERSION",
     "MAX_WASM",
     "Container",
     "Manifest",
@@ -32,6 +33,7 @@ HEADER_BYTES, MANIFEST_BYTES, SIGNATURE_BYTES = 32, 96, 64
 MIN_BYTES = 136
 MAX_WASM = 131_072
 MAX_BYTES = 135_360
+MAX_VERSION = 0xFFFFFFFF
 SIGNED, VECTORS, ED25519 = 1, 2, 4
 CAPABILITIES = ("phase", "amplitude", "variance", "vitals", "history", "events", "log")
 """Names of the bits, from bit 0."""
@@ -124,6 +126,8 @@ class Container:
     Attributes:
         signature: of ``signed``, 64 bytes; empty where there is none.
         flags: as they were read.
+        version: of the module, 0 for none; nodes refuse an older one of the same name. It counts
+            where an Ed25519 signature vouches for it.
     """
 
     manifest: Manifest
@@ -131,6 +135,7 @@ class Container:
     signature: bytes = b""
     vectors: bytes = b""
     flags: int = 0
+    version: int = 0
 
     @property
     def has_signature(self) -> bool:
@@ -149,11 +154,11 @@ class Container:
             ConfigError: that has not 64 bytes.
         """
         flags = SIGNED | ED25519 | (VECTORS if self.vectors else 0)
-        bare = Container(self.manifest, self.wasm, bytes(SIGNATURE_BYTES), self.vectors, flags)
+        bare = replace(self, signature=bytes(SIGNATURE_BYTES), flags=flags)
         signature = sign(bare.signed)
         if len(signature) != SIGNATURE_BYTES:
             raise ConfigError(f"a signature of {len(signature)} bytes", hint="Ed25519 has 64")
-        return Container(self.manifest, self.wasm, signature, self.vectors, flags)
+        return replace(bare, signature=signature)
 
     def encode(self) -> bytes:
         """Return the container.
@@ -177,7 +182,7 @@ class Container:
         Raises:
             ProtocolError: it is none.
         """
-        wasm_bytes, signature_bytes, flags = _check_header(data)
+        wasm_bytes, signature_bytes, flags, version = _check_header(data)
         start = HEADER_BYTES + MANIFEST_BYTES
         after = start + wasm_bytes
         wasm = data[start:after]
@@ -188,23 +193,27 @@ class Container:
             raise ProtocolError("module: min_subcarriers is above max_subcarriers")
         if manifest.capabilities >> len(CAPABILITIES):
             raise ProtocolError(f"module: capabilities {manifest.capabilities:#x} do not exist")
-        return cls(manifest, wasm, data[after : after + signature_bytes], vectors, flags)
+        return cls(manifest, wasm, data[after : after + signature_bytes], vectors, flags, version)
 
     def _head(self) -> bytes:
         flags = self.flags or (SIGNED if self.signature else 0) | (VECTORS if self.vectors else 0)
         total = HEADER_BYTES + MANIFEST_BYTES
         total += len(self.wasm) + len(self.signature) + len(self.vectors)
         lengths = (MANIFEST_BYTES, len(self.wasm), len(self.signature), len(self.vectors))
-        return _HEADER.pack(MAGIC, VERSION, flags, *lengths, total, 0)
+        if not 0 <= self.version <= MAX_VERSION:
+            raise ConfigError(f"version {self.version}", hint=f"a version is 0 to {MAX_VERSION}")
+        return _HEADER.pack(MAGIC, VERSION, flags, *lengths, total, self.version)
 
 
-def _check_header(data: bytes) -> tuple[int, int, int]:
+def _check_header(data: bytes) -> tuple[int, int, int, int]:
     if len(data) < MIN_BYTES:
         raise ProtocolError(f"module: {len(data)} bytes are shorter than a container")
-    magic, version, flags, manifest, wasm, signature, vectors, total, _ = _HEADER.unpack_from(data)
+    magic, form, flags, manifest, wasm, signature, vectors, total, version = _HEADER.unpack_from(
+        data
+    )
     checks = (
         (magic == MAGIC, "not a container"),
-        (version == VERSION, f"version {version}, not {VERSION}"),
+        (form == VERSION, f"version {form}, not {VERSION}"),
         (manifest == MANIFEST_BYTES, f"a manifest of {manifest} bytes, not {MANIFEST_BYTES}"),
         (1 <= wasm <= MAX_WASM, f"{wasm} bytes of WebAssembly, not 1 to {MAX_WASM}"),
         (signature in {0, SIGNATURE_BYTES}, f"a signature of {signature} bytes"),
@@ -217,7 +226,7 @@ def _check_header(data: bytes) -> tuple[int, int, int]:
     for holds, what in checks:
         if not holds:
             raise ProtocolError(f"module: {what}")
-    return wasm, signature, flags
+    return wasm, signature, flags, version
 
 
 def _read_manifest(data: bytes, wasm: bytes) -> Manifest:

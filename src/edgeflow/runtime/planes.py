@@ -10,6 +10,7 @@ from edgeflow.core.clock_offset import ClockOffset
 from edgeflow.core.graph import Graph, LinkSpec, Role
 from edgeflow.core.qos import DEFAULT_CAPACITY, QoS
 from edgeflow.errors import CommsError, ConfigError
+from edgeflow.protocols.payloads import require_codec
 from edgeflow.runtime.queues import MergedSubscriber
 
 __all__ = ["Planes", "Route", "stream_name"]
@@ -116,9 +117,15 @@ class Planes:
         route = Route(topic, output=output)
         for (plane, codec), wishes in groups.items():
             stream = stream_name(topic, codec)
+            self._require(plane, codec)
             publisher = self.brokers[plane].publisher(stream, wishes, codec=codec)
             route.publishers.append((plane, publisher))
         return route
+
+    def _require(self, plane: str, codec: str) -> None:
+        """Fail early where the package of a codec is missing; inside a process none is used."""
+        if self.via(plane) != "memory":
+            require_codec(codec)
 
     def subscriber(
         self,
@@ -135,7 +142,9 @@ class Planes:
         order: list[str] = []
         for link in self.graph.links_into(node):
             wish = replace(self.subscription(link, member), images=images)
-            wishes.setdefault(self.plane_of(link), []).append(wish)
+            plane = self.plane_of(link)
+            self._require(plane, link.codec)
+            wishes.setdefault(plane, []).append(wish)
             order.append(wish.topic)
         for topic in topics:
             if topic not in order:

@@ -109,6 +109,18 @@ def test_pictures_of_a_jpeg_link_arrive_as_they_are_asked_for(flow: Flow, images
         assert cv2.imdecode(np.frombuffer(frame.data, np.uint8), 1).shape == (32, 48, 3)
 
 
+@pytest.mark.parametrize("name", ["depth", "bool", "large float64", "zeros"])
+def test_arrays_of_an_lz4_link_arrive_bit_for_bit(flow: Flow, name: str):
+    data = np.zeros((90, 70), np.uint16) if name == "zeros" else ARRAYS[name]
+    source = flow.source("t", durable(), codec="lz4")
+    subscriber = flow.subscriber(durable())
+    assert source.send(data)
+    delivery = next_delivery(subscriber)
+    subscriber.ack(delivery)
+    got = delivery.frame.data
+    assert (got.dtype, got.shape, got.tobytes()) == (data.dtype, data.shape, data.tobytes())
+
+
 class TestWires:
     """What only holds where frames are encoded."""
 
