@@ -25,6 +25,7 @@ from typing import Any
 
 import structlog
 
+from edgeflow.comms.mqtt.discarding import discard
 from edgeflow.config import settings
 from edgeflow.errors import ConfigError, MissingExtraError, UnreachableError
 
@@ -216,7 +217,7 @@ class NatsBroker:
         self._clean()
 
     def _clean(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        discard(self._folder)
         while self._locks:
             os.close(self._locks.pop())
 
@@ -303,7 +304,7 @@ def _sweep(root: Path) -> None:
             descriptor = _lock(folder)
         except (ConfigError, OSError):
             continue
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
         os.close(descriptor)
 
 
