@@ -181,6 +181,16 @@ class Settings:
         return os.environ.get("EDGEFLOW_STORE") or None
 
     @property
+    def ALERT_CALM(self) -> int:
+        """Seconds (``EDGEFLOW_ALERT_CALM``) that a device must be well before its alert ends."""
+        return _integer("EDGEFLOW_ALERT_CALM", 30, 0, 86_400)
+
+    @property
+    def ALERT_INTERVAL(self) -> int:
+        """Seconds (``EDGEFLOW_ALERT_INTERVAL``) between two alerts about the same, at least."""
+        return _integer("EDGEFLOW_ALERT_INTERVAL", 300, 0, 86_400)
+
+    @property
     def MAX_FRAME_BYTES(self) -> int:
         """Largest frame accepted from a socket or broker, in bytes."""
         return _integer("EDGEFLOW_MAX_FRAME_BYTES", 256 * 1024 * 1024, 1024, 2**32 - 1)

@@ -179,8 +179,13 @@ def test_a_device_that_was_away_takes_its_configuration_when_it_comes(
 
 
 def test_a_death_and_a_silence_are_told_and_a_living_device_is_not(
-    broker: mqtt_brokers.Broker, store: SqliteTables, writer: SpooledWriter, clock: Clock
+    broker: mqtt_brokers.Broker,
+    store: SqliteTables,
+    writer: SpooledWriter,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("EDGEFLOW_ALERT_CALM", "0")
     heard: list[dict[str, Any]] = []
 
     async def listen(client: MqttClient) -> None:
@@ -217,7 +222,7 @@ def test_a_death_and_a_silence_are_told_and_a_living_device_is_not(
             await until(lambda: alerts("porch") == [("offline", "raised")])
             clock.ahead += 400
             await until(lambda: not home.registry.get("lamp").online)
-            assert home.registry.alerts == {"silent": 1, "failed": 1, "offline": 2}
+            assert home.desk.alerts.counts == {"silent": 1, "failed": 1, "offline": 2}
             listening.cancel()
 
     asyncio.run(live())
@@ -239,7 +244,8 @@ def test_a_service_that_fails_is_an_alert_until_it_works(
         async with backend(broker.url, writer, store, clock) as home:
             for problem in ("", "away", "away, still", "", ""):
                 home.desk.take_service("store", problem, clock())
-            assert home.registry.alerts == {"failed": 1}
+            home.desk.check(clock() + 31)
+            assert home.desk.alerts.counts == {"failed": 1}
 
     asyncio.run(live())
     assert writer.flush(SECONDS)

@@ -119,10 +119,9 @@ def test_roles_are_started_with_options_that_there_are(compose: dict[str, Any], 
     else:
         assert (broker.port, broker.tls) == (8883, TlsOptions(ca="/tls/ca.pem"))
         assert compose["x-authority"] in own["volumes"]
-    if role != "ml":
-        place = ClickHousePlace.from_url(filled(own["environment"]["EDGEFLOW_CLIMATE_STORE"]))
-        assert (place.host, place.port, place.database) == ("clickhouse", 8123, "iot")
-        assert (place.user, place.keep_days) == ("edgeflow", 400)
+    place = ClickHousePlace.from_url(filled(own["environment"]["EDGEFLOW_CLIMATE_STORE"]))
+    assert (place.host, place.port, place.database) == ("clickhouse", 8123, "iot")
+    assert (place.user, place.keep_days) == ("edgeflow", 400)
 
 
 def test_prometheus_asks_where_roles_answer(compose: dict[str, Any]) -> None:

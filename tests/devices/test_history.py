@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edgeflow.core.status import Activity
+from edgeflow.devices.damping import Damping
 from edgeflow.devices.history import WAITING, History, Sighting
 from edgeflow.errors import StoreError
 from edgeflow.observe.activity import ActivityBook
@@ -31,6 +32,9 @@ def tables(url: str) -> Iterator[TableStore]:
     made.close()
 
 
+AT_ONCE = Damping(calm=0.0, interval=0.0)
+
+
 class Clock:
     """Real time, and what is added to it."""
 
@@ -47,7 +51,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def history(url: str, tmp_path: Path, clock: Clock) -> Iterator[History]:
-    with History(url, "csi", folder=tmp_path / "spool", now=clock) as made:
+    with History(url, "csi", folder=tmp_path / "spool", damping=AT_ONCE, now=clock) as made:
         yield made
 
 
@@ -141,7 +145,7 @@ def test_health_is_kept_and_a_problem_that_ends_is_an_alert_that_ends(
     url: str, tmp_path: Path, tables: TableStore
 ) -> None:
     problems: list[str] = ["no camera"]
-    with History(url, "csi", folder=tmp_path / "spool") as history:
+    with History(url, "csi", folder=tmp_path / "spool", damping=AT_ONCE) as history:
         history.health(lambda: problems)
         until(lambda: bool(tables.rows("health")))
         problems.clear()

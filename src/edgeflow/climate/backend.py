@@ -164,7 +164,7 @@ class ClimateBackend:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             now = self._now()
-            self.desk.tell(self.registry.check(now))
+            self.desk.check(now)
             if self._client.is_connected:
                 for request in self._unanswered.due(now):
                     _log.debug("decision_asked_again", device=request.device_id)

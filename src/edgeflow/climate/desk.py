@@ -10,8 +10,9 @@ import msgspec
 import structlog
 
 from edgeflow.comms.mqtt import MqttClient
-from edgeflow.devices.alerts import alert_rows, event_row
+from edgeflow.devices.alerts import event_row
 from edgeflow.devices.configuration import decode_answer, encode_push
+from edgeflow.devices.damping import AlertBook, Damping
 from edgeflow.devices.registry import MAX_DEVICES, TABLES_OF_DEVICES, Change, DeviceRegistry
 from edgeflow.errors import EdgeFlowError, StoreError
 from edgeflow.protocols import climate_topics as topics
@@ -53,10 +54,11 @@ class DeviceDesk:
 
     Args:
         client: tells devices their configuration. known: from before.
-        on_change: told of devices that came or went.
+        on_change: told of devices that came or went. damping: how many alerts are told.
 
     Attributes:
         registry: of all devices; its ``set`` and ``configure`` are what pages and commands call.
+        alerts: what somebody should look at, counted.
     """
 
     def __init__(
@@ -64,10 +66,11 @@ class DeviceDesk:
         client: MqttClient,
         known: KnownDevices,
         on_change: Callable[[Change], None] | None = None,
+        damping: Damping | None = None,
     ) -> None:
         self._client, self._on_change = client, on_change
         self._rows: deque[tuple[str, Row]] = deque(maxlen=2 * MAX_DEVICES)
-        self._open: set[tuple[str, str]] = set()
+        self.alerts = AlertBook(damping)
         self._services: dict[str, str] = {}
         self.registry = DeviceRegistry(self._keep, *known, owner="climate")
 
@@ -105,8 +108,6 @@ class DeviceDesk:
         self._services[service] = problem
         if bool(problem) != bool(before):
             what = "failed" if problem else "recovered"
-            if problem:
-                self.registry.alerts[what] = self.registry.alerts.get(what, 0) + 1
             self.tell([Change(service, what, problem or "it works again", now)])
 
     def push(self) -> None:
@@ -133,6 +134,7 @@ class DeviceDesk:
         taken = self.registry.removals.take_uncleared()
         while taken:
             device = taken.pop()
+            self.alerts.forget(device)
             kept = (topics.config_topic(device), topics.status_topic(device))
             if topics.DEVICE.fullmatch(device) is None:
                 continue
@@ -169,19 +171,24 @@ class DeviceDesk:
         for change in changes:
             _log.info("device_changed", device=change.device_id, what=change.what, why=change.why)
             self._keep("events", [event_row(change, "registry")])
-            self._alert(change)
+            self._send(self.alerts.take(change), change.time)
             if self._on_change is not None:
                 self._on_change(change)
 
-    def _alert(self, change: Change) -> None:
-        for alert in alert_rows(change, self._open):
+    def check(self, now: float) -> None:
+        """Look who has been silent for too long, and which alerts are over."""
+        self.tell(self.registry.check(now))
+        self._send(self.alerts.due(now), now)
+
+    def _send(self, alerts: Sequence[Row], now: float) -> None:
+        for alert in alerts:
             self._keep("device_alerts", [alert])
-            message = {**alert, "timestamp": iso_time(change.time)}
+            message = {**alert, "timestamp": iso_time(now)}
             try:
-                topic = topics.alert_topic(change.device_id)
+                topic = topics.alert_topic(alert["device_id"])
                 self._client.post(topic, msgspec.json.encode(message), qos=1)
             except EdgeFlowError as error:
-                _log.warning("alert_not_sent", device=change.device_id, error=str(error))
+                _log.warning("alert_not_sent", device=alert["device_id"], error=str(error))
 
     def _keep(self, table: str, rows: Sequence[Row]) -> None:
         self._rows.extend((table, row) for row in rows)

@@ -73,8 +73,13 @@ def _of_backend(backend: ClimateBackend) -> Iterator[Metric]:
     yield from (seen, online, silent, failed)
     alerts = CounterMetricFamily("iot_device_alerts", "Alerts about devices.", labels=["kind"])
     for kind in ("failed", "offline", "refused", "silent"):
-        alerts.add_metric([kind], backend.registry.alerts.get(kind, 0))
+        alerts.add_metric([kind], backend.desk.alerts.counts.get(kind, 0))
     yield alerts
+    yield _counter(
+        "iot_device_alerts_suppressed",
+        "Changes of devices that would have been alerts too many.",
+        backend.desk.alerts.suppressed,
+    )
 
 
 def _of_service(service: LearningService) -> Iterator[Metric]:

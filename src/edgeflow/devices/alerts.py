@@ -1,11 +1,13 @@
-"""What became of devices, as rows of the tables: events, and alerts that begin and end."""
+"""What becomes of devices: changes that somebody should hear of, and their rows of events."""
 
+from edgeflow.devices.configuration import Answer, judge
 from edgeflow.devices.records import Change, DeviceRecord
 from edgeflow.store.tables import Row
 
-__all__ = ["alert_rows", "event_row", "failing", "falling_silent"]
+__all__ = ["answering", "event_row", "failing", "falling_silent", "going_away", "hearing"]
 
-ENDS = {"online": "offline", "heard": "silent", "recovered": "failed", "configured": "refused"}
+MAX_SENSORS = 64
+"""Kinds of sensors that are watched of one device."""
 
 
 def event_row(change: Change, source: str) -> Row:
@@ -19,30 +21,34 @@ def event_row(change: Change, source: str) -> Row:
     }
 
 
-def alert_rows(change: Change, raised: set[tuple[str, str]]) -> list[Row]:
-    """The row of ``device_alerts`` that a change makes, if it raises or ends an alert.
-
-    Args:
-        change: what became of a device.
-        raised: alerts that have not ended, by device and subject; kept up to date.
-    """
-    kind = change.what if change.is_alert else ENDS.get(change.what, "")
-    sensor = change.why.partition(":")[0] if kind == "silent" else ""
-    subject = (change.device_id, f"{kind} {sensor}")
-    if not kind or (not change.is_alert and subject not in raised):
+def hearing(record: DeviceRecord, sensor: str, now: float) -> list[Change]:
+    """Note that a sensor spoke; it may have been silent."""
+    if sensor not in record.sensors and not (sensor and len(record.sensors) < MAX_SENSORS):
         return []
-    if change.is_alert:
-        raised.add(subject)
-    else:
-        raised.remove(subject)
-    row = {
-        "device_id": change.device_id,
-        "timestamp": change.time,
-        "kind": kind,
-        "state": "raised" if change.is_alert else "ended",
-        "reason": change.why,
-    }
-    return [row]
+    record.sensors[sensor] = now
+    if sensor not in record.silent:
+        return []
+    record.silent.remove(sensor)
+    return [Change(record.device_id, "heard", f"{sensor}: it spoke again", now)]
+
+
+def going_away(record: DeviceRecord, now: float) -> Change | None:
+    """Note a device that has been silent for too long."""
+    if not record.online or now - record.last_seen <= record.silence:
+        return None
+    record.online = False
+    why = f"nothing for {now - record.last_seen:.0f} s"
+    return Change(record.device_id, "offline", why, now)
+
+
+def answering(record: DeviceRecord, answer: Answer, now: float) -> Change | None:
+    """Note what a device says of its configuration; None if that says nothing new."""
+    before = record.configuration
+    record.configuration = after = judge(before, answer, now)
+    if not after.version or (after.state, after.reason) == (before.state, before.reason):
+        return None
+    what = "configured" if after.state == "applied" else after.state
+    return Change(record.device_id, what, after.reason or f"version {after.version}", now)
 
 
 def failing(record: DeviceRecord, failure: str, now: float) -> Change:

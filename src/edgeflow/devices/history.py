@@ -18,7 +18,8 @@ import structlog
 
 from edgeflow.config import settings
 from edgeflow.core.status import Activity
-from edgeflow.devices.alerts import alert_rows, event_row
+from edgeflow.devices.alerts import event_row
+from edgeflow.devices.damping import AlertBook, Damping
 from edgeflow.devices.registry import TABLES_OF_DEVICES, Change, DeviceRegistry
 from edgeflow.errors import StoreError
 from edgeflow.observe.activity import ActivityBook
@@ -74,7 +75,7 @@ class History:
     Args:
         url: of the tables. program: its name; owner of the devices that it hears.
         folder: of the spool; one for each program and URL in the cache by default.
-        now: seconds since the Unix epoch.
+        damping: how many alerts are told. now: seconds since the Unix epoch.
 
     Attributes:
         registry: of all devices in the tables.
@@ -89,6 +90,7 @@ class History:
         program: str,
         *,
         folder: Path | None = None,
+        damping: Damping | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._program, self._now = program, now
@@ -98,7 +100,7 @@ class History:
         self._looks: list[Callable[[], Iterable[Sighting]]] = []
         self._samples: list[_Sample] = []
         self._due: dict[object, float] = {}
-        self._open: set[tuple[str, str]] = set()
+        self._alerts = AlertBook(damping)
         self._followed = now()
         with contextlib.ExitStack() as undone:
             self._store = open_tables(url)
@@ -206,6 +208,7 @@ class History:
             for look in self._looks:
                 self._try(partial(self._see, look))
             self._tell(self.registry.check(self._now()))
+            self._keep("device_alerts", self._alerts.due(self._now()))
         if self._is_due("follow", FOLLOW_SECONDS):
             self._try(self._follow_settings)
         for sample in self._samples:
@@ -255,7 +258,7 @@ class History:
         for change in changes:
             _log.info("device_changed", device=change.device_id, what=change.what, why=change.why)
             self._keep("events", [event_row(change, self._program)])
-            self._keep("device_alerts", alert_rows(change, self._open))
+            self._keep("device_alerts", self._alerts.take(change))
 
     def _keep(self, table: str, rows: Sequence[Row]) -> None:
         with self._lock:

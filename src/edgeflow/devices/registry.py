@@ -6,8 +6,8 @@ from typing import Any
 
 import structlog
 
-from edgeflow.devices.alerts import failing, falling_silent
-from edgeflow.devices.configuration import Answer, Configuration, check_settings, judge
+from edgeflow.devices.alerts import answering, failing, falling_silent, going_away, hearing
+from edgeflow.devices.configuration import Answer, Configuration, check_settings
 from edgeflow.devices.records import (
     DESIRED,
     VERSION,
@@ -38,8 +38,6 @@ __all__ = [
 _log = structlog.get_logger(__name__)
 
 MAX_DEVICES = 100_000
-MAX_SENSORS = 64
-"""Kinds of sensors that are watched of one device."""
 WRITE_EVERY = 30.0
 REGISTRY, SETTINGS, CONFIGURATIONS = "device_registry", "device_settings", "device_configurations"
 TABLES_OF_DEVICES = (REGISTRY, SETTINGS, CONFIGURATIONS)
@@ -84,7 +82,6 @@ class DeviceRegistry:
             if name not in self._devices:
                 self.removals.clear(name)
         self._early: dict[str, Mapping[str, Any]] = {}
-        self.alerts: dict[str, int] = {}
         self.adopt(settings)
         for row in configurations:
             record = self._devices.get(row["device_id"])
@@ -127,16 +124,12 @@ class DeviceRegistry:
                 changes = [Change(device_id, "online", "it spoke again", now)]
             record.last_seen, record.online = max(now, record.last_seen), True
             record.owner = self._owner
-            if sensor in record.sensors or (sensor and len(record.sensors) < MAX_SENSORS):
-                record.sensors[sensor] = now
-                if sensor in record.silent:
-                    record.silent.remove(sensor)
-                    changes.append(Change(device_id, "heard", f"{sensor}: it spoke again", now))
+            changes += hearing(record, sensor, now)
             if failure is not None and failure != record.failure:
                 changes.append(failing(record, failure, now))
             if changes or now - record.written >= WRITE_EVERY:
                 self._store(record, now)
-            return self._counted(changes) if changes else changes
+            return changes
 
     def said(
         self,
@@ -164,7 +157,7 @@ class DeviceRegistry:
             record.online = False
             self._store(record, now)
             why = why or "it said goodbye, or its connection broke"
-            return self._counted([Change(device_id, "offline", why, now)])
+            return [Change(device_id, "offline", why, now)]
 
     def check(self, now: float) -> list[Change]:
         """Devices and sensors that have been silent for too long since the last look."""
@@ -173,14 +166,13 @@ class DeviceRegistry:
             for record in self._devices.values():
                 if record.owner not in ("", self._owner):
                     continue
-                if record.online and now - record.last_seen > record.silence:
-                    record.online = False
-                    why = f"nothing for {now - record.last_seen:.0f} s"
-                    changes.append(Change(record.device_id, "offline", why, now))
+                away = going_away(record, now)
+                if away is not None:
+                    changes.append(away)
                     self._store(record, now)
                 if record.online:
                     changes += falling_silent(record, now)
-            return self._counted(changes)
+            return changes
 
     def answered(self, device_id: str, answer: Answer, now: float) -> list[Change]:
         """A device says which configuration it has taken, or what it refused."""
@@ -189,16 +181,10 @@ class DeviceRegistry:
             record = self._devices.get(device_id)
             if record is None:
                 return changes
-            before, record.configuration = (
-                record.configuration,
-                judge(record.configuration, answer, now),
-            )
-            after = record.configuration
-            if after.version and (after.state, after.reason) != (before.state, before.reason):
-                what = "configured" if after.state == "applied" else after.state
-                why = after.reason or f"version {after.version}"
-                changes += self._counted([Change(device_id, what, why, now)])
-                self._note(after, now)
+            answer_changed = answering(record, answer, now)
+            if answer_changed is not None:
+                changes.append(answer_changed)
+                self._note(record.configuration, now)
         return changes
 
     # What people do
@@ -397,12 +383,6 @@ class DeviceRegistry:
 
     def _note(self, configuration: Configuration, now: float) -> None:
         self._write(CONFIGURATIONS, [configuration_row(configuration, now)])
-
-    def _counted(self, changes: list[Change]) -> list[Change]:
-        for change in changes:
-            if change.is_alert:
-                self.alerts[change.what] = self.alerts.get(change.what, 0) + 1
-        return changes
 
     def _find(self, device_id: str) -> DeviceRecord:
         record = self._devices.get(device_id)
