@@ -1,6 +1,9 @@
 """Direct links to nodes that are no gateway: their addresses are told on a board."""
 
+import json
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -62,6 +65,60 @@ def test_members_are_found_and_share_the_frames(make: Callable[..., TcpBroker]):
     publisher.publish(frame(40))
     assert receivers[1].receive(5.0).frame.id == 40
     receivers[1].close()
+
+
+def sending() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "edgeflow-tcp-send"]
+
+
+def test_no_thread_stays_behind_when_members_come_and_go(make: Callable[..., TcpBroker]):
+    camera = make()
+    publisher = camera.publisher("cam", [WISH])
+    before = threading.active_count()
+    for number in range(2):
+        receivers = [make().subscriber([WISH]) for _ in range(2)]
+        found(camera, 2)
+        publisher.publish(frame(number))
+        assert len(sending()) == 2
+        for receiver in receivers:
+            receiver.close()
+        wait_until(lambda: not sending())
+    assert camera.senders_of("worker") == []
+    camera.close()
+    assert threading.active_count() < before + 4  # the directories of the members' brokers
+
+
+def test_a_member_that_reads_nothing_any_more_holds_no_thread(make: Callable[..., TcpBroker]):
+    camera, board = make(), make().board_for_tests
+    publisher = camera.publisher("cam", [WISH])
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        entry = {"group": "worker", "host": "127.0.0.1", "port": silent.getsockname()[1]}
+        board.post(f"{PREFIX}worker/0/x", json.dumps(entry).encode())
+        found(camera, 1)
+        for number in range(20):
+            publisher.publish(frame(number, np.zeros((480, 640, 3), np.uint8)))
+        assert len(sending()) == 1
+        wait_until(lambda: not sending(), 20)
+
+
+def test_the_end_of_a_broker_waits_no_longer_for_many_silent_members_than_for_one(
+    make: Callable[..., TcpBroker],
+):
+    camera, board = make(), make().board_for_tests
+    publisher = camera.publisher("cam", [WISH])
+    with ExitStack() as stack:
+        for number in range(4):
+            silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            entry = {"group": "worker", "host": "127.0.0.1", "port": silent.getsockname()[1]}
+            board.post(f"{PREFIX}worker/{number}/x", json.dumps(entry).encode())
+        found(camera, 4)
+        for number in range(40):
+            publisher.publish(frame(number, np.zeros((480, 640, 3), np.uint8)))
+        assert len(sending()) == 4
+        begun = time.monotonic()
+        camera.close()
+        assert time.monotonic() - begun < 8  # 2 s, and those of a busy machine
+        assert not sending()
 
 
 def test_a_frame_goes_once_to_the_gateway_and_once_to_a_member(make: Callable[..., TcpBroker]):

@@ -10,7 +10,7 @@ from edgeflow.comms.brokers.base import (
 )
 from edgeflow.comms.tcp.directory import Address, Directory, own_host
 from edgeflow.comms.tcp.receiver import TcpSubscriber
-from edgeflow.comms.tcp.sender import TcpPublisher, TcpSender
+from edgeflow.comms.tcp.sender import TcpPublisher, TcpSender, end_all
 from edgeflow.config import settings
 from edgeflow.core.clock_offset import ClockOffset
 from edgeflow.core.qos import QoS
@@ -48,9 +48,10 @@ class TcpBroker(Broker):
         self._port = port
         self._bind = bind
         self._gateways = gateways
-        self._directory = None if board is None else Directory(board)
+        self._directory = None if board is None else Directory(board, self._part_with_the_gone)
         self._lock = threading.Lock()
         self._senders: dict[Address, TcpSender] = {}
+        self._ending: list[TcpSender] = []
         self._listens = self._closed = False
 
     @property
@@ -120,13 +121,10 @@ class TcpBroker(Broker):
         """Close the connections. Idempotent."""
         with self._lock:
             self._closed = True
-            senders = list(self._senders.values())
+            senders = [*self._senders.values(), *self._ending]
         if self._directory is not None:
             self._directory.close()
-        for sender in senders:
-            sender.end()
-        for sender in senders:
-            sender.close()
+        end_all(senders)
 
     def _is_gateway(self, group: str) -> bool:
         return self._directory is None or self._gateways is None or group in self._gateways
@@ -138,19 +136,27 @@ class TcpBroker(Broker):
                 hint="tcp keeps no account of frames: leave via out, or take another qos",
             )
 
-    def _forget_the_gone(self) -> None:
-        """End connections to members that have left; the lock is held."""
+    def _part_with_the_gone(self) -> None:
+        """End connections to members that have left; cut those that have not ended since."""
         directory = self._directory
-        if directory is None:
-            return
-        for address in list(self._senders):
-            if address != self.address and not directory.is_known(address):
-                self._senders.pop(address).end()
+        with self._lock:
+            if directory is None or self._closed:
+                return
+            for sender in self._ending:
+                sender.cut()
+            self._ending = [sender for sender in self._ending if not sender.join(0.0)]
+            gone = [a for a in self._senders if a != self.address and not directory.is_known(a)]
+            for address in gone:
+                self._end(self._senders.pop(address))
+
+    def _end(self, sender: TcpSender) -> None:
+        """Let go of a sender, whose thread is still to be joined; the lock is held."""
+        sender.end()
+        self._ending.append(sender)
 
     def _sender(self, address: Address) -> TcpSender:
         """Return the sender to an address; the lock is held."""
         sender = self._senders.get(address)
-        if sender is None or sender.is_over:
-            self._forget_the_gone()
+        if sender is None:
             sender = self._senders[address] = TcpSender(address)
         return sender

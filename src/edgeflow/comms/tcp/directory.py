@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import socket
 import threading
+from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -19,6 +20,8 @@ log = structlog.get_logger(__name__)
 PREFIX = "@tcp/"
 RENEW_SECONDS = 1.0
 MAX_ENTRIES = 4096
+NOBODY = b"{}"
+"""The entry of a member that has left."""
 
 Address = tuple[str, int]
 
@@ -34,12 +37,15 @@ class Directory:
 
     Args:
         board: where entries are posted; they expire there when they are not renewed.
+        looked: called on that thread every second, once it has looked.
     """
 
-    def __init__(self, board: StatusBoard) -> None:
+    def __init__(self, board: StatusBoard, looked: Callable[[], None]) -> None:
         self._board = board
+        self._looked = looked
         self._lock = threading.Lock()
         self._own: dict[str, bytes] = {}
+        self._withdrawn: list[str] = []
         self._known: dict[str, tuple[Address, ...]] = {}
         self._changed = threading.Event()
         self._closing = False
@@ -53,12 +59,13 @@ class Directory:
         self._start()
 
     def withdraw(self, address: Address) -> None:
-        """End ``advertise``."""
+        """End ``advertise``; others hear of it before the entry would expire."""
         ending = f"/{address[0]}:{address[1]}"
         with self._lock:
-            self._own = {
-                name: each for name, each in self._own.items() if not name.endswith(ending)
-            }
+            for name in [name for name in self._own if name.endswith(ending)]:
+                del self._own[name]
+                self._withdrawn.append(name)
+        self._changed.set()
 
     def members(self, group: str) -> tuple[Address, ...]:
         """Return where members of ``group`` listen, as was known a moment ago."""
@@ -90,10 +97,19 @@ class Directory:
         while not self._closing:
             with contextlib.suppress(CommsError, OSError):  # a server that is away comes back
                 self._exchange()
+            self._looked()
             self._changed.wait(RENEW_SECONDS)
             self._changed.clear()
+        with contextlib.suppress(CommsError, OSError):
+            self._withdraw()
+
+    def _withdraw(self) -> None:
+        while self._withdrawn:
+            self._board.post(self._withdrawn[0], NOBODY)
+            del self._withdrawn[0]
 
     def _exchange(self) -> None:
+        self._withdraw()
         with self._lock:
             own = list(self._own.items())
         for name, entry in own:

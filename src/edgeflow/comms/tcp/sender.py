@@ -19,12 +19,13 @@ from edgeflow.core.qos import QoS
 from edgeflow.errors import FrameTooLargeError
 from edgeflow.protocols.frames import encode
 
-__all__ = ["TcpPublisher", "TcpSender"]
+__all__ = ["TcpPublisher", "TcpSender", "end_all"]
 
 PING_SECONDS = 0.5
 CONNECT_SECONDS = 1.0
 SEND_SECONDS = 2.0
 MAX_BACKOFF_SECONDS = 1.0
+LAST_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class TcpSender:
         self._waiting: collections.deque[Message] = collections.deque()
         self._changed = threading.Condition()
         self._closing = self._lost = False
+        self._peer: socket.socket | None = None
         self._thread = threading.Thread(target=self._run, name="edgeflow-tcp-send", daemon=True)
         self._thread.start()
 
@@ -59,8 +61,12 @@ class TcpSender:
         return self._clock.estimate(time.monotonic_ns())
 
     def put(self, message: Message, capacity: int) -> bool:
-        """Queue a message; return whether an older one of the same publisher gave way."""
+        """Queue a message; return whether one of the same publisher gave way: an older one, or
+        this one where the end has been told.
+        """
         with self._changed:
+            if self._closing:
+                return True
             own = [item for item in self._waiting if item.publisher is message.publisher]
             displaced = len(own) >= capacity
             if displaced:
@@ -79,21 +85,26 @@ class TcpSender:
         """True while the receiver does not answer."""
         return self._lost
 
-    @property
-    def is_over(self) -> bool:
-        """True once it has been told to end."""
-        return self._closing
-
     def end(self) -> None:
-        """Send what is queued, if that is quick."""
+        """Tell it to send what is queued and end; ``join`` it then."""
         with self._changed:
             self._closing = True
             self._changed.notify()
 
-    def close(self) -> None:
-        """Send what is queued, if that is quick, and end the thread."""
-        self.end()
-        self._thread.join(timeout=SEND_SECONDS + CONNECT_SECONDS)
+    def cut(self) -> None:
+        """End at once, whatever is queued; only a connection that is being made takes its time."""
+        with self._changed:
+            self._closing = True
+            self._waiting.clear()
+            self._changed.notify()
+            if self._peer is not None:
+                with contextlib.suppress(OSError):  # it has gone by itself
+                    self._peer.shutdown(socket.SHUT_RDWR)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread; return whether it has ended."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         backoff, lost = 0.05, False
@@ -107,15 +118,24 @@ class TcpSender:
                         log.info("receiver_reached", address=self.address)
                     backoff, lost = 0.05, False
                     self._lost = False
-                    self._feed(peer)
+                    self._feed_while_open(peer)
             except OSError as error:
-                if not lost:
+                if not lost and not self._closing:
                     log.warning("receiver_unreachable", address=self.address, error=str(error))
                 lost = True
                 with self._changed:
                     if not self._closing:
                         self._changed.wait_for(lambda: self._closing, backoff)
                 backoff = min(MAX_BACKOFF_SECONDS, backoff * 2)
+
+    def _feed_while_open(self, peer: socket.socket) -> None:
+        with self._changed:
+            self._peer = peer
+        try:
+            self._feed(peer)
+        finally:
+            with self._changed:
+                self._peer = None
 
     def _feed(self, peer: socket.socket) -> None:
         ping_at, pinged = 0.0, time.monotonic()
@@ -156,6 +176,22 @@ class TcpSender:
         found = self.clock_offset()
         self.offset_ns = found.offset_ns if found is not None else None
         return arrived
+
+
+def end_all(senders: Sequence[TcpSender]) -> None:
+    """Send what is queued, if that is quick, and end the threads, all within 2 s."""
+    for sender in senders:
+        sender.end()
+    _join_all(senders, LAST_SECONDS)
+    for sender in senders:
+        sender.cut()
+    _join_all(senders, CONNECT_SECONDS)
+
+
+def _join_all(senders: Sequence[TcpSender], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for sender in senders:
+        sender.join(max(0.0, deadline - time.monotonic()))
 
 
 class TcpPublisher(Publisher):
