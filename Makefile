@@ -40,8 +40,8 @@ $(NATIVE): $(STAMP) hatch_build.py $(CORE)
 demo: setup ## One room with all its senses: the dashboard on http://localhost:8000/dashboard
 	$(BIN)/edgeflow demo $(DEMO_ARGS)
 
-# Many tests wait for servers: one process more than there are cores.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+# Many tests wait for servers: two processes more than there are cores.
+WORKERS ?= $(shell expr $$(nproc) + 2)
 
 test: setup lint wasm3 ## Lint, types, layers and all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder \

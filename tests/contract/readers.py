@@ -81,7 +81,7 @@ class Reader:
     def run(self, command: str, expected: int = 0) -> str:
         """Run a command to its end and return what it printed."""
         done = subprocess.run(
-            shlex.split(command), cwd=self.folder, env=self.environment, timeout=60, text=True,
+            shlex.split(command), cwd=self.folder, env=self.environment, timeout=150, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
         assert done.returncode == expected, f"{command}\n{done.stdout}"
@@ -97,7 +97,7 @@ class Reader:
         ) as process:  # fmt: skip
             try:
                 if wait:
-                    wait_until(lambda: flows_well(app) or process.poll() is not None, 30)
+                    wait_until(lambda: flows_well(app) or process.poll() is not None, 90)
                 yield said
                 process.send_signal(signal.SIGINT)
                 assert process.wait(20) == 130, log.read_text()
@@ -134,7 +134,7 @@ class Running(NamedTuple):
             return re.search(pattern, self.log.read_text()) is not None
 
         try:
-            wait_until(said, 60)
+            wait_until(said, 120)
         except AssertionError as error:
             raise AssertionError(f"never said {pattern!r}: {self.log.read_text()}") from error
 

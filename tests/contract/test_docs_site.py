@@ -11,7 +11,7 @@ def test_the_site_is_made_without_a_warning(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
     made = subprocess.run(
         [*command, "-d", tmp_path / "trees", DOCS, tmp_path / "site"],
-        capture_output=True, text=True, check=False, timeout=110,
+        capture_output=True, text=True, check=False, timeout=230,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
     first = (tmp_path / "site/README.html").read_text()

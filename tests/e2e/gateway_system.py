@@ -21,7 +21,7 @@ from servers import _die_with_parent, free_port
 __all__ = ["Command", "Listener", "Serve", "Up", "listening", "until"]
 
 
-def until(condition: Callable[[], Any], seconds: float = 40.0, what: str = "") -> Any:
+def until(condition: Callable[[], Any], seconds: float = 90.0, what: str = "") -> Any:
     """Return the first true value of ``condition``."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -53,7 +53,7 @@ def running(*command: str, port: int, log: Path) -> Iterator[subprocess.Popen[by
             process.wait(10)
 
 
-def first_pictures(port: int, channel: str, count: int, seconds: float = 20) -> list[np.ndarray]:
+def first_pictures(port: int, channel: str, count: int, seconds: float = 60) -> list[np.ndarray]:
     """Return the first JPEGs of a channel, waiting for the server to come up."""
     deadline = time.monotonic() + seconds
     while True:
