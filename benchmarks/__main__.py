@@ -2,7 +2,15 @@
 
 import sys
 
-from benchmarks import fan_out, in_process, mjpeg, same_host, sensor_to_action, through_redis
+from benchmarks import (
+    codecs,
+    fan_out,
+    in_process,
+    mjpeg,
+    same_host,
+    sensor_to_action,
+    through_redis,
+)
 from benchmarks.climate import clients, ingest, queries
 from benchmarks.climate import latency as climate_latency
 from benchmarks.csi import compression, core, latency, parse
@@ -18,6 +26,7 @@ BENCHMARKS = {
     "in_process": in_process.run,
     "fan_out": fan_out.run,
     "mjpeg": mjpeg.run,
+    "codecs": codecs.run,
     "inference": serving.run,
     "inference_growth": growth.run,
     "sensor_to_action": sensor_to_action.run,

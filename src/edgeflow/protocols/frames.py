@@ -47,7 +47,7 @@ def encode(frame: Frame, codec: str = "raw") -> tuple[bytes, Buffer]:
     Args:
         frame: what to send.
         codec: ``raw``; ``jpeg:QUALITY`` for uint8 images of 1 or 3 channels (others stay raw);
-            ``lz4`` for arrays (those that it does not make smaller stay raw).
+            ``lz4`` for arrays (those that it saves less than an eighth of stay raw).
 
     Raises:
         MissingExtraError: the package of the codec is not installed.

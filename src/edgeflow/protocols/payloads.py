@@ -27,6 +27,8 @@ __all__ = [
 Buffer = bytes | bytearray | memoryview
 
 MAX_DIMENSIONS = 16
+WORTH_LZ4 = 7 / 8
+"""An array that does not get that small travels raw, and costs its receiver nothing."""
 _DTYPE_KINDS = "biufc"
 _JPEG_SIZE = struct.Struct(">HH")
 _JPEG_START = b"\xff\xd8"
@@ -136,7 +138,7 @@ def _encode_array(data: "np.ndarray[Any, Any]", info: WireInfo, codec: str) -> B
     raw = contiguous.reshape(-1).view(np.uint8).data
     if name == "lz4":
         packed = lz4_frames.compress(raw)
-        if len(packed) < len(raw):
+        if len(packed) <= WORTH_LZ4 * len(raw):
             info.codec = "lz4"
             return packed
     return raw
