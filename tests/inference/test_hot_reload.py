@@ -101,6 +101,7 @@ def test_not_one_request_fails_while_versions_change(tmp_path: Path, start: Star
     askers = [threading.Thread(target=ask) for _ in range(3)]
     for asker in askers:
         asker.start()
+    wait_until(lambda: 1.0 in outcomes)
     for version in range(2, 10):
         save_scale(tmp_path / "m" / str(version) / "model.onnx", version)
         settle(service)
@@ -110,6 +111,7 @@ def test_not_one_request_fails_while_versions_change(tmp_path: Path, start: Star
             service.load("m")
     service.unload("m")
     assert factor(service) == 9
+    wait_until(lambda: 9.0 in outcomes)
     end.set()
     for asker in askers:
         asker.join()

@@ -44,7 +44,8 @@ def metrics(client: httpx.Client) -> dict[str, list]:
 def test_reading_changes_no_counter(client: httpx.Client):
     before = totals(client)
     counted = len(client.get("/api/trace").json()["traces"])
-    assert [part.get("frames_out", part.get("received")) for part in before][:2] == [5, 5]
+    node, link = before[:2]
+    assert (node["frames_out"], link["received"] + link["dropped"]) == (5, 5)
     for _ in range(20):
         assert {client.get(path).status_code for path in READ} == {200}
     assert totals(client) == before
@@ -65,7 +66,8 @@ def test_metrics_agree_with_the_flow(client: httpx.Client):
     sent = {s.labels["node"]: s.value for s in found["edgeflow_node_frames_out"]}
     assert sent["camera"] == 5
     (link,) = [s for s in found["edgeflow_link_received"] if s.labels["source"] == "camera"]
-    assert link.value == 5
+    (dropped,) = [s for s in found["edgeflow_link_dropped"] if s.labels["source"] == "camera"]
+    assert link.value + dropped.value == 5
     assert link.labels["target"] == "gateway"
     assert {s.value for s in found["edgeflow_node_alive"]} == {1}
 

@@ -113,14 +113,16 @@ def serving(host: str = "127.0.0.1", **options: Any) -> Iterator[WebServer]:
 def client_of(where: WebServer | WebInterface, **options: Any) -> httpx.Client:
     port = until(lambda: where.port)  # the gateway node opens it a moment after the start
     address = f"http://127.0.0.1:{port}"
-    return httpx.Client(base_url=address, timeout=20, trust_env=False, **options)
+    # The server hangs up after 5 s of silence: whoever kept a connection until then may be late.
+    kept = httpx.Limits(keepalive_expiry=1.0)
+    return httpx.Client(base_url=address, timeout=30, trust_env=False, limits=kept, **options)
 
 
 def picture(level: int, topic: str = "camera", side: int = 64) -> Frame:
     return Frame(data=np.full((side, side, 3), level, np.uint8), id=level, topic=topic)
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Return the first true value of ``condition``."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

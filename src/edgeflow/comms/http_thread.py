@@ -82,7 +82,8 @@ class HttpThread:
             with contextlib.suppress(RuntimeError):  # the loop has just ended
                 self._loop.call_soon_threadsafe(self._end)
             self._thread.join(self._linger_s + JOIN_SECONDS)
-        self._listener.close()
+        if not self._thread.is_alive():  # else the server closes it, once it comes to that
+            self._listener.close()
 
     def _end(self) -> None:
         self._ending()

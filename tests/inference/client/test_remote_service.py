@@ -242,7 +242,9 @@ def test_version_1_can_be_asked_for(connect, server):
 
 def test_a_killed_gateway_is_tried_again_until_it_is_back(connect):
     first = ServerProcess(delay=0.2)
-    service = connect(first.port, retry=Retry(attempts=200, first_s=0.05, factor=1))
+    patient = BreakerRule(failures=1000)  # a new process may take its time
+    retry = Retry(attempts=1000, first_s=0.05, factor=1)
+    service = connect(first.port, rule=patient, retry=retry, timeout=90.0)
     assert service.infer(request()).first[0] == 2
     outcomes = []
     for number in range(6):
@@ -251,7 +253,7 @@ def test_a_killed_gateway_is_tried_again_until_it_is_back(connect):
     first.kill9()
     second = ServerProcess(first.port)
     try:
-        until(lambda: len(outcomes) == 6)
+        until(lambda: len(outcomes) == 6, 90.0)
         assert sorted(answer.first[0] for answer in outcomes) == [0, 2, 4, 6, 8, 10]
         (standing,) = service._client.standings
         assert standing.retries > 0

@@ -210,7 +210,7 @@ class Running:
         for message in messages:
             self.session.loop.loop.call_soon_threadsafe(self.rig.queue.put_nowait, message)
 
-    def until(self, condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = 60.0) -> Any:
         return until(condition, seconds)
 
     def kinds(self, kind: str) -> list[Any]:
@@ -220,7 +220,7 @@ class Running:
         return self.session.metrics.total_dropped()
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = condition()
