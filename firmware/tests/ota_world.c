@@ -2,7 +2,7 @@
 
 #include "little_endian.h"
 
-enum { SEGMENT_BYTES = OTA_IMAGE_BYTES - 24 - 8 - 16 - 32, VERSION_AT = 32 };
+enum { SEGMENT_BYTES = OTA_IMAGE_BYTES - 24 - 8 - 16 - 32, DESCRIPTION_AT = 32, VERSION_AT = 48 };
 
 static void sha256(uint8_t digest[32], const uint8_t *bytes, size_t count) {
     ef_sha256 hash;
@@ -20,8 +20,13 @@ void ota_image(uint8_t image[OTA_IMAGE_BYTES], char version) {
     image[23] = 1;
     ef_put32(image + 28, SEGMENT_BYTES);
     uint8_t sum = 0xEF;
-    for (unsigned i = VERSION_AT; i < VERSION_AT + SEGMENT_BYTES; i++) {
-        image[i] = i == VERSION_AT ? (uint8_t)version : (uint8_t)next_random(&random);
+    for (unsigned i = DESCRIPTION_AT; i < DESCRIPTION_AT + SEGMENT_BYTES; i++) {
+        image[i] = (uint8_t)next_random(&random);
+    }
+    ef_put32(image + DESCRIPTION_AT, 0xABCD5432);
+    memset(image + VERSION_AT, 0, EF_OTA_NAME_BYTES);
+    image[VERSION_AT] = (uint8_t)version;
+    for (unsigned i = DESCRIPTION_AT; i < DESCRIPTION_AT + SEGMENT_BYTES; i++) {
         sum ^= image[i];
     }
     image[OTA_IMAGE_BYTES - 33] = sum;

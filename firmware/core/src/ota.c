@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+#include "little_endian.h"
+
+#define DESCRIPTION_MAGIC 0xABCD5432u
+#define VERSION_IN_DESCRIPTION 16u
+
 const char *ef_ota_word(ef_ota_failure failure) {
     static const char *const words[EF_OTA_FAILURES] = {
         [EF_OTA_FINE] = "",
@@ -22,6 +27,7 @@ const char *ef_ota_word(ef_ota_failure failure) {
         [EF_OTA_INCOMPLETE] = "incomplete",
         [EF_OTA_TIMED_OUT] = "timed_out",
         [EF_OTA_NOTHING_BEFORE] = "nothing_before",
+        [EF_OTA_OTHER_VERSION] = "other_version",
     };
     return failure < EF_OTA_FAILURES ? words[failure] : "";
 }
@@ -113,6 +119,7 @@ ef_ota_failure ef_ota_begin(ef_ota *ota, size_t bytes) {
     ota->total = ota->left = (uint32_t)bytes;
     ota->header_bytes = 0;
     ota->bare = false;
+    memset(ota->description, 0, sizeof ota->description);
     ef_sha256_begin(&ota->hash);
     return EF_OTA_FINE;
 }
@@ -184,6 +191,20 @@ static ef_ota_failure take_header(ef_ota *ota, const uint8_t *bytes, size_t coun
     return *used < missing ? EF_OTA_FINE : open_slot(ota, check_header(ota));
 }
 
+/* Keep what of the next bytes of the image is its description. */
+static void take_description(ef_ota *ota, const uint8_t *bytes, size_t count) {
+    const uint32_t first = ota->total - (ota->bare ? 0u : EF_OTA_HEADER_BYTES) - ota->left;
+    for (uint32_t at = first < EF_OTA_DESCRIBED_AT ? EF_OTA_DESCRIBED_AT : first;
+         at < EF_OTA_DESCRIBED_AT + EF_OTA_DESCRIBED_BYTES && at - first < count; at++) {
+        ota->description[at - EF_OTA_DESCRIBED_AT] = bytes[at - first];
+    }
+}
+
+static bool has_its_version(const ef_ota *ota) {
+    return ef_get32(ota->description) == DESCRIPTION_MAGIC &&
+           memcmp(ota->description + VERSION_IN_DESCRIPTION, ota->image.version, EF_OTA_NAME_BYTES) == 0;
+}
+
 ef_ota_failure ef_ota_write(ef_ota *ota, const uint8_t *bytes, size_t count) {
     size_t used = 0;
     if (ota->phase != EF_OTA_HEADER && ota->phase != EF_OTA_IMAGE) {
@@ -201,6 +222,7 @@ ef_ota_failure ef_ota_write(ef_ota *ota, const uint8_t *bytes, size_t count) {
     if (used == count) {
         return EF_OTA_FINE;
     }
+    take_description(ota, bytes + used, count - used);
     ef_sha256_update(&ota->hash, bytes + used, count - used);
     ef_status written = ota->rules.port->write(ota->rules.port->context, bytes + used, (uint32_t)(count - used));
     if (written != EF_OK) {
@@ -222,6 +244,9 @@ ef_ota_failure ef_ota_finish(ef_ota *ota) {
     ef_sha256_end(&ota->hash, digest);
     if (!ota->bare && memcmp(digest, ota->image.digest, sizeof digest) != 0) {
         return fail(ota, EF_OTA_BAD_DIGEST);
+    }
+    if (!ota->bare && !has_its_version(ota)) {
+        return fail(ota, EF_OTA_OTHER_VERSION);
     }
     ef_status closed = port->close(port->context, ota->header);
     ota->phase = EF_OTA_HEADER; /* closed: nothing to drop */

@@ -130,6 +130,19 @@ def test_an_image_for_another_board() -> None:
             client(one).push(sign_image(other, key())[0])
 
 
+def test_an_image_that_calls_itself_otherwise_than_its_header() -> None:
+    from edgeflow.protocols.ota import pack_update
+
+    pair, image = key(), make_firmware("1.5.0")
+    names = {"version": "2.0.0", "board": "csi_node", "chip": 9, "counter": 0}
+    wrong = pack_update(image, **names, public_key=pair.public, sign=pair.private.sign)
+    with node() as one:
+        with pytest.raises(RefusedError, match="other_version"):
+            client(one).push(wrong)
+        assert client(one).status().version == "1.0.0"
+        assert not roll_out(update(), one).failed
+
+
 def test_an_image_that_arrives_damaged() -> None:
     with node() as one:
         with pytest.raises(RefusedError, match="bad_digest"):
@@ -313,12 +326,17 @@ def test_keys_of_the_wrong_length(wrong: dict[str, object]) -> None:
         node(**wrong)
 
 
+def _numbers(kind: str, sub: str) -> tuple[int, int]:
+    if kind in TYPES:
+        return TYPES[kind], SUBTYPES[kind][sub]
+    return int(kind, 0), int(sub, 0)
+
+
 def test_the_partitions_are_the_firmware_s() -> None:
     lines = [line for line in TABLE.read_text().splitlines() if line[0] != "#"]
     rows = list(csv.reader(lines, skipinitialspace=True))
     found = [
-        (name, TYPES[kind], SUBTYPES[kind][sub], int(at, 0), int(size, 0))
-        for name, kind, sub, at, size in rows
+        (name, *_numbers(kind, sub), int(at, 0), int(size, 0)) for name, kind, sub, at, size in rows
     ]
     assert found == [(p.label, p.type, p.subtype, p.offset, p.size) for p in PARTITIONS]
 

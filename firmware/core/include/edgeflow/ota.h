@@ -6,7 +6,8 @@
  *      begin -> header: length, signature, board, counter -> open, write ... -> digest -> close -> select -> restart
  *           the new image is PENDING -> self-test -> VALID, or the boot loader goes back to the one before
  *
- * With each image its header is kept (the slot's note), so that the node knows the counter of what it runs.
+ * With each image its header is kept (the slot's note), so that the node knows the counter of what it runs. That holds only
+ * where the image bears the version of its header, so another one is refused.
  */
 #ifndef EDGEFLOW_OTA_H
 #define EDGEFLOW_OTA_H
@@ -16,6 +17,8 @@
 
 #define EF_OTA_CHUNK_BYTES 1024u
 #define EF_OTA_MOST_MS 600000u /* an upload that takes longer is ended */
+#define EF_OTA_DESCRIBED_AT 32u /* in an image: magic, and from the 16th byte on its version */
+#define EF_OTA_DESCRIBED_BYTES 48u
 #define EF_OTA_PSK_LEAST 16u   /* characters of the key that an upload shows */
 #define EF_OTA_PSK_MOST 64u
 
@@ -58,6 +61,7 @@ typedef enum ef_ota_failure {
     EF_OTA_INCOMPLETE,     /* the connection ended */
     EF_OTA_TIMED_OUT,
     EF_OTA_NOTHING_BEFORE, /* to roll back to */
+    EF_OTA_OTHER_VERSION,  /* the image calls itself otherwise than its header */
     EF_OTA_FAILURES
 } ef_ota_failure;
 
@@ -75,6 +79,7 @@ typedef struct ef_ota {
     uint8_t header[EF_OTA_HEADER_BYTES];
     uint32_t header_bytes;
     ef_ota_image image;
+    uint8_t description[EF_OTA_DESCRIBED_BYTES]; /* of the image, by ESP-IDF, up to its version */
     ef_sha256 hash;
 } ef_ota;
 

@@ -39,6 +39,7 @@ _REASONS = {
     "busy": "another upload runs, or it is about to restart",
     "flash_failed": "its flash cannot be written",
     "bad_digest": "the image arrived damaged",
+    "other_version": "the image calls itself otherwise than its header: sign it anew",
     "bad_image": "its boot loader would not take the image",
     "incomplete": "the connection ended before the image",
     "timed_out": "the upload took too long",
