@@ -127,9 +127,9 @@ static void test_what_is_refused(void) {
     CHECK_EQUAL(ef_modules_load(&all.modules, image, BYTES, &slot, &fault), EF_MODULE_CONTAINER);
     CHECK_EQUAL(fault, EF_RVF_FLAGS);
     make_module(endless_wasm, MODULE_WASM_BYTES, image);
-    all.modules.key = NULL;
+    all.modules.gate.key = NULL;
     CHECK_EQUAL(ef_modules_load(&all.modules, image, BYTES, &slot, &fault), EF_MODULE_NO_KEY);
-    all.modules.key = module_key;
+    all.modules.gate.key = module_key;
     all.refuses = true;
     CHECK_EQUAL(ef_modules_load(&all.modules, image, BYTES, &slot, &fault), EF_MODULE_ENGINE);
     CHECK_EQUAL(all.modules.slots[0].state, EF_MODULE_EMPTY);
@@ -287,8 +287,8 @@ static void test_http(void) {
     begin(&all, false);
     make_module(endless_wasm, MODULE_WASM_BYTES, image);
     CHECK_EQUAL(ask(&all, "POST", "/wasm/upload", image, BYTES, answer), 200);
-    CHECK(strcmp(answer, "{\"status\":\"ok\",\"format\":\"rvf\",\"module_id\":0,\"name\":\"wdp-test-endless\",\"wasm_size\":47,"
-                         "\"caps\":\"0x007f\",\"budget_us\":2000,\"started\":true}") == 0);
+    CHECK(strcmp(answer, "{\"status\":\"ok\",\"format\":\"rvf\",\"module_id\":0,\"name\":\"wdp-test-endless\",\"version\":0,"
+                         "\"wasm_size\":47,\"caps\":\"0x007f\",\"budget_us\":2000,\"started\":true,\"kept\":false}") == 0);
     CHECK_EQUAL(ask(&all, "POST", "/wasm/stop/0", NULL, 0, answer), 200);
     CHECK(strcmp(answer, "{\"status\":\"ok\",\"action\":\"stopped\"}") == 0);
     CHECK_EQUAL(ask(&all, "POST", "/wasm/stop/0", NULL, 0, answer), 400);

@@ -41,7 +41,7 @@ static void test_every_number_has_its_range(void) {
     static const struct { const char *key; uint32_t least, most; } ranges[] = {
         {"hop_count", 1, 6}, {"dwell_ms", 10, 60000}, {"tdm_nodes", 1, 255}, {"edge_tier", 0, 2},
         {"vital_win", 32, 256}, {"vital_int", 100, 65535}, {"subk_count", 1, 32}, {"power_duty", 10, 100},
-        {"wasm_max", 1, 8}, {"wasm_verify", 0, 1}, {"target_port", 1, 65535}, {"csi_channel", 0, 177},
+        {"wasm_max", 1, 8}, {"wasm_verify", 0, 1}, {"wasm_older", 0, 1}, {"target_port", 1, 65535}, {"csi_channel", 0, 177},
         {"fall_thresh", 1, 65535},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
@@ -129,7 +129,7 @@ static void test_noise_leaves_settings_the_core_takes(bool exhaustive) {
 static void test_keys_fit_into_flash(void) {
     size_t count;
     const ef_setting *table = ef_settings(&count);
-    CHECK_EQUAL(count, 29);
+    CHECK_EQUAL(count, 30);
     for (size_t i = 0; i < count; i++) {
         CHECK(strlen(table[i].key) <= 15 && strlen(table[i].space) <= 15);
         bool bytes = table[i].kind == EF_SETTING_STRING || table[i].kind == EF_SETTING_BLOB;

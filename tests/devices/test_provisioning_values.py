@@ -40,6 +40,7 @@ RIGHT = {
     "power-duty": ("10", 10),
     "wasm-max": ("8", 8),
     "wasm-verify": ("no", 0),
+    "wasm-older": ("yes", 1),
     "wasm-pubkey": ("11" * 32, b"\x11" * 32),
     "ota-key": ("0123456789abcdef", "0123456789abcdef"),
     "ota-public-key": ("22" * 32, b"\x22" * 32),

@@ -9,6 +9,7 @@ FIRMWARE = Path(__file__).parents[2] / "firmware"
 MAIN = FIRMWARE / "esp32s3/csi_node/main"
 STUBS = FIRMWARE / "tests/esp_idf_stubs"
 INCLUDES = [STUBS, STUBS.parent, FIRMWARE / "core/include", FIRMWARE / "core/src", MAIN]
+INCLUDES += [FIRMWARE / "host/include"]
 PARTS = ["module*", "node_*", "csi*", "checksum", "sha*", "ed25519*"]
 
 
@@ -21,6 +22,7 @@ def test_modules_frames_and_requests_at_once(tmp_path: Path, sanitizer: str, mem
     core = [path for part in PARTS for path in (FIRMWARE / "core/src").glob(f"{part}.c")]
     own = [MAIN / "module_task.c", MAIN / "module_server.c"]
     tests = [STUBS.parent / "module_maker.c", STUBS / "module_tasks.c"]
+    tests.append(FIRMWARE / "host/src/host_flash.c")
     command = ["gcc", "-std=c11", "-D_DEFAULT_SOURCE", "-g", "-O1", "-Wall", "-Wextra", "-Werror"]
     command += [f"-fsanitize={sanitizer}", *(f"-I{folder}" for folder in INCLUDES)]
     sources = [str(path) for path in (*own, *core, *tests)]

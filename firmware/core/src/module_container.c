@@ -30,7 +30,7 @@ const char *ef_rvf_say(ef_rvf_fault fault) {
     return (unsigned)fault < sizeof words / sizeof words[0] ? words[fault] : "unknown";
 }
 
-static ef_rvf_fault check_lengths(const uint8_t *image, size_t count) {
+ef_rvf_fault ef_rvf_check_header(const uint8_t image[EF_RVF_HEADER_BYTES], size_t count) {
     if (count < EF_RVF_LEAST_BYTES) {
         return EF_RVF_SHORT;
     }
@@ -68,6 +68,7 @@ static void read_manifest(const uint8_t *image, ef_rvf *rvf) {
     rvf->min_subcarriers = ef_get16(at + 80);
     rvf->max_subcarriers = ef_get16(at + 82);
     rvf->flags = ef_get16(image + 6);
+    rvf->version = (rvf->flags & EF_RVF_FLAG_ED25519) != 0 ? ef_get32(image + EF_RVF_VERSION_AT) : 0u;
     rvf->image = image;
     rvf->wasm = image + EF_RVF_HEADER_BYTES + EF_RVF_MANIFEST_BYTES;
     rvf->wasm_bytes = ef_get32(image + 12);
@@ -95,7 +96,7 @@ static bool flags_fit(const ef_rvf *rvf) {
 }
 
 ef_rvf_fault ef_rvf_open(const uint8_t *image, size_t count, ef_rvf *rvf) {
-    const ef_rvf_fault fault = check_lengths(image, count);
+    const ef_rvf_fault fault = ef_rvf_check_header(image, count);
     if (fault != EF_RVF_GOOD) {
         return fault;
     }

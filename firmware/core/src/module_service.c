@@ -6,7 +6,9 @@
 
 #include "edgeflow/node_policy.h"
 
-enum { OK = 200, BAD_REQUEST = 400, FORBIDDEN = 403, NOT_FOUND = 404, WRONG_METHOD = 405, TOO_LARGE = 413, FAILED = 500 };
+enum { OK = 200, BAD_REQUEST = 400, FORBIDDEN = 403, NOT_FOUND = 404, WRONG_METHOD = 405, CONFLICT = 409, TOO_LARGE = 413, FAILED = 500 };
+
+static const char no_container[] = "WebAssembly without a container";
 
 typedef enum route { ROUTE_NONE, ROUTE_UPLOAD, ROUTE_LIST, ROUTE_START, ROUTE_STOP, ROUTE_DELETE } route;
 
@@ -46,10 +48,11 @@ static void put_hash(text *text, const uint8_t hash[32]) {
     put(text, "\"");
 }
 
-static void put_module(text *text, uint32_t id, const ef_module *module) {
+static void put_module(text *text, uint32_t id, const ef_module *module, bool kept) {
     put(text, "%s{\"id\":%u,\"state\":\"%s\",\"name\":", id > 0 ? "," : "", (unsigned)id,
         ef_module_state_name(module->state));
     put_quoted(text, module->manifest.name, EF_RVF_NAME_BYTES);
+    put(text, ",\"version\":%u,\"kept\":%s", (unsigned)module->manifest.version, kept ? "true" : "false");
     put(text, ",\"binary_size\":%u,\"caps\":\"0x%04x\",\"hash\":", (unsigned)module->manifest.wasm_bytes,
         (unsigned)module->manifest.capabilities);
     put_hash(text, module->manifest.hash);
@@ -64,7 +67,7 @@ bool ef_module_list(const ef_modules *modules, char *to, size_t room) {
     text list = {to, room, 0, room == 0};
     put(&list, "{\"modules\":[");
     for (uint32_t id = 0; id < modules->count; id++) {
-        put_module(&list, id, &modules->slots[id]);
+        put_module(&list, id, &modules->slots[id], modules->shelf.place[id].holds);
     }
     put(&list, "],\"loaded\":%u,\"max\":%u}", (unsigned)ef_modules_loaded(modules), (unsigned)modules->count);
     if (list.full && room > 0) {
@@ -171,35 +174,90 @@ static int status_of(ef_module_refusal refusal) {
     case EF_MODULE_UNSIGNED:
     case EF_MODULE_FORGED:
         return FORBIDDEN;
+    case EF_MODULE_OLDER:
+    case EF_MODULE_UNMARKED:
+        return CONFLICT;
     default:
         return FAILED;
     }
 }
 
+static int say_refusal(text *answer, ef_module_refusal refusal, ef_rvf_fault fault) {
+    return say_error(answer, status_of(refusal), ef_module_say(refusal), fault == EF_RVF_GOOD ? "" : ef_rvf_say(fault));
+}
+
+static bool is_bare(const uint8_t *body, size_t received) {
+    return received >= 4 && memcmp(body, "\0asm", 4) == 0;
+}
+
 static int upload(ef_modules *modules, const ef_module_request *request, const ef_module_inputs *inputs, text *answer) {
     uint32_t slot = 0;
     ef_rvf_fault fault;
-    if (request->length >= 4 && memcmp(request->body, "\0asm", 4) == 0) {
-        return say_error(answer, FORBIDDEN, "WebAssembly without a container", "");
+    if (is_bare(request->body, request->length)) {
+        return say_error(answer, FORBIDDEN, no_container, "");
     }
     const ef_module_refusal refusal = ef_modules_load(modules, request->body, request->length, &slot, &fault);
     if (refusal != EF_MODULE_TAKEN) {
-        return say_error(answer, status_of(refusal), ef_module_say(refusal), fault == EF_RVF_GOOD ? "" : ef_rvf_say(fault));
+        return say_refusal(answer, refusal, fault);
     }
+    /* Kept when it has started: what ends the node at once is gone then. */
     const bool started = ef_modules_start(modules, slot, inputs) == EF_OK;
+    const bool kept = ef_modules_keep(modules, slot, request->body, (uint32_t)request->length) == EF_OK;
     const ef_module *module = &modules->slots[slot];
     put(answer, "{\"status\":\"ok\",\"format\":\"rvf\",\"module_id\":%u,\"name\":", (unsigned)slot);
     put_quoted(answer, module->manifest.name, EF_RVF_NAME_BYTES);
-    put(answer, ",\"wasm_size\":%u,\"caps\":\"0x%04x\",\"budget_us\":%u,\"started\":%s}", (unsigned)module->manifest.wasm_bytes,
-        (unsigned)module->manifest.capabilities, (unsigned)module->budget_us, started ? "true" : "false");
+    put(answer, ",\"version\":%u,\"wasm_size\":%u,\"caps\":\"0x%04x\",", (unsigned)module->manifest.version,
+        (unsigned)module->manifest.wasm_bytes, (unsigned)module->manifest.capabilities);
+    put(answer, "\"budget_us\":%u,\"started\":%s,\"kept\":%s}", (unsigned)module->budget_us, started ? "true" : "false",
+        kept ? "true" : "false");
     return OK;
+}
+
+static ef_module_refusal look_at(const ef_module_gate *gate, const ef_module_request *request, size_t received,
+                                 ef_rvf_fault *fault) {
+    ef_rvf rvf;
+    *fault = EF_RVF_GOOD;
+    if (received == request->length) {
+        return ef_gate_check(gate, request->body, received, &rvf, fault);
+    }
+    if (received >= EF_RVF_HEADER_BYTES) {
+        *fault = ef_rvf_check_header(request->body, request->length);
+    }
+    return *fault != EF_RVF_GOOD ? EF_MODULE_CONTAINER : gate->free_slots == 0 ? EF_MODULE_FULL : EF_MODULE_TAKEN;
+}
+
+int ef_module_refuse(const ef_module_gate *gate, const ef_module_request *request, size_t received, const char *key, char *to,
+                     size_t room) {
+    text answer = {to, room, 0, room == 0};
+    uint32_t id;
+    const char *method;
+    ef_rvf_fault fault;
+    const int status = ef_module_allow(request, key);
+    if (status != OK) {
+        return say_error(&answer, status, reason_of(status), "");
+    }
+    if (find_route(request->path, &id, &method) != ROUTE_UPLOAD) {
+        return 0;
+    }
+    if (is_bare(request->body, received)) {
+        return say_error(&answer, FORBIDDEN, no_container, "");
+    }
+    const ef_module_refusal refusal = look_at(gate, request, received, &fault);
+    return refusal == EF_MODULE_TAKEN ? 0 : say_refusal(&answer, refusal, fault);
 }
 
 static int act(ef_modules *modules, route found, uint32_t id, const ef_module_inputs *inputs, text *answer) {
     const ef_status status = found == ROUTE_START  ? ef_modules_start(modules, id, inputs)
                              : found == ROUTE_STOP ? ef_modules_stop(modules, id)
                                                    : ef_modules_unload(modules, id);
-    if (status != EF_OK) {
+    switch (status) {
+    case EF_OK:
+        break;
+    case EF_ERROR_FLASH:
+        return say_error(answer, FAILED, "the flash failed: another state after a restart", "");
+    case EF_ERROR_UNSUPPORTED:
+        return say_error(answer, FORBIDDEN, "what is kept is refused now", "");
+    default:
         return say_error(answer, BAD_REQUEST, status == EF_ERROR_STATE ? "not from this state" : "no such module", "");
     }
     put(answer, "{\"status\":\"ok\",\"action\":\"%s\"}",

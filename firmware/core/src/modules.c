@@ -3,24 +3,10 @@
 #include <string.h>
 
 #include "module_events.h"
-
-const char *ef_module_say(ef_module_refusal refusal) {
-    static const char *const words[] = {
-        "taken",
-        "bad container",
-        "no key was provisioned",
-        "not signed",
-        "the signature is forged",
-        "no slot is empty",
-        "more memory than allowed",
-        "what the node cannot run safely",
-        "the engine refuses it",
-    };
-    return (unsigned)refusal < sizeof words / sizeof words[0] ? words[refusal] : "unknown";
-}
+#include "module_start.h"
 
 const char *ef_module_state_name(ef_module_state state) {
-    static const char *const names[] = {"empty", "loaded", "running", "stopped", "error"};
+    static const char *const names[] = {"empty", "loaded", "running", "stopped", "error", "kept", "disabled"};
     return (unsigned)state < sizeof names / sizeof names[0] ? names[state] : "unknown";
 }
 
@@ -35,19 +21,9 @@ ef_status ef_modules_init(ef_modules *modules, const ef_module_engine *engine, u
     modules->count = count;
     modules->arena_bytes = arena_bytes;
     modules->node = node;
-    modules->key = key;
-    modules->accepts_unsigned = accepts_unsigned;
+    modules->gate = (ef_module_gate){.key = key, .accepts_unsigned = accepts_unsigned, .free_slots = count};
+    modules->trial_us = EF_MODULE_NOT_BEGUN;
     return EF_OK;
-}
-
-static ef_module_refusal check_signature(const ef_modules *modules, const ef_rvf *rvf) {
-    if (rvf->signature == NULL) {
-        return modules->accepts_unsigned ? EF_MODULE_TAKEN : modules->key == NULL ? EF_MODULE_NO_KEY : EF_MODULE_UNSIGNED;
-    }
-    if (modules->key == NULL) {
-        return modules->accepts_unsigned ? EF_MODULE_TAKEN : EF_MODULE_NO_KEY;
-    }
-    return ef_rvf_is_signed_by(rvf, modules->key) ? EF_MODULE_TAKEN : EF_MODULE_FORGED;
 }
 
 static uint32_t held(uint32_t value, uint32_t otherwise, uint32_t least, uint32_t most) {
@@ -77,14 +53,24 @@ static ef_module_refusal prepare(ef_modules *modules, const ef_rvf *rvf, uint32_
                                                                                               : EF_MODULE_ENGINE;
 }
 
+ef_module_refusal ef_module_place(ef_modules *modules, ef_rvf *rvf, uint32_t slot) {
+    const ef_module_refusal refusal = prepare(modules, rvf, slot);
+    if (refusal != EF_MODULE_TAKEN) {
+        return refusal;
+    }
+    ef_module *module = &modules->slots[slot];
+    rvf->image = rvf->wasm = rvf->signature = rvf->vectors = NULL;
+    module->manifest = *rvf;
+    module->budget_us =
+        held(rvf->max_frame_us, EF_MODULE_BUDGET_US, EF_MODULE_LEAST_BUDGET_US, EF_MODULE_MOST_BUDGET_US);
+    module->state = EF_MODULE_LOADED;
+    return EF_MODULE_TAKEN;
+}
+
 ef_module_refusal ef_modules_load(ef_modules *modules, const uint8_t *image, size_t count, uint32_t *slot,
                                   ef_rvf_fault *fault) {
     ef_rvf rvf;
-    *fault = ef_rvf_open(image, count, &rvf);
-    if (*fault != EF_RVF_GOOD) {
-        return EF_MODULE_CONTAINER;
-    }
-    ef_module_refusal refusal = check_signature(modules, &rvf);
+    ef_module_refusal refusal = ef_gate_check(&modules->gate, image, count, &rvf, fault);
     if (refusal != EF_MODULE_TAKEN) {
         return refusal;
     }
@@ -95,16 +81,13 @@ ef_module_refusal ef_modules_load(ef_modules *modules, const uint8_t *image, siz
     if (free == modules->count) {
         return EF_MODULE_FULL;
     }
-    refusal = prepare(modules, &rvf, free);
+    refusal = ef_module_place(modules, &rvf, free);
     if (refusal != EF_MODULE_TAKEN) {
         return refusal;
     }
-    ef_module *module = &modules->slots[free];
-    rvf.image = rvf.wasm = rvf.signature = rvf.vectors = NULL;
-    module->manifest = rvf;
-    module->budget_us =
-        held(rvf.max_frame_us, EF_MODULE_BUDGET_US, EF_MODULE_LEAST_BUDGET_US, EF_MODULE_MOST_BUDGET_US);
-    module->state = EF_MODULE_LOADED;
+    modules->gate.free_slots--;
+    modules->shelf.place[free] = (ef_shelf_place){.holds = false};
+    (void)ef_gate_mark(&modules->gate, &modules->slots[free].manifest);
     *slot = free;
     return EF_MODULE_TAKEN;
 }
@@ -156,16 +139,25 @@ static ef_module *known(ef_modules *modules, uint32_t slot) {
     return there ? &modules->slots[slot] : NULL;
 }
 
-ef_status ef_modules_start(ef_modules *modules, uint32_t slot, const ef_module_inputs *inputs) {
-    ef_module *module = known(modules, slot);
-    if (module == NULL || module->state == EF_MODULE_RUNNING) {
-        return module == NULL ? EF_ERROR_NO_MODEL : EF_ERROR_STATE;
-    }
+void ef_module_run(ef_modules *modules, uint32_t slot, const ef_module_inputs *inputs) {
+    ef_module *module = &modules->slots[slot];
     module->state = EF_MODULE_RUNNING;
     module->error_count = 0;
     memset(module->faults_in_row, 0, sizeof module->faults_in_row);
     call_module(modules, slot, EF_MODULE_ON_INIT, inputs, (uint64_t)inputs->time_ms * 1000u);
-    return EF_OK;
+}
+
+ef_status ef_modules_start(ef_modules *modules, uint32_t slot, const ef_module_inputs *inputs) {
+    const ef_module *module = known(modules, slot);
+    if (module == NULL || module->state == EF_MODULE_RUNNING) {
+        return module == NULL ? EF_ERROR_NO_MODEL : EF_ERROR_STATE;
+    }
+    if (module->state == EF_MODULE_KEPT || module->state == EF_MODULE_DISABLED) {
+        return ef_module_fetch(modules, slot, inputs);
+    }
+    const ef_status noted = ef_module_note(modules, slot, EF_SHELF_RUNS);
+    ef_module_run(modules, slot, inputs);
+    return noted;
 }
 
 ef_status ef_modules_stop(ef_modules *modules, uint32_t slot) {
@@ -174,7 +166,7 @@ ef_status ef_modules_stop(ef_modules *modules, uint32_t slot) {
         return module == NULL ? EF_ERROR_NO_MODEL : EF_ERROR_STATE;
     }
     module->state = EF_MODULE_STOPPED;
-    return EF_OK;
+    return ef_module_note(modules, slot, EF_SHELF_STOPPED);
 }
 
 ef_status ef_modules_unload(ef_modules *modules, uint32_t slot) {
@@ -182,9 +174,14 @@ ef_status ef_modules_unload(ef_modules *modules, uint32_t slot) {
     if (module == NULL) {
         return EF_ERROR_NO_MODEL;
     }
-    modules->engine.unload(modules->engine.context, slot);
+    if (module->state != EF_MODULE_KEPT && module->state != EF_MODULE_DISABLED) {
+        modules->engine.unload(modules->engine.context, slot);
+    }
     memset(module, 0, sizeof *module);
-    return EF_OK;
+    modules->gate.free_slots++;
+    modules->waiting &= ~(1u << slot);
+    modules->trial &= ~(1u << slot);
+    return ef_shelf_drop(&modules->shelf, slot);
 }
 
 static bool takes(const ef_module *module, uint32_t subcarriers) {

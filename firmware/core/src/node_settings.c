@@ -28,6 +28,7 @@ static const ef_setting table[] = {
     NUMBER("power_duty", EF_SETTING_U8, power_duty, 10, 100),
     NUMBER("wasm_max", EF_SETTING_U8, wasm_max, 1, 8),
     NUMBER("wasm_verify", EF_SETTING_U8, wasm_verify, 0, 1),
+    NUMBER("wasm_older", EF_SETTING_U8, wasm_older, 0, 1),
     BLOB(EF_NODE_NAMESPACE, "wasm_pubkey", wasm_key, wasm_key_bytes, 32, 32),
     NUMBER("csi_channel", EF_SETTING_U8, channel, 0, 177),
     BLOB(EF_NODE_NAMESPACE, "filter_mac", filter_mac, filter_mac_bytes, 6, 6),

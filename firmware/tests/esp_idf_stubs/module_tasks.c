@@ -5,17 +5,19 @@
 
 #include "check.h"
 #include "edgeflow/csi_state.h"
+#include "edgeflow/host_flash.h"
 #include "esp_heap_caps.h"
 #include "esp_timer.h"
 #include "freertos/FreeRTOS.h"
 #include "freertos/semphr.h"
 #include "freertos/task.h"
+#include "module_flash.h"
 #include "module_maker.h"
 #include "module_server.h"
 #include "module_task.h"
 #include "module_wasm3.h"
 
-enum { FRAMES = 400, REQUESTS = 60, ROUTES = 5 };
+enum { FRAMES = 400, REQUESTS = 60, ROUTES = 5, FLASH_SECTOR = 4096, FLASH_BYTES = 10 * FLASH_SECTOR };
 
 struct stub_semaphore {
     pthread_mutex_t mutex;
@@ -35,6 +37,19 @@ static const uint8_t *body;
 static size_t body_at;
 static uint64_t piece_us; /* that each piece of a body takes */
 static const char *shown;
+static pthread_mutex_t module_works = PTHREAD_MUTEX_INITIALIZER; /* held: a call of a module does not end */
+static _Alignas(4) uint8_t flash_bytes[FLASH_BYTES];
+static ef_host_power power = {.left = -1, .noise = 1};
+static ef_host_flash module_flash;
+
+const ef_flash *module_flash_open(void) {
+    memset(flash_bytes, 0xFF, sizeof flash_bytes);
+    ef_host_flash_open(&module_flash, flash_bytes, sizeof flash_bytes, FLASH_SECTOR, NULL, &power);
+    return &module_flash.flash;
+}
+bool module_flash_crashed(void) {
+    return false;
+}
 
 void stub_log(const char *tag, const char *format, ...) {
     (void)tag;
@@ -140,6 +155,8 @@ ef_module_end module_wasm3_call(module_wasm3 *engine, uint32_t slot, ef_module_e
     (void)engine;
     (void)slot;
     CHECK(fuel == 80000);
+    pthread_mutex_lock(&module_works);
+    pthread_mutex_unlock(&module_works);
     if (entry == EF_MODULE_ON_FRAME) {
         float sum = 0.0f;
         for (int32_t i = 0; i < argument; i++) {
@@ -270,6 +287,33 @@ static void test_who_may_not_and_what_does_not_fit(void) {
     CHECK_EQUAL(sent, before + 6u);
 }
 
+/* While a call does not end, what cannot succeed is answered; the module task would not answer at all. */
+static void test_refusals_do_not_wait_for_modules(void) {
+    static uint8_t image[512];
+    const size_t count = make_module(endless_wasm, MODULE_WASM_BYTES, image);
+    pthread_mutex_lock(&module_works);
+    CHECK_EQUAL(ask(HTTP_POST, "/wasm/upload", endless_wasm, MODULE_WASM_BYTES), 403);
+    CHECK_EQUAL(ask(HTTP_POST, "/wasm/upload", image, count + 1u), 400);
+    CHECK(body_at >= 32 && body_at < 100); /* its header was enough */
+    image[count - 1u] ^= 1u;
+    CHECK_EQUAL(ask(HTTP_POST, "/wasm/upload", image, count), 403);
+    CHECK_EQUAL(ask(HTTP_POST, "/wasm/none/0", image, count), 404);
+    shown = "Bearer another";
+    CHECK_EQUAL(ask(HTTP_GET, "/wasm/list", NULL, 0), 403);
+    shown = "Bearer the key of it";
+    pthread_mutex_unlock(&module_works);
+    CHECK_EQUAL(ask(HTTP_POST, "/wasm/upload", image, count), 403);
+    image[count - 1u] ^= 1u;
+    while (ask(HTTP_POST, "/wasm/upload", image, count) == 200) {
+        CHECK(strstr(answered_body, "\"kept\":true") != NULL);
+    }
+    CHECK(strcmp(answered_body, "{\"error\":\"no slot is empty\"}") == 0);
+    pthread_mutex_lock(&module_works);
+    CHECK_EQUAL(ask(HTTP_POST, "/wasm/upload", image, count), 500);
+    CHECK_EQUAL(body_at, 0); /* there is no slot for whatever comes */
+    pthread_mutex_unlock(&module_works);
+}
+
 int main(int count, char **arguments) {
     static ef_node_settings settings;
     external = count < 2 || strcmp(arguments[1], "small") != 0;
@@ -283,5 +327,6 @@ int main(int count, char **arguments) {
     CHECK(external ? module_task_room() == EF_RVF_MOST_BYTES : module_task_room() == 16384u);
     test_frames_and_requests_at_once();
     test_who_may_not_and_what_does_not_fit();
+    test_refusals_do_not_wait_for_modules();
     return finish("module tasks");
 }

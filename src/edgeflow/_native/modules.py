@@ -1,12 +1,13 @@
 """Sensing modules in the firmware core: made safe, fed, hosted by an engine that is given."""
 
-import http
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from edgeflow._native.csi import CsiProcessor
+from edgeflow._native.flash import HostFlash
 from edgeflow._native.library import ffi, lib
+from edgeflow._native.module_port import ENDS, Engine, module_port
 from edgeflow.errors import ConfigError, EngineError
 
 __all__ = [
@@ -20,8 +21,6 @@ __all__ = [
 ]
 
 MAX_PREPARED = 4 << 20
-ENDS = ("done", "absent", "trapped", "endless")
-ENTRIES = ("on_init", "on_frame", "on_timer")
 _REFUSED = {
     -6: "it is no WebAssembly, or damaged",
     -9: "it asks for more memory than a node has",
@@ -108,26 +107,6 @@ def _asked(method: str, path: str, authorization: str | None, body: Any, length:
     return _Asked(ffi.new("ef_module_request *", (*kept, body, length)), (*kept, body))
 
 
-class Engine(Protocol):
-    """What runs WebAssembly. Slots are numbers from 0; an engine belongs to one host."""
-
-    def load(self, slot: int, wasm: bytes, memory_kb: int) -> None:
-        """Take a prepared module in.
-
-        Raises:
-            EngineError: it refuses it.
-        """
-
-    def call(self, slot: int, entry: str, argument: int, fuel: int, call: Any) -> int:
-        """Call an export, with an ``ef_module_call *``; an index of ``ENDS``."""
-
-    def unload(self, slot: int) -> None:
-        """Forget a module."""
-
-    def clock_us(self) -> int:
-        """Return what calls are measured by."""
-
-
 class ModuleHost:
     """The slots of one node. Calls must not overlap.
 
@@ -138,6 +117,10 @@ class ModuleHost:
         key: public key of 32 bytes that modules must be signed with; None: none is taken, unless
             ``accepts_unsigned``.
         log: given the slot and each line that a module logs.
+        allows_older: take a signed module of a lower version than one of its name before.
+        flash: writable memory in which uploads stay, whole sectors; None: they do not. What is
+            there comes back with ``revive``.
+        crashed: the node that had this flash ended by itself.
 
     Raises:
         ConfigError: a value is out of range.
@@ -153,6 +136,9 @@ class ModuleHost:
         key: bytes | None = None,
         accepts_unsigned: bool = False,
         log: Callable[[int, str], None] | None = None,
+        allows_older: bool = False,
+        flash: memoryview | None = None,
+        crashed: bool = False,
     ) -> None:
         if key is not None and len(key) != 32:
             raise ConfigError(f"a public key has 32 bytes, not {len(key)}")
@@ -162,13 +148,20 @@ class ModuleHost:
         self._arena = ffi.new("uint8_t[]", max(1, slots) * lib.EF_MODULE_ARENA_BYTES)
         self._key = ffi.new("uint8_t[32]", key) if key is not None else ffi.NULL
         self._none = ffi.new("ef_module_inputs *")
-        port = ffi.new("ef_module_engine *", _port(self._handle))
+        port = ffi.new("ef_module_engine *", module_port(self._handle))
         places = (self._arena, slots, lib.EF_MODULE_ARENA_BYTES)
         made = lib.ef_modules_init(
             self.struct, port, *places, node & 0xFF, self._key, accepts_unsigned
         )
         if made != lib.EF_OK:
             raise ConfigError(f"{slots} slots for modules", hint="from 1 to 8")
+        self.struct.gate.allows_older = allows_older
+        self._flash = None if flash is None else HostFlash(flash)
+        if self._flash is not None:
+            restored = lib.ef_modules_restore(self.struct, self._flash.port, crashed)
+            if restored != lib.EF_OK:
+                raise ConfigError("a flash that keeps no modules", hint="10 sectors at least")
+        self._publish()
 
     @property
     def running(self) -> bool:
@@ -188,6 +181,7 @@ class ModuleHost:
         slot, fault = ffi.new("uint32_t *"), ffi.new("ef_rvf_fault *")
         data = ffi.from_buffer("uint8_t[]", image)
         refusal = lib.ef_modules_load(self.struct, data, len(image), slot, fault)
+        self._publish()
         if refusal != lib.EF_MODULE_TAKEN:
             why = ffi.string(lib.ef_module_say(refusal)).decode()
             if refusal == lib.EF_MODULE_CONTAINER:
@@ -218,6 +212,12 @@ class ModuleHost:
             ConfigError: it is empty.
         """
         self._check(lib.ef_modules_unload(self.struct, slot), slot)
+        self._publish()
+
+    def revive(self, inputs: bytes, now_us: int) -> None:
+        """Start what the flash has brought back, in its time."""
+        lib.ef_modules_revive(self.struct, self._inputs(inputs), now_us)
+        self._publish()
 
     def frame(self, inputs: bytes, now_us: int) -> None:
         """Give a snapshot to all that run; once a second their timer before."""
@@ -230,7 +230,10 @@ class ModuleHost:
     def modules(self) -> list[dict[str, Any]]:
         """Return what is in the slots that are not empty, with the names of ``/wasm/list``."""
         return [
-            _described(slot, self.struct.slots[slot], self._state(slot))
+            {
+                **_described(slot, self.struct.slots[slot], self._state(slot)),
+                "kept": bool(self.struct.shelf.place[slot].holds),
+            }
             for slot in range(self.struct.count)
             if self._state(slot) != "empty"
         ]
@@ -240,22 +243,47 @@ class ModuleHost:
     ) -> tuple[int, bytes]:
         """Answer a request as the node's HTTP server does: status and JSON."""
         asked = _asked(method, path, authorization, ffi.from_buffer("uint8_t[]", body), len(body))
-        return self._answer(asked, key)
+        room = lib.EF_MODULE_ANSWER_BYTES
+        to = ffi.new("char[]", room)
+        status = lib.ef_module_answer(self.struct, asked.struct, key.encode(), self._none, to, room)
+        self._publish()
+        return int(status), bytes(ffi.string(to))
 
     def refusal(
-        self, method: str, path: str, *, authorization: str | None, key: str, length: int
+        self,
+        method: str,
+        path: str,
+        *,
+        authorization: str | None,
+        key: str,
+        length: int,
+        body: bytes = b"",
     ) -> tuple[int, bytes] | None:
-        """Answer a request whose body of ``length`` bytes is of no use; None: it has to be read."""
-        asked = _asked(method, path, authorization, ffi.NULL, length)
-        allowed = lib.ef_module_allow(asked.struct, key.encode()) == http.HTTPStatus.OK
-        return None if allowed else self._answer(asked, key)
+        """Answer a request that cannot succeed; None: nothing is known against it.
 
-    def _answer(self, asked: "_Asked", key: str) -> tuple[int, bytes]:
-        to = ffi.new("char[]", lib.EF_MODULE_ANSWER_BYTES)
-        status = lib.ef_module_answer(
-            self.struct, asked.struct, key.encode(), self._none, to, lib.EF_MODULE_ANSWER_BYTES
-        )
-        return int(status), bytes(ffi.string(to))
+        Of the body of ``length`` bytes, ``body`` has come. Unlike the others this may be called at
+        any time, from any thread.
+        """
+        asked = _asked(method, path, authorization, ffi.from_buffer("uint8_t[]", body), length)
+        gate = ffi.from_buffer("ef_module_gate *", self._gate)
+        room = lib.EF_MODULE_REFUSAL_BYTES
+        to = ffi.new("char[]", room)
+        status = lib.ef_module_refuse(gate, asked.struct, len(body), key.encode(), to, room)
+        return (int(status), bytes(ffi.string(to))) if status else None
+
+    def _publish(self) -> None:
+        """Copy what decides on containers, for ``refusal``."""
+        self._gate = bytes(ffi.buffer(ffi.addressof(self.struct, "gate")))
+
+    def cut_power(self, after: int, manner: str = "half") -> None:
+        """Let the power go at a write of the flash, see ``HostFlash``."""
+        if self._flash is not None:
+            self._flash.cut_power(after, manner)
+
+    @property
+    def power_lost(self) -> bool:
+        """Since the cut nothing is written to the flash."""
+        return self._flash is not None and self._flash.power_lost
 
     def told(self, time_us: int, slot: int, events: list[tuple[int, float]]) -> None:
         """Pass on what the core lets out."""
@@ -289,6 +317,7 @@ def _described(slot: int, module: Any, state: str) -> dict[str, Any]:
         "id": slot,
         "state": state,
         "name": ffi.string(manifest.name).decode("latin-1"),
+        "version": manifest.version,
         "binary_size": manifest.wasm_bytes,
         "caps": f"0x{manifest.capabilities:04x}",
         "hash": bytes(manifest.hash).hex(),
@@ -302,60 +331,3 @@ def _described(slot: int, module: Any, state: str) -> dict[str, Any]:
         "budget_faults": module.budget_faults,
         "memory_kb": module.memory_kb,
     }
-
-
-def _port(handle: Any) -> Any:
-    _register()
-    names = ("load", "call", "unload", "clock", "tell", "log")
-    return (handle, *(getattr(lib, f"edgeflow_module_{name}") for name in names))
-
-
-_registered: list[bool] = []
-
-
-def _register() -> None:
-    """Give the core its way back into Python, once."""
-    if _registered:
-        return
-    trapped = ENDS.index("trapped")
-    ffi.def_extern("edgeflow_module_load", error=False)(_load)
-    ffi.def_extern("edgeflow_module_call", error=trapped)(_call)
-    ffi.def_extern("edgeflow_module_unload")(_unload)
-    ffi.def_extern("edgeflow_module_clock", error=0)(_clock)
-    ffi.def_extern("edgeflow_module_tell")(_told)
-    ffi.def_extern("edgeflow_module_log")(_logged)
-    _registered.append(True)
-
-
-def _host(context: Any) -> ModuleHost:
-    host: ModuleHost = ffi.from_handle(context)
-    return host
-
-
-def _load(context: Any, slot: int, wasm: Any, count: int, *limits: int) -> bool:
-    try:
-        _host(context).engine.load(slot, bytes(ffi.buffer(wasm, count)), limits[0])
-    except EngineError:
-        return False
-    return True
-
-
-def _call(context: Any, slot: int, entry: int, *rest: Any) -> int:
-    return _host(context).engine.call(slot, ENTRIES[entry], *rest)
-
-
-def _unload(context: Any, slot: int) -> None:
-    _host(context).engine.unload(slot)
-
-
-def _clock(context: Any) -> int:
-    return _host(context).engine.clock_us()
-
-
-def _told(context: Any, packet: Any) -> None:
-    events = [(packet.events[i].id, packet.events[i].value) for i in range(packet.count)]
-    _host(context).told(packet.time_us, packet.slot, events)
-
-
-def _logged(context: Any, slot: int, line: Any) -> None:
-    _host(context).logged(slot, ffi.string(line).decode("ascii", "replace"))

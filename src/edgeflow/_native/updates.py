@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgeflow._native.flash import CUTS, SECTOR_BYTES
 from edgeflow._native.library import ffi, lib
 from edgeflow.errors import ConfigError
 
@@ -19,8 +20,6 @@ __all__ = [
     "sensing_works",
 ]
 
-SECTOR_BYTES = 4096
-_CUTS = {"before": 0, "half": 1, "garbage": 2}
 _VERDICTS = ("settled", "wait", "keep", "roll_back")
 
 
@@ -91,7 +90,7 @@ class NativeUpdates:
             after: how many others come before it (words and erased sectors).
             manner: ``before`` it, or with it ``half`` done, or ``garbage``.
         """
-        self._power.manner = _CUTS[manner]
+        self._power.manner = CUTS[manner]
         self._power.left = after
 
     @property

@@ -21,6 +21,7 @@
 #define EF_RVF_FLAG_VECTORS 2u
 #define EF_RVF_FLAG_ED25519 4u /* the signature is one; without it, it is the reference's hash, which anybody can make */
 #define EF_RVF_NAME_BYTES 32u
+#define EF_RVF_VERSION_AT 28u /* in the header: what counts where the signature is Ed25519, else 0 */
 #define EF_MODULE_API 1u
 
 /* Why a container is refused, in the order of the checks. */
@@ -51,11 +52,15 @@ typedef struct ef_rvf {
     uint8_t hash[32]; /* SHA-256 of the WebAssembly */
     uint16_t min_subcarriers, max_subcarriers; /* 0: any */
     uint16_t flags;
+    uint32_t version; /* of the module, signed with it; 0: none was given */
     const uint8_t *image, *wasm, *signature, *vectors; /* signature: NULL where there is none */
     uint32_t wasm_bytes, vector_bytes;
 } ef_rvf;
 
 EF_MUST_CHECK ef_rvf_fault ef_rvf_open(const uint8_t *image, size_t count, ef_rvf *rvf);
+
+/* The checks of size, magic, version and lengths alone: of the first EF_RVF_HEADER_BYTES of `count` that are to come. */
+EF_MUST_CHECK ef_rvf_fault ef_rvf_check_header(const uint8_t header[EF_RVF_HEADER_BYTES], size_t count);
 
 /* The fault in words, for answers and logs. */
 const char *ef_rvf_say(ef_rvf_fault fault);

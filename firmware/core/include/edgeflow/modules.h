@@ -5,6 +5,8 @@
  *
  *      empty -- load --> loaded -- start --> running <-- start/stop --> stopped
  *                                               \-- 10 times over its time, or 100 traps --> error -- start --> running
+ *      at the node's start: kept -- its turn --> running or stopped
+ *                           disabled, where the node did not outlive it twice -- start --> running
  */
 #ifndef EDGEFLOW_MODULES_H
 #define EDGEFLOW_MODULES_H
@@ -15,10 +17,10 @@
 
 #include "edgeflow/csi.h"
 #include "edgeflow/csi_packet.h"
-#include "edgeflow/module_container.h"
+#include "edgeflow/module_gate.h"
 #include "edgeflow/module_prepare.h"
+#include "edgeflow/module_shelf.h"
 
-#define EF_MODULE_SLOTS 8u
 #define EF_MODULE_DEFAULT_SLOTS 4u
 #define EF_MODULE_ARENA_BYTES 163840u /* of one slot, where memory is plenty: holds the largest prepared module */
 #define EF_MODULE_MEMORY_KB 64u       /* where the manifest says 0 */
@@ -35,6 +37,9 @@
 #define EF_MODULE_TIMER_US 1000000u
 #define EF_MODULE_HISTORY 256u
 #define EF_MODULE_LOG_BYTES 127u
+#define EF_MODULE_NOT_BEGUN UINT64_MAX
+#define EF_MODULE_MOST_TRIES 2u
+#define EF_MODULE_SETTLE_US 10000000u /* so long the node outlives a module before it is trusted again */
 
 enum {
     EF_MODULE_PHASE = 1,
@@ -117,7 +122,9 @@ typedef enum ef_module_state {
     EF_MODULE_LOADED,
     EF_MODULE_RUNNING,
     EF_MODULE_STOPPED,
-    EF_MODULE_ERROR
+    EF_MODULE_ERROR,
+    EF_MODULE_KEPT,    /* in flash, waits for its turn since the node's start */
+    EF_MODULE_DISABLED /* in flash, and not run: it ended the node, or is refused now */
 } ef_module_state;
 
 typedef struct ef_module_told {
@@ -146,41 +153,40 @@ typedef struct ef_modules {
     ef_module slots[EF_MODULE_SLOTS];
     ef_module_work work;
     ef_module_call call;
-    uint8_t *arena; /* count times arena_bytes */
-    const uint8_t *key;
+    ef_module_gate gate;
+    ef_module_shelf shelf;
+    uint32_t waiting, trial; /* slots by bit: to be started, started and not yet outlived */
+    uint64_t trial_us;       /* since when; EF_MODULE_NOT_BEGUN */
+    uint8_t *arena;          /* count times arena_bytes */
     uint32_t count, arena_bytes;
     uint8_t node;
     uint16_t sequence;
-    bool accepts_unsigned;
     uint64_t timer_us;
     bool timed;
 } ef_modules;
 
-typedef enum ef_module_refusal {
-    EF_MODULE_TAKEN = 0,
-    EF_MODULE_CONTAINER, /* see the fault */
-    EF_MODULE_NO_KEY,    /* none was provisioned */
-    EF_MODULE_UNSIGNED,
-    EF_MODULE_FORGED,
-    EF_MODULE_FULL,      /* no slot is empty */
-    EF_MODULE_MEMORY,    /* more than its manifest or the node allows */
-    EF_MODULE_CODE,      /* what the node cannot run safely */
-    EF_MODULE_ENGINE     /* the engine refuses it */
-} ef_module_refusal;
-
-const char *ef_module_say(ef_module_refusal refusal);
 const char *ef_module_state_name(ef_module_state state);
 
-/* key: of 32 bytes, or NULL: then nothing is loaded, unless unsigned modules are accepted. Both stay, and so does the arena of
+/* Older versions are refused, and nothing is kept, until gate.allows_older is set, and ef_modules_restore called.
+ * key: of 32 bytes, or NULL: then nothing is loaded, unless unsigned modules are accepted. Both stay, and so does the arena of
  * `count` (1 to EF_MODULE_SLOTS) times `arena_bytes`, each of which holds a prepared module. */
 EF_MUST_CHECK ef_status ef_modules_init(ef_modules *modules, const ef_module_engine *engine, uint8_t *arena, uint32_t count,
                                         uint32_t arena_bytes, uint8_t node, const uint8_t *key, bool accepts_unsigned);
 
-/* Into the first empty slot; `fault` says more of EF_MODULE_CONTAINER. */
+/* Into the first empty slot; its version is remembered. `fault` says more of EF_MODULE_CONTAINER. */
 EF_MUST_CHECK ef_module_refusal ef_modules_load(ef_modules *modules, const uint8_t *image, size_t count, uint32_t *slot,
                                                 ef_rvf_fault *fault);
 
-/* EF_ERROR_NO_MODEL: no such slot, or empty. EF_ERROR_STATE: not from this state. Starting calls on_init, and forgets faults. */
+/* Bring back what a flash holds, at the node's start: ef_modules_revive starts it, in its time. The flash stays. `crashed`: the
+ * node ended by itself before; a slot whose start it did not outlive EF_MODULE_MOST_TRIES times is disabled. */
+EF_MUST_CHECK ef_status ef_modules_restore(ef_modules *modules, const ef_flash *flash, bool crashed);
+/* All that wait at once; after a crash, one by one who was there. Then, when the node has outlived them, forget their tries. */
+void ef_modules_revive(ef_modules *modules, const ef_module_inputs *inputs, uint64_t now_us);
+/* Keep what was loaded into a slot from this container over a restart. EF_ERROR_SPACE: there is no room for it. */
+EF_MUST_CHECK ef_status ef_modules_keep(ef_modules *modules, uint32_t slot, const uint8_t *image, uint32_t count);
+
+/* EF_ERROR_NO_MODEL: no such slot, or empty. EF_ERROR_STATE: not from this state. EF_ERROR_UNSUPPORTED: what is in flash is
+ * refused. EF_ERROR_FLASH: done, but not for the next start of the node. Starting calls on_init, and forgets faults. */
 EF_MUST_CHECK ef_status ef_modules_start(ef_modules *modules, uint32_t slot, const ef_module_inputs *inputs);
 EF_MUST_CHECK ef_status ef_modules_stop(ef_modules *modules, uint32_t slot);
 EF_MUST_CHECK ef_status ef_modules_unload(ef_modules *modules, uint32_t slot);

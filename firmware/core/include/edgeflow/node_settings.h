@@ -28,7 +28,7 @@ typedef struct ef_node_settings {
     uint16_t vital_window, vital_interval_ms;
     uint8_t top_subcarriers;
     uint8_t power_duty;
-    uint8_t wasm_max, wasm_verify, wasm_key[32], wasm_key_bytes;
+    uint8_t wasm_max, wasm_verify, wasm_older, wasm_key[32], wasm_key_bytes;
     uint8_t channel; /* 0: the access point's */
     uint8_t filter_mac[6], filter_mac_bytes;
     char seed_url[64], seed_token[64], zone[16];

@@ -20,6 +20,8 @@ static const char *status_line(int status) {
         return "404 Not Found";
     case 405:
         return "405 Method Not Allowed";
+    case 409:
+        return "409 Conflict";
     case 408:
         return "408 Request Timeout";
     case 413:
@@ -31,16 +33,14 @@ static const char *status_line(int status) {
     }
 }
 
-/* The whole body, or nothing: a sender that falls silent, or that sends slowly, ends the request. */
-static bool receive(httpd_req_t *request) {
-    const int64_t end_us = esp_timer_get_time() + UPLOAD_US;
-    size_t at = 0;
-    while (at < request->content_len) {
-        const int got = httpd_req_recv(request, (char *)module_task_buffer() + at, request->content_len - at);
+/* The body up to a byte, or nothing: a sender that falls silent, or that sends slowly, ends the request. */
+static bool receive(httpd_req_t *request, size_t *at, size_t until, int64_t end_us) {
+    while (*at < until) {
+        const int got = httpd_req_recv(request, (char *)module_task_buffer() + *at, until - *at);
         if (got <= 0 || esp_timer_get_time() > end_us) {
             return false;
         }
-        at += (size_t)got;
+        *at += (size_t)got;
     }
     return true;
 }
@@ -49,6 +49,37 @@ static esp_err_t say(httpd_req_t *request, int status, const char *json) {
     httpd_resp_set_status(request, status_line(status));
     httpd_resp_set_type(request, "application/json");
     return httpd_resp_sendstr(request, json);
+}
+
+/* Whatever can be refused is refused here and at once, however busy the modules are: before the body, with its header, with
+ * all of it. False: it was answered. */
+static bool take(httpd_req_t *request, const ef_module_request *asked) {
+    static ef_module_gate gate; /* of this task alone */
+    const size_t stops[] = {0, EF_RVF_HEADER_BYTES, request->content_len};
+    const int64_t end_us = esp_timer_get_time() + UPLOAD_US;
+    char refusal[EF_MODULE_REFUSAL_BYTES];
+    size_t at = 0;
+    if (!module_task_gate(&gate)) {
+        say(request, 503, "{\"error\":\"no modules\"}");
+        return false;
+    }
+    for (unsigned i = 0; i < sizeof stops / sizeof stops[0]; i++) {
+        const size_t until = stops[i] < request->content_len ? stops[i] : request->content_len;
+        if (!receive(request, &at, until, end_us)) {
+            say(request, 408, "{\"error\":\"the body did not come in time\"}");
+            return false;
+        }
+        const int status = ef_module_refuse(&gate, asked, at, node->ota_key, refusal, sizeof refusal);
+        if (status != 0) {
+            say(request, status, refusal);
+            return false;
+        }
+        if (request->content_len > module_task_room()) {
+            say(request, 413, "{\"error\":\"larger than this board has memory for\"}");
+            return false;
+        }
+    }
+    return true;
 }
 
 static esp_err_t on_request(httpd_req_t *request) {
@@ -62,21 +93,10 @@ static esp_err_t on_request(httpd_req_t *request) {
         .length = request->content_len,
     };
     const char *json = "";
-    int status = ef_module_allow(&asked, node->ota_key);
-    if (status != 200) { /* the core says why; the body is not read, and the connection ends */
-        status = module_task_answer(&asked, &json);
-        say(request, status, json);
+    if (!take(request, &asked)) { /* what is left of the body is not read, and the connection ends */
         return ESP_FAIL;
     }
-    if (request->content_len > module_task_room()) {
-        say(request, 413, "{\"error\":\"larger than this board has memory for\"}");
-        return ESP_FAIL;
-    }
-    if (!receive(request)) {
-        say(request, 408, "{\"error\":\"the body did not come in time\"}");
-        return ESP_FAIL;
-    }
-    status = module_task_answer(&asked, &json);
+    const int status = module_task_answer(&asked, &json);
     return say(request, status, json);
 }
 

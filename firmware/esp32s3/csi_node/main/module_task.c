@@ -12,6 +12,7 @@
 #include "freertos/FreeRTOS.h"
 #include "freertos/semphr.h"
 #include "freertos/task.h"
+#include "module_flash.h"
 #include "module_wasm3.h"
 
 #define STACK_BYTES (CONFIG_EDGEFLOW_MODULE_STACK_KB * 1024u)
@@ -46,6 +47,7 @@ static ef_module_inputs offered;
 static packet packets[PACKETS];
 static unsigned first_packet, packet_count;
 static const ef_module_request *asked;
+static ef_module_gate gate; /* as of the last request and the last module that came back */
 
 /* Of one task each. */
 static ef_module_feed feed;      /* the sensing task's */
@@ -135,6 +137,22 @@ static const ef_module_request *take(void) {
     return request;
 }
 
+static void publish(void) {
+    if (xSemaphoreTake(lock, portMAX_DELAY) == pdTRUE) {
+        gate = modules.gate;
+        xSemaphoreGive(lock);
+    }
+}
+
+bool module_task_gate(ef_module_gate *to) {
+    if (task == NULL || xSemaphoreTake(lock, pdMS_TO_TICKS(WAIT_MS)) != pdTRUE) {
+        return false;
+    }
+    *to = gate;
+    xSemaphoreGive(lock);
+    return true;
+}
+
 static void run(void *unused) {
     (void)unused;
     while (true) {
@@ -143,7 +161,12 @@ static void run(void *unused) {
         if (request != NULL) {
             status = ef_module_answer(&modules, request, node->ota_key, &inputs, answer, sizeof answer);
             ESP_LOGI(TAG, "request_answered path=%.40s status=%d", request->path, status);
+            publish();
             xSemaphoreGive(answered);
+        }
+        if (modules.waiting != 0 || modules.trial != 0) {
+            ef_modules_revive(&modules, &inputs, (uint64_t)esp_timer_get_time());
+            publish();
         }
         ef_modules_frame(&modules, &inputs, (uint64_t)esp_timer_get_time());
     }
@@ -212,6 +235,12 @@ bool module_task_start(const ef_node_settings *settings) {
         !claim_all(small, SMALL_ARENA_BYTES, SMALL_UPLOAD_BYTES, MALLOC_CAP_8BIT)) {
         return false;
     }
+    modules.gate.allows_older = settings->wasm_older != 0;
+    const ef_flash *flash = module_flash_open();
+    if (flash == NULL || ef_modules_restore(&modules, flash, module_flash_crashed()) != EF_OK) {
+        ESP_LOGW(TAG, "modules_not_restored");
+    }
+    gate = modules.gate;
     TaskHandle_t made = NULL;
     if (xTaskCreatePinnedToCore(run, "modules", STACK_BYTES, NULL, PRIORITY, &made, CORE) != pdPASS) {
         return false;
@@ -245,6 +274,11 @@ size_t module_task_room(void) {
 
 uint8_t *module_task_buffer(void) {
     return NULL;
+}
+
+bool module_task_gate(ef_module_gate *gate) {
+    (void)gate;
+    return false;
 }
 
 int module_task_answer(const ef_module_request *request, const char **json) {

@@ -20,5 +20,7 @@ size_t module_task_packet(uint8_t to[MODULE_PACKET_BYTES]);
 size_t module_task_room(void);
 uint8_t *module_task_buffer(void);
 int module_task_answer(const ef_module_request *request, const char **json);
+/* A copy of what decides on containers, without waiting for modules. False: there are none here. */
+bool module_task_gate(ef_module_gate *gate);
 
 #endif

@@ -6,6 +6,7 @@ typedef struct ef_rvf {
     uint8_t hash[32];
     uint16_t min_subcarriers, max_subcarriers;
     uint16_t flags;
+    uint32_t version;
     uint32_t wasm_bytes, vector_bytes;
     ...;
 } ef_rvf;
@@ -82,8 +83,23 @@ typedef struct ef_module {
     uint64_t total_us;
     ...;
 } ef_module;
+typedef struct ef_module_gate {
+    bool allows_older;
+    uint32_t free_slots;
+    ...;
+} ef_module_gate;
+typedef struct ef_shelf_place {
+    bool holds;
+    ...;
+} ef_shelf_place;
+typedef struct ef_module_shelf {
+    ef_shelf_place place[8];
+    ...;
+} ef_module_shelf;
 typedef struct ef_modules {
     ef_module slots[8];
+    ef_module_gate gate;
+    ef_module_shelf shelf;
     uint32_t count;
     ...;
 } ef_modules;
@@ -94,6 +110,8 @@ ef_status ef_modules_init(ef_modules *modules, const ef_module_engine *engine, u
                           uint8_t node, const uint8_t *key, bool accepts_unsigned);
 ef_module_refusal ef_modules_load(ef_modules *modules, const uint8_t *image, size_t count, uint32_t *slot,
                                   ef_rvf_fault *fault);
+ef_status ef_modules_restore(ef_modules *modules, const struct ef_flash *flash, bool crashed);
+void ef_modules_revive(ef_modules *modules, const ef_module_inputs *inputs, uint64_t now_us);
 ef_status ef_modules_start(ef_modules *modules, uint32_t slot, const ef_module_inputs *inputs);
 ef_status ef_modules_stop(ef_modules *modules, uint32_t slot);
 ef_status ef_modules_unload(ef_modules *modules, uint32_t slot);
@@ -109,6 +127,8 @@ typedef struct ef_module_request {
     size_t length;
     ...;
 } ef_module_request;
-int ef_module_allow(const ef_module_request *request, const char *key);
+#define EF_MODULE_REFUSAL_BYTES 256
+int ef_module_refuse(const ef_module_gate *gate, const ef_module_request *request, size_t received, const char *key, char *to,
+                     size_t room);
 int ef_module_answer(ef_modules *modules, const ef_module_request *request, const char *key, const ef_module_inputs *inputs,
                      char *to, size_t room);

@@ -66,11 +66,20 @@ def sign(
     *,
     key: Annotated[Path, typer.Option(metavar="FILE", help="Private key of edgeflow ota keygen.")],
     out: OutOption,
+    version: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, max=0xFFFFFFFF, help="Nodes refuse an older one."),
+    ] = None,
     passphrase: PassphraseOption = None,
 ) -> None:
-    """Sign a container, whoever signed it before."""
-    _write(out, _signed(_opened(file), key, passphrase).encode())
-    narrate(f"wrote {out}")
+    """Sign a container, whoever signed it before, with the version that it has or is given."""
+    from dataclasses import replace
+
+    container = _opened(file)
+    if version is not None:
+        container = replace(container, version=version)
+    _write(out, _signed(container, key, passphrase).encode())
+    narrate(f"wrote {out}: version {container.version}")
 
 
 @verbs.command(epilog="Example: edgeflow csi wasm info hvac.rvf --key my.pem.pub")
@@ -98,6 +107,7 @@ def info(
         known = check_container(data, read_public_key(key)) is None
     facts = {
         "name": manifest.name,
+        "version": container.version,
         "bytes": len(data),
         "wasm": len(container.wasm),
         "capabilities": capability_names(manifest.capabilities),

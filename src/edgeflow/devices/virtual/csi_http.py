@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from edgeflow._native.updates import bearer_matches
-from edgeflow.protocols.rvf import MAX_BYTES
+from edgeflow.protocols.rvf import HEADER_BYTES, MAX_BYTES
 
 if TYPE_CHECKING:
     from edgeflow.devices.virtual.csi_update import UpdatableNode
@@ -67,6 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         self.connection.settimeout(self.server.node.times.silence)
         self.server.connection = self.connection
+        if self.server.node.stopping:  # it was accepted when nobody looked for it any more
+            self.server.drop()
 
     def finish(self) -> None:
         self.server.connection = None
@@ -92,9 +94,15 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         count = int(length) if length.isascii() and length.isdigit() and len(length) < 11 else 0
         asked = self.command, self.path, self.headers.get("Authorization")
-        refusal = modules.refusal(*asked, count)
-        body = self.rfile.read(min(count, MAX_BYTES)) if refusal is None else b""
-        self._send(*(refusal or modules.answer(*asked, body)))
+        body, refusal = b"", None
+        for stop in (0, HEADER_BYTES, MAX_BYTES):
+            body += self.rfile.read(min(count, stop) - len(body))
+            refusal = modules.refusal(*asked, count, body)
+            if refusal is not None:
+                break
+        said = refusal or modules.answer(*asked, body)
+        if not modules.power_lost:  # otherwise nobody is there to answer
+            self._send(*said)
         return True
 
     def do_POST(self) -> None:

@@ -31,6 +31,7 @@ class VirtualModules:
         number: of the node. key: public key of 32 bytes that modules are signed with.
         psk: what a request must show; empty: none is answered.
         slots: 1 to 8.
+        allows_older: take versions below those that it has had.
     """
 
     def __init__(
@@ -41,13 +42,57 @@ class VirtualModules:
         key: bytes | None = None,
         psk: str = "",
         slots: int = 4,
+        allows_older: bool = False,
     ) -> None:
         self._lock = threading.Lock()
         self._told: deque[bytes] = deque(maxlen=TOLD)
         self._number, self._psk, self._sequence = number, psk, 0
+        self._engine, self._slots, self._key, self._older = engine, slots, key, allows_older
         self._processor, self._feed = CsiProcessor(), ModuleFeed()
-        self._host = ModuleHost(engine, self._take, slots=slots, node=number, key=key)
-        self._vitals_us = 0
+        self._host = self._made(None, crashed=False)
+        self._vitals_us, self._on = 0, True
+
+    def power_on(self, flash: memoryview, *, crashed: bool) -> None:
+        """Begin as after a reset: all is forgotten but what the flash has.
+
+        Args:
+            flash: partition of the modules.
+            crashed: the node ended by itself.
+        """
+        with self._lock:
+            for slot, state in enumerate(self._host.states()):
+                if state not in {"empty", "kept", "disabled"}:
+                    self._engine.unload(slot)
+            self._processor, self._feed = CsiProcessor(), ModuleFeed()
+            self._told.clear()
+            self._host = self._made(flash, crashed=crashed)
+            self._on = True
+
+    def power_off(self) -> None:
+        """Hear and tell nothing any more, from within a call of a module, too."""
+        self._on = False
+
+    def cut_power(self, after: int, manner: str = "half") -> None:
+        """Let the power go at a write of the modules' flash, see ``HostFlash``."""
+        with self._lock:
+            self._host.cut_power(after, manner)
+
+    @property
+    def power_lost(self) -> bool:
+        """Since the cut nothing is written."""
+        return self._host.power_lost
+
+    def _made(self, flash: memoryview | None, *, crashed: bool) -> ModuleHost:
+        return ModuleHost(
+            self._engine,
+            self._take,
+            slots=self._slots,
+            node=self._number,
+            key=self._key,
+            allows_older=self._older,
+            flash=flash,
+            crashed=crashed,
+        )
 
     def answer(
         self, method: str, path: str, authorization: str | None, body: bytes = b""
@@ -59,13 +104,15 @@ class VirtualModules:
             )
 
     def refusal(
-        self, method: str, path: str, authorization: str | None, length: int
+        self, method: str, path: str, authorization: str | None, length: int, body: bytes = b""
     ) -> tuple[int, bytes] | None:
-        """Answer a request whose body of ``length`` bytes is of no use; None: read it."""
-        with self._lock:
-            return self._host.refusal(
-                method, path, authorization=authorization, key=self._psk, length=length
-            )
+        """Answer what cannot succeed, however busy the modules are; None: go on.
+
+        Of the body of ``length`` bytes, ``body`` has come.
+        """
+        return self._host.refusal(
+            method, path, authorization=authorization, key=self._psk, length=length, body=body
+        )
 
     def modules(self) -> list[dict[str, Any]]:
         """Return what is loaded."""
@@ -85,10 +132,14 @@ class VirtualModules:
 
     def _hear(self, frame: HeardFrame) -> list[bytes]:
         now, processor = frame.time_us, self._processor
+        if not self._on:
+            return []
         if processor.push(now, frame.payload, rssi=frame.rssi) is None:
             self._feed.frame(processor, now)
             with self._lock:
-                self._host.frame(self._feed.snapshot(), now)
+                seen = self._feed.snapshot()
+                self._host.revive(seen, now)
+                self._host.frame(seen, now)
         sent = [self._told.popleft() for _ in range(len(self._told))]
         if now - self._vitals_us >= VITALS_US:
             self._vitals_us = now

@@ -42,7 +42,8 @@ PARTITIONS = (
     Partition("phy_init", 1, 0x01, 0x11000, 0x1000),
     Partition("ota_0", 0, 0x10, 0x20000, 2 * _M),
     Partition("ota_1", 0, 0x11, 0x220000, 2 * _M),
-    Partition("spiffs", 1, 0x82, 0x420000, 0x1E0000),
+    Partition("spiffs", 1, 0x82, 0x420000, 0xC0000),
+    Partition("modules", 0x40, 0x00, 0x4E0000, 0x120000),
 )
 """Of the sensing node's firmware, for 8 MB."""
 _BY_LABEL = {row.label: row for row in PARTITIONS}
@@ -123,7 +124,7 @@ class UpdatableNode:
         self._running: VirtualFirmware | None = None
         self._stop, self._settled = threading.Event(), threading.Event()
         self._restart_at: float | None = None
-        self._going_back = False
+        self._going_back = self._crashed = False
         self._server: NodeServer | None = None
         self._place = _hold(host, port)
         self.host, self.port = self._place.getsockname()[:2]
@@ -162,6 +163,13 @@ class UpdatableNode:
         self._going_back = back
         self._restart_at = time.monotonic() + self.times.restart
 
+    def crash(self) -> None:
+        """Restart as after a panic, or a watchdog's bite."""
+        if self.modules is not None:
+            self.modules.power_off()
+        self._crashed = True
+        self._restart_at = 0.0
+
     def __enter__(self) -> Self:
         self._thread.start()
         self._settled.wait(self.times.boot + FIRST_SECONDS)
@@ -184,6 +192,12 @@ class UpdatableNode:
         if self._thread.is_alive():
             self._thread.join(3.0)
         self._place.close()
+
+    @property
+    def power_lost(self) -> bool:
+        """The power was cut at a write; it comes back with the next start."""
+        modules = self.modules
+        return self.updates.power_lost or (modules is not None and modules.power_lost)
 
     @property
     def stopping(self) -> bool:
@@ -222,6 +236,9 @@ class UpdatableNode:
         if firmware.behaviour == "hang":
             self._stop.wait(self.times.watchdog)
             return
+        if self.modules is not None:
+            self.modules.power_on(self._area("modules"), crashed=self._crashed)
+        self._crashed = False
         works = firmware.behaviour != "unfit" and sensing_works()
         with NodeServer(self) as server:
             self._server = server
@@ -231,7 +248,7 @@ class UpdatableNode:
 
     def _serve(self, server: NodeServer, started: float, *, works: bool) -> None:
         settled = False
-        while not (self._stop.is_set() or self.updates.power_lost):
+        while not (self._stop.is_set() or self.power_lost):
             if not settled:
                 settled = self._settle(time.monotonic() - started, works=works)
             server.handle_request()

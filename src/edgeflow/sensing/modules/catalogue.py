@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeflow.errors import ConfigError, did_you_mean
-from edgeflow.protocols.rvf import Container, Manifest, capability_bits
+from edgeflow.protocols.rvf import MAX_VERSION, Container, Manifest, capability_bits
 from edgeflow.sensing.modules.build import SOURCES, build_module
 
 __all__ = [
@@ -23,7 +23,17 @@ __all__ = [
 MAX_MANIFEST = 64 * 1024
 NUMBERS = {"max_frame_us", "max_events_per_second", "memory_limit_kb"}
 NUMBERS |= {"min_subcarriers", "max_subcarriers"}
-KEYS = {"name", "summary", "status", "reason", "capabilities", "events", "author", *NUMBERS}
+KEYS = {
+    "name",
+    "version",
+    "summary",
+    "status",
+    "reason",
+    "capabilities",
+    "events",
+    "author",
+    *NUMBERS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ class ModuleSource:
 
     Attributes:
         status: ``working`` or ``experimental``; then ``reason`` says why.
+        version: of the module, 0 for none.
     """
 
     path: Path
@@ -49,6 +60,7 @@ class ModuleSource:
     status: str
     reason: str
     events: tuple[ModuleEventKind, ...]
+    version: int = 0
 
     def build(self) -> Container:
         """Compile it into a container without a signature.
@@ -56,7 +68,7 @@ class ModuleSource:
         Raises:
             MissingExtraError, ConfigError: as of ``build_module``.
         """
-        return Container(self.manifest, build_module(self.path))
+        return Container(self.manifest, build_module(self.path), version=self.version)
 
 
 def read_source(path: Path) -> ModuleSource:
@@ -105,7 +117,11 @@ def _source(path: Path, said: dict[str, Any]) -> ModuleSource:
     )
     if any(not 0 <= event.id <= 0xFFFF for event in events):
         raise ConfigError(f"{path.stem}: ids of events are 0 to 65535")
-    return ModuleSource(path, manifest, str(said.get("summary", "")), status, reason, events)
+    version = int(said.get("version", 0))
+    if not 0 <= version <= MAX_VERSION:
+        raise ConfigError(f"{path.stem}: version {version}", hint=f"0 to {MAX_VERSION}")
+    summary = str(said.get("summary", ""))
+    return ModuleSource(path, manifest, summary, status, reason, events, version)
 
 
 def catalogue(folder: Path = SOURCES) -> list[ModuleSource]:

@@ -260,6 +260,7 @@ class ModuleRegistry:
             node=number,
             key=self._key,
             accepts_unsigned=self._unsigned,
+            allows_older=True,  # whoever loads here owns the process
             log=lambda slot, line: log.info("module_logged", node=name, slot=slot, line=line),
         )
 
