@@ -16,8 +16,7 @@ from edgeflow.errors import CancelledError, EdgeFlowError, UnknownModelError, di
 from edgeflow.inference.hosting import Hosted
 from edgeflow.inference.notices import tell_unreadable
 from edgeflow.inference.repository.files import ModelSource
-from edgeflow.inference.repository.folder import FolderSource
-from edgeflow.inference.repository.listing import ListSource
+from edgeflow.inference.repository.listing import source_of
 from edgeflow.inference.repository.settling import Settling
 from edgeflow.inference.requests import InferRequest
 from edgeflow.inference.scheduling.job import Job
@@ -59,7 +58,7 @@ class LocalService(InferenceService):
         reload_s: float | None = 1.0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._source = _source(models) if isinstance(models, (str, Path)) else models
+        self._source = source_of(models) if isinstance(models, (str, Path)) else models
         self._now = now
         self._crew = Crew(cores or len(os.sched_getaffinity(0)), now=now)
         self._loads: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -245,8 +244,3 @@ class LocalService(InferenceService):
             for model in stale - self._reloading:  # one under way is loaded again after that
                 stale.discard(model)
                 self._reload_soon(model)
-
-
-def _source(models: Path | str) -> ModelSource:
-    path = Path(models)
-    return FolderSource(path) if path.is_dir() or not path.suffix else ListSource(path)

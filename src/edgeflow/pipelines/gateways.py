@@ -1,11 +1,12 @@
 """From ``gateway:``, ``gateways:`` and ``model_affinity:`` to the service that runs the models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from edgeflow.core.status import ModelStatus
 from edgeflow.errors import ConfigError
+from edgeflow.inference.repository.listing import source_of
 from edgeflow.inference.requests import InferRequest, InferResponse
 from edgeflow.inference.service import (
     Check,
@@ -15,13 +16,26 @@ from edgeflow.inference.service import (
     Ticket,
     no_check,
 )
+from edgeflow.pipelines.declaration import Declaration
 from edgeflow.pipelines.schema.document import Document
 from edgeflow.pipelines.schema.gateway import GatewayOptions
 
-__all__ = ["DEFAULT", "SplitService", "missing_models", "open_service"]
+__all__ = [
+    "DEFAULT",
+    "SplitService",
+    "absent_models",
+    "missing_models",
+    "open_service",
+    "unknown_models",
+]
 
 DEFAULT = "default"
 """What ``model_affinity`` calls the gateway under ``gateway:``."""
+
+_FETCH = (
+    "put the file there or correct the path; edgeflow models pull NAME --models DIR fetches a "
+    "model, edgeflow assets path NAME tells where a pulled asset lies"
+)
 
 
 def open_service(document: Document, folder: Path, place: str = "") -> InferenceService:
@@ -44,13 +58,13 @@ def open_service(document: Document, folder: Path, place: str = "") -> Inference
     local = _local(folder / home.models)
     if not document.gateways:
         return local
-    rules = [model for model, names in document.model_affinity.items() if DEFAULT not in names]
+    rules = _remote_rules(document)
     try:
         remote = _remote(document, document.gateways)
     except BaseException:
         local.close()
         raise
-    return SplitService(local, remote, lambda model: any(fnmatchcase(model, r) for r in rules))
+    return SplitService(local, remote, lambda model: _fits(model, rules))
 
 
 def missing_models(document: Document, folder: Path, place: str = "") -> ConfigError | None:
@@ -62,6 +76,54 @@ def missing_models(document: Document, folder: Path, place: str = "") -> ConfigE
         f"{place}{': ' if place else ''}gateway.models: there is nothing at {folder / models}",
         hint="name the folder of models; edgeflow models pull NAME --models DIR makes one",
     )
+
+
+def absent_models(declaration: Declaration) -> list[ConfigError]:
+    """Return which models of this process are not there, each with its place; nothing is loaded.
+
+    Raises:
+        ConfigError: the file that lists them has mistakes.
+    """
+    document, folder = declaration.document, declaration.file.parent
+    nowhere = missing_models(document, folder, declaration.models_place)
+    if nowhere is not None or document.gateway.models is None:
+        return [nowhere] if nowhere is not None else []
+    found = source_of(folder / document.gateway.models).scan()
+    rules = _remote_rules(document)
+    fileless = [
+        ConfigError(each.problem, hint=_FETCH)
+        for each in found.values()
+        if each.problem and not each.versions
+    ]
+    return [*fileless, *unknown_models(declaration, found, lambda model: _fits(model, rules))]
+
+
+def unknown_models(
+    declaration: Declaration, known: Collection[str], is_elsewhere: Callable[[str], bool]
+) -> list[ConfigError]:
+    """Return what is wrong where pipelines name models that are neither known nor elsewhere."""
+    return [
+        ConfigError(
+            f"{plan.place}: pipeline {plan.name!r} uses the model {step.model!r}, "
+            "which is not there",
+            hint=f"known: {', '.join(sorted(known)) or 'none'}",
+            code="EF-CONFIG-015",
+        )
+        for plan in declaration.pipelines
+        for step in (*plan.steps, *([plan.cheaper] if plan.cheaper else []))
+        if step.model and step.model not in known and not is_elsewhere(step.model)
+    ]
+
+
+def _remote_rules(document: Document) -> list[str]:
+    """Patterns of the models that other gateways run."""
+    if not document.gateways:
+        return []
+    return [model for model, names in document.model_affinity.items() if DEFAULT not in names]
+
+
+def _fits(model: str, rules: list[str]) -> bool:
+    return any(fnmatchcase(model, rule) for rule in rules)
 
 
 def _local(path: Path) -> InferenceService:

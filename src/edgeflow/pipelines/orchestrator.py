@@ -22,7 +22,7 @@ from edgeflow.observe.activity import activities
 from edgeflow.pipelines.connectors.base import BaseConnector
 from edgeflow.pipelines.declaration import Declaration
 from edgeflow.pipelines.flow import RunningFlow
-from edgeflow.pipelines.gateways import open_service
+from edgeflow.pipelines.gateways import open_service, unknown_models
 from edgeflow.pipelines.history import keep_pipelines
 from edgeflow.pipelines.metrics import Metrics, connector_gauges, model_gauges, queue_gauges
 from edgeflow.pipelines.session import Session
@@ -322,17 +322,7 @@ def _models_differ(old: Declaration, new: Declaration) -> bool:
 def _require_models(declaration: Declaration, service: InferenceService) -> None:
     """Raise ``GraphError`` for models that this process should have and has not."""
     known = {model.name for model in service.status()}
-    problems = [
-        ConfigError(
-            f"{plan.place}: pipeline {plan.name!r} uses the model {step.model!r}, "
-            "which is not there",
-            hint=f"known: {', '.join(sorted(known)) or 'none'}",
-            code="EF-CONFIG-015",
-        )
-        for plan in declaration.pipelines
-        for step in (*plan.steps, *([plan.cheaper] if plan.cheaper else []))
-        if step.model and step.model not in known and not service.is_ready(step.model)
-    ]
+    problems = unknown_models(declaration, known, service.is_ready)
     if problems:
         raise GraphError(problems)
 

@@ -116,7 +116,8 @@ def test_a_list_of_earlier_gateways_loads_unchanged(listed: Path) -> None:
     assert (source.server.port, source.server.http_port) == (8008, 8080)
     found = source.scan()
     assert found["mobilenet_v2_cls"].versions == ()
-    missing = f"{listed.parent / 'models' / 'mobilenetv2_fp32.plan'}: there is no such file"
+    path = listed.parent / "models" / "mobilenetv2_fp32.plan"
+    missing = f"{listed}:11:5: {path}: there is no such file"
     assert found["mobilenet_v2_cls"].problem == missing
     assert found["mobilenet_v2_cls"].settings.instances == 2
     assert found["scale"].settings.queue.capacity == 1024
@@ -144,10 +145,10 @@ def test_the_list_of_this_repository_has_the_known_ids() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("concurrency: 2", "concurency: 2", r"models.yaml:20: unknown key .*'concurrency'"),
-        ("id: \"scale\"", "id: \"mobilenet_v2_cls\"", "models.yaml:21: a second model"),
-        ("id: \"scale\"", "id: \"../x\"", "models.yaml:21: '../x' is no name"),
-        ("port: 8008", "port: 88008", "models.yaml:3: server.port"),
+        ("concurrency: 2", "concurency: 2", r"models.yaml:20:5: unknown key .*'concurrency'"),
+        ("id: \"scale\"", "id: \"mobilenet_v2_cls\"", "models.yaml:21:5: a second model"),
+        ("id: \"scale\"", "id: \"../x\"", "models.yaml:21:5: '../x' is no name"),
+        ("port: 8008", "port: 88008", "models.yaml:3:3: server.port"),
         ("queue_depth", "queue_dept", "did you mean 'queue_depth'"),
     ],
 )  # fmt: skip

@@ -333,6 +333,28 @@ def test_check_warns_of_models_that_are_nowhere_yet(file):
     assert warning["message"] == f"{place}gateway.models: {told}"
 
 
+def test_check_warns_of_each_model_whose_file_or_entry_is_not_there(file):
+    models = file.parent / "models.yaml"
+    models.write_text(
+        "models:\n  - {id: heat, engine: gone.onnx}\n  - id: board\n    engine: serial:///x\n"
+    )
+    text = FLOW.replace("agents: [watch]}", "agents: [watch], model: heta}")
+    file.write_text(text + "gateway: {models: models.yaml}\n")
+    command = [*EDGEFLOW, "check", str(file), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["ok"]
+    fileless, unknown = found["warnings"]
+    missing = file.parent / "gone.onnx"
+    assert fileless["message"] == f"{models}:2:16: {missing}: there is no such file"
+    assert "edgeflow models pull" in fileless["hint"]
+    assert unknown["message"].startswith(f"{file}:7:5: pipeline 'main' uses the model 'heta'")
+    assert unknown["hint"] == "known: board, heat"
+    models.write_text("models: [{id: heat, engin: gone.onnx}]\n")
+    wrong = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert wrong.returncode == 3 and f"{models}:1:" in wrong.stdout + wrong.stderr
+
+
 def test_an_agent_that_blocks_the_event_loop_is_seen(file):
     (file.parent / "plugins" / "blocking.py").write_text(
         "import threading\n"

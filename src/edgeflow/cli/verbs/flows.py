@@ -200,13 +200,10 @@ def declared(file: Path) -> "tuple[Graph, Sequence[EdgeFlowError]]":
     with redirect_stdout(sys.stderr):
         declaration = load_yaml(file)
     from edgeflow.pipelines.compile import compile_flow
-    from edgeflow.pipelines.gateways import missing_models
+    from edgeflow.pipelines.gateways import absent_models
 
-    absent = missing_models(
-        declaration.document, declaration.file.parent, declaration.models_place
-    )  # only a warning: they may be pulled later
-    warnings = (*declaration.warnings, absent) if absent is not None else declaration.warnings
-    return compile_flow(declaration).graph, warnings
+    absent = absent_models(declaration)  # only warnings: they may be pulled later
+    return compile_flow(declaration).graph, (*declaration.warnings, *absent)
 
 
 def load(file: Path) -> "EdgeApp":

@@ -111,8 +111,8 @@ class FolderSource:
     ) -> dict[str, Any] | None:
         """Return what a metadata file holds; None, and its mistakes among the problems."""
         try:
-            values, lines = read_mapping(path)
-            validate(ModelSettings, {**common, **values}, path, lines)
+            values, places = read_mapping(path)
+            validate(ModelSettings, {**common, **values}, path, places)
         except EdgeFlowError as error:
             problems.append(str(error))
             return None

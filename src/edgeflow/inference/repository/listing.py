@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeflow.errors import ConfigError
-from edgeflow.inference.repository.files import ModelFiles, VersionFile, check_name
-from edgeflow.inference.repository.folder import FLAT_VERSION, stamp_of
+from edgeflow.inference.repository.files import ModelFiles, ModelSource, VersionFile, check_name
+from edgeflow.inference.repository.folder import FLAT_VERSION, FolderSource, stamp_of
 from edgeflow.inference.repository.metadata import read_mapping, validate
 from edgeflow.inference.repository.settings import (
     ListedModel,
@@ -14,7 +14,7 @@ from edgeflow.inference.repository.settings import (
     ServerSettings,
 )
 
-__all__ = ["ListSource"]
+__all__ = ["ListSource", "source_of"]
 
 _OWN = ("id", "engine", "concurrency", "input", "outputs")
 
@@ -35,6 +35,7 @@ class ListSource:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._stamp = stamp_of(self.path)
+        self._places: dict[str, str] = {}
         self._list = self._load()
 
     @property
@@ -55,18 +56,19 @@ class ListSource:
         return {each.id: self._model(each) for each in self._list.models}
 
     def _load(self) -> ModelList:
-        values, lines = read_mapping(self.path)
-        read = validate(ModelList, values, self.path, lines)
+        values, places = read_mapping(self.path)
+        read = validate(ModelList, values, self.path, places)
         seen: set[str] = set()
         for index, each in enumerate(read.models):
-            line = lines.get(("models", index), 1)
+            place = f"{self.path}:{places[('models', index)]}"
             try:
                 check_name(each.id)
             except ConfigError as error:
-                raise ConfigError(f"{self.path}:{line}: {error.message}", hint=error.hint) from None
+                raise ConfigError(f"{place}: {error.message}", hint=error.hint) from None
             if each.id in seen:
-                raise ConfigError(f"{self.path}:{line}: a second model has the id {each.id!r}")
+                raise ConfigError(f"{place}: a second model has the id {each.id!r}")
             seen.add(each.id)
+            self._places[each.id] = f"{self.path}:{places[('models', index, 'engine')]}"
         return read
 
     def _model(self, listed: ListedModel) -> ModelFiles:
@@ -77,7 +79,7 @@ class ListSource:
         if "://" not in listed.engine and ":" not in listed.engine:
             path = self._find(listed.engine)
             found = stamp_of(path)
-            problem = "" if found else f"{path}: there is no such file"
+            problem = "" if found else f"{self._places[listed.id]}: {path}: there is no such file"
             stamp = found or stamp
         version = VersionFile(FLAT_VERSION, path, stamp, settings)
         return ModelFiles(listed.id, () if problem else (version,), settings, problem)
@@ -98,3 +100,13 @@ class ListSource:
         folder = self.path.resolve().parent
         places = [folder / path, folder.parent / path, path]
         return next((place for place in places if place.is_file()), places[0])
+
+
+def source_of(models: Path | str) -> ModelSource:
+    """Return the models of a folder, or those that a file lists.
+
+    Raises:
+        ConfigError: the file has mistakes.
+    """
+    path = Path(models)
+    return FolderSource(path) if path.is_dir() or not path.suffix else ListSource(path)

@@ -1,4 +1,4 @@
-"""Read small YAML and JSON files into settings, within bounds, naming every mistake's line."""
+"""Read small YAML and JSON files into settings, within bounds, naming every mistake's place."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,12 +21,12 @@ def read_settings(path: Path, kind: type[M], defaults: Mapping[str, Any] | None 
     Raises:
         ConfigError: it cannot be read, or has mistakes; the message has all of them.
     """
-    values, lines = read_mapping(path)
-    return validate(kind, {**(defaults or {}), **values}, path, lines)
+    values, places = read_mapping(path)
+    return validate(kind, {**(defaults or {}), **values}, path, places)
 
 
-def read_mapping(path: Path) -> tuple[dict[str, Any], dict[tuple[Any, ...], int]]:
-    """Return what a YAML or JSON file holds, and the line of each of its keys and entries.
+def read_mapping(path: Path) -> tuple[dict[str, Any], dict[tuple[Any, ...], str]]:
+    """Return what a YAML or JSON file holds, and ``line:column`` of each of its keys and entries.
 
     Raises:
         ConfigError: it is missing, too large, nested too deep, or not a mapping.
@@ -47,11 +47,11 @@ def read_mapping(path: Path) -> tuple[dict[str, Any], dict[tuple[Any, ...], int]
         raise ConfigError(f"{path}: {type(error).__name__}: {error}") from None
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise ConfigError(f"{path}: not a mapping of names to values")
-    return value, dict(_lines(root, ()))
+    return value, dict(_places(root, ()))
 
 
 def validate(
-    kind: type[M], values: Mapping[str, Any], path: Path, lines: Mapping[tuple[Any, ...], int]
+    kind: type[M], values: Mapping[str, Any], path: Path, places: Mapping[tuple[Any, ...], str]
 ) -> M:
     """Return ``values`` as settings.
 
@@ -61,7 +61,7 @@ def validate(
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problems = [_problem(each, kind, path, lines) for each in error.errors()]
+        problems = [_problem(each, kind, path, places) for each in error.errors()]
         raise ConfigError("\n".join(problems)) from None
 
 
@@ -107,27 +107,31 @@ def _without_aliases(loader: Any) -> Any:
     return loader
 
 
-def _lines(node: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], int]]:
+def _places(node: Any, place: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
     import yaml
 
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             here = (*place, getattr(key, "value", None))
-            yield here, key.start_mark.line + 1
-            yield from _lines(value, here)
+            yield here, _of(key.start_mark)
+            yield from _places(value, here)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            yield (*place, index), value.start_mark.line + 1
-            yield from _lines(value, (*place, index))
+            yield (*place, index), _of(value.start_mark)
+            yield from _places(value, (*place, index))
+
+
+def _of(mark: Any) -> str:
+    return f"{mark.line + 1}:{mark.column + 1}"
 
 
 def _problem(
-    error: Any, kind: type[BaseModel], path: Path, lines: Mapping[tuple[Any, ...], int]
+    error: Any, kind: type[BaseModel], path: Path, places: Mapping[tuple[Any, ...], str]
 ) -> str:
     place: Sequence[Any] = tuple(error["loc"])
-    while place and tuple(place) not in lines:
+    while place and tuple(place) not in places:
         place = place[:-1]
-    where = f"{path}:{lines[tuple(place)]}" if place else str(path)
+    where = f"{path}:{places[tuple(place)]}" if place else str(path)
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = _fields(kind, error["loc"][:-1])
