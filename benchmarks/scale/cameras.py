@@ -10,18 +10,26 @@ import psutil
 from benchmarks.contenders import ROOT
 from benchmarks.harness import RunError
 from benchmarks.machine import free_port
+from benchmarks.scale.ends import KIND
 from benchmarks.scale.run import Run, Window, running
 from benchmarks.scale.workers import SHAPE, frame_bytes
 from benchmarks.server import Server
 from benchmarks.stamps import Setup
 from benchmarks.viewers import FIRST_COUNTER
 
-__all__ = ["FPS", "KINDS", "VIEWERS", "CameraPoint", "measure_cameras"]
+__all__ = ["FPS", "KINDS", "PASSED_ON", "VIEWERS", "CameraPoint", "measure_cameras"]
 
 FPS = 10.0
 VIEWERS = (1, 8)
-KINDS = {"raw": "raw", "JPEG link": "jpeg", "camera's JPEG": "camera"}
-"""Kind of frames by label."""
+KINDS = {
+    "raw": "raw",
+    "JPEG link": "jpeg",
+    "camera's JPEG": "camera",
+    "JPEG link, decoded": "decoded",
+}
+"""Kind of frames by label; of ``decoded`` the gateway wants arrays and encodes them for viewers."""
+PASSED_ON = ("jpeg", "camera")
+"""Kinds of which viewers get what the camera sent."""
 WARM = 5
 PATIENCE_SECONDS = 12.0
 
@@ -77,7 +85,7 @@ def measure_one(label: str, cameras: int, viewers: int, seconds: float, broker: 
     kind, page, port = KINDS[label], f"127.0.0.1:{free_port()}", free_port()
     setup = Setup("", SHAPE, FPS, receivers=cameras, url=f"{page} {broker}")
     with running(setup) as run:
-        run.environment["GATEWAY_TCP_PORT"] = str(port)
+        run.environment |= {"GATEWAY_TCP_PORT": str(port), KIND: kind}
         flow = str(ROOT / "benchmarks" / "scale" / "gateway.py")
         gateway = run.start("gateway", flow, "--node", "gateway")
         run.setup = replace(run.setup, url=f"127.0.0.1:{port}")

@@ -17,11 +17,13 @@ from edgeflow.comms.brokers.base import Broker, Subscription
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 
-__all__ = ["CODECS", "SERVICE_SECONDS", "broker_of", "frame_of", "main", "pictures_of"]
+__all__ = ["CODECS", "KIND", "SERVICE_SECONDS", "broker_of", "frame_of", "main", "pictures_of"]
 
 SERVICE_SECONDS = 0.040
-CODECS = {"raw": "raw", "jpeg": "jpeg:80", "camera": "raw"}
+CODECS = {"raw": "raw", "jpeg": "jpeg:80", "decoded": "jpeg:80", "camera": "raw"}
 """Codec of the link by kind of frames; ``camera`` means that the camera itself makes JPEG."""
+KIND = "EDGEFLOW_SCALE_KIND"
+"""Variable that tells the gateway the kind of its frames."""
 PICTURES = 4
 GRACE_SECONDS = 3.0
 

@@ -4,11 +4,13 @@
 after a blank, that of the app's broker.
 """
 
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks.scale.ends import KIND
 from benchmarks.stamps import Control, Setup
 from edgeflow import EdgeApp, RedisBroker
 from edgeflow.nodes import GatewayNode, ProducerNode
@@ -23,7 +25,7 @@ app = EdgeApp("scale", broker=RedisBroker(url=broker))
 class Counting(Interface):
     """Counts the frames of each camera."""
 
-    takes_jpeg = True
+    takes_jpeg = os.environ[KIND] != "decoded"
 
     def __init__(self):
         self.control = Control(setup.folder)

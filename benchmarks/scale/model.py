@@ -11,7 +11,7 @@ from statistics import mean
 
 import numpy as np
 
-from benchmarks.scale.cameras import FPS, KINDS, CameraPoint
+from benchmarks.scale.cameras import FPS, KINDS, PASSED_ON, CameraPoint
 from benchmarks.scale.ends import SERVICE_SECONDS
 from benchmarks.scale.workers import WorkerPoint
 
@@ -34,8 +34,8 @@ ADVICE = {
     "a wire of its own",
     "sender's wire": "JPEG links",
     "gateway's lock": "several gateways, each with some of the cameras",
-    "gateway's encoding": "cameras that make JPEG; viewers with `?fps=`; several gateways",
-    "gateway's cores": "cameras that make JPEG; several gateways on hosts of their own",
+    "gateway's encoding": "JPEG links; viewers with `?fps=`; several gateways",
+    "gateway's cores": "JPEG links that are only shown; several gateways on hosts of their own",
     "gateway's wire, in": "JPEG links; several gateways",
     "gateway's wire, out": "viewers with `?fps=` and `?width=`; several gateways",
     "connections": "several gateways, or several cameras in one process, which share a connection",
@@ -151,8 +151,8 @@ def learn_gateway(points: Sequence[CameraPoint], picture: float) -> GatewayCosts
     used = [p for p in points if p.cameras <= LEARN_UP_TO] or list(points)
     rows = np.array([[p.fps, _looked_at(p), p.seen] for p in used])
     busy = np.array([p.gateway_cores * 1000 for p in used])
-    if KINDS.get(used[0].label) == "camera":
-        rows[:, 1] = 0.0  # passed on as they are
+    if KINDS.get(used[0].label) in PASSED_ON:
+        rows[:, 1] = 0.0  # nothing is encoded
     arrive, encode, deliver = _solved(rows, busy)
     return GatewayCosts(
         label=used[0].label,

@@ -14,9 +14,10 @@ from edgeflow.sensing.evaluation_report import put
 
 __all__ = ["run"]
 
-COUNTS = (1, 2, 4, 8, 16, 32, 64)
+COUNTS = (1, 4, 8, 16, 32, 64)
 FEW = (1, 8, 64)
-SPARSE_WAYS, SPARSE_KINDS = ("two Valkeys, raw",), ("camera's JPEG",)
+SPARSE_WAYS = ("two Valkeys, raw",)
+SPARSE_KINDS = ("camera's JPEG", "JPEG link, decoded")
 """What is measured with few numbers of workers or cameras only."""
 WINDOW_SECONDS, QUICK_SECONDS = 1.5, 0.4
 IMAGES = Path("../images")
