@@ -1,6 +1,7 @@
 """``edgeflow climate serve`` as a process: rooms in, windows out, nothing left behind."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import subprocess
@@ -8,7 +9,10 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import psutil
+
 import mqtt_brokers
+from climate_processes import until
 from edgeflow.comms.mqtt import MqttClient, MqttOptions
 from edgeflow.protocols.climate import decode_control
 from edgeflow.store.catalogue import TABLES
@@ -84,6 +88,32 @@ def test_ten_rooms_are_read_kept_and_answered(tmp_path: Path) -> None:
     assert len(store.rows("window_actions")) == ROOMS
     assert len(store.latest("device_registry")) == ROOMS
     store.close()
+
+
+def test_it_can_be_ended_while_the_first_model_is_made(tmp_path: Path) -> None:
+    """A busy machine takes half a minute for it; nobody has to wait for what nobody wants."""
+    program = str(Path(sys.executable).with_name("edgeflow"))
+    command = [program, "climate", "serve", "--broker", "mqtt://embedded", "--no-dashboard"]
+    command += ["--store", f"sqlite:///{tmp_path}/home.db", "--folder", str(tmp_path / "climate")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        children: list[psutil.Process] = []
+
+        def begins() -> bool:
+            children[:] = psutil.Process(process.pid).children()
+            with contextlib.suppress(psutil.Error):
+                return any("own_process_child" in str(each.cmdline()) for each in children)
+            return False
+
+        until(begins, 60, "the making of the first model")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait(10)
+    assert (process.returncode, "Traceback" in said) == (130, False), said
+    assert len(children) >= 2  # the broker as well
+    assert psutil.wait_procs(children, timeout=5)[1] == []
 
 
 def test_versions_of_the_model_are_listed(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from enum import StrEnum
 from pathlib import Path
 from threading import Event
@@ -127,6 +127,16 @@ def _kept(broker: str, folder: Path) -> str:
 
 
 async def _serve(options: "ClimateOptions", stop: Event, announce: str) -> None:
+    """Serve until told to stop, be it while the system still begins."""
+    serving = asyncio.create_task(_serve_on(options, announce))
+    while not stop.is_set() and not serving.done():
+        await asyncio.wait((serving,), timeout=POLL_SECONDS)
+    serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
+
+
+async def _serve_on(options: "ClimateOptions", announce: str) -> None:
     from edgeflow.runtime.allocation import Spared
     from edgeflow.systems.climate import ClimateSystem
 
@@ -134,12 +144,12 @@ async def _serve(options: "ClimateOptions", stop: Event, announce: str) -> None:
     async with ClimateSystem.running(options) as system:
         narrate("\n".join(_welcome(options, system)))
         with ExitStack() as gone:
+            gone.callback(lambda: narrate(_summary(system)))
             told = announcing(announce, _announced(system) if announce else ())
             await asyncio.to_thread(gone.enter_context, told)
-            while not stop.is_set():
+            while True:
                 spared.look()
                 await asyncio.sleep(POLL_SECONDS)
-        narrate(_summary(system))
 
 
 def _announced(system: "ClimateSystem") -> "list[Announcement]":
