@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from begun_models import begin_with_model
 from climate_load import bare_value
 from edgeflow.store.tables import TableStore
 from servers import _die_with_parent
@@ -49,6 +50,7 @@ class Served:
         self._command += ["--folder", str(folder), "--metrics-port", "0"]
         for role in roles:
             self._command += ["--role", role]
+        begin_with_model(folder)
         self._process: subprocess.Popen[str] | None = None
         self._said: deque[str] = deque(maxlen=50)
         self._begun = threading.Event()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from begun_models import begin_with_model
 from edgeflow.errors import UnreachableError
 from edgeflow.runtime.attach import attach
 from flows import wait_until
@@ -42,7 +43,7 @@ class Reader:
     """Somebody who has a page open and works in a folder of their own."""
 
     def __init__(self, page: str, folder: Path) -> None:
-        self.folder = folder
+        self.page, self.folder = page, folder
         self.port = free_port()
         text = (DOCS / page).read_text().replace("port=8000", f"port={self.port}")
         self.ports = {port: str(free_port()) for port in PORTS if port in text}
@@ -109,6 +110,8 @@ class Reader:
     def serving(self, command: str) -> Iterator["Running"]:
         """Run a command until the block ends, and press Ctrl+C."""
         log = self.folder / f"log-{free_port()}"
+        if "edgeflow climate serve" in command and not self.page.startswith("tutorials/"):
+            begin_with_model(self.folder / "climate")
         with log.open("w") as out, subprocess.Popen(
             shlex.split(command), cwd=self.folder, env=self.environment, stdout=out, stderr=out
         ) as process:  # fmt: skip

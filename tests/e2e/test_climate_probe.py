@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from begun_models import begin_with_model
 from edgeflow.cli import main
 from edgeflow.comms.probes import ProbeServer
 from servers import free_port
@@ -25,6 +26,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     command = [str(Path(sys.executable).with_name("edgeflow")), "climate", "serve"]
     command += ["--broker", f"mqtt://embedded?port={port}", "--store", f"sqlite:///{folder}/x.db"]
     command += ["--folder", str(folder / "climate"), "--metrics-port", str(metrics)]
+    begin_with_model(folder / "climate")
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
