@@ -27,6 +27,7 @@ function device(more: Partial<ClimateDevice> = {}): ClimateDevice {
     groups: [],
     tags: [],
     silence_seconds: 300,
+    left: false,
     silent: [],
     failure: "",
     configuration: "none",
@@ -51,7 +52,7 @@ describe("figures of rooms", () => {
   });
   it("take the mean of the devices that say something", () => {
     const devices = [device({ readings: { temperature: { value: 20, time: 1 } } }), device({ readings: { temperature: { value: 23, time: 1 } } }), device()];
-    const list = { devices, total: 3, online: 3, groups: [], tags: [] };
+    const list = { devices, total: 3, online: 3, left: 0, groups: [], tags: [] };
     expect(mean(list, "temperature")).toBe("21.5\u202f°C");
     expect(mean(list, "humidity")).toBe("–");
   });
@@ -64,6 +65,7 @@ describe("the state of a device", () => {
     expect(stateOf(device({ configuration: "refused" }))).toEqual(["warn", "settings refused"]);
     expect(stateOf(device({ failure: "motor stalled", silent: ["audio"] }))).toEqual(["bad", "motor stalled"]);
     expect(stateOf(device({ online: false, failure: "motor stalled" }))).toEqual(["bad", "offline"]);
+    expect(stateOf(device({ online: false, left: true }))).toEqual(["left", "left"]);
   });
   it("is judged by its silence", () => {
     expect([levelOf(10, true), levelOf(300, true), levelOf(900, true), levelOf(1, false)]).toEqual(["ok", "warn", "bad", "bad"]);

@@ -253,7 +253,7 @@ def test_the_newest_values_are_those_of_five_minutes(questions: Questions) -> No
     assert later[0] == {}
     assert set(later[1]) == set(ROOMS), "a window stays where it is"
     for device in ROOMS:
-        shown = shown_device(DeviceRecord(device, device), newest)
+        shown = shown_device(DeviceRecord(device, device), newest, NOW)
         assert shown.window is not None
         assert set(shown.readings) == {"temperature", "humidity", "sound_volume"}
 

@@ -146,6 +146,17 @@ def test_a_device_is_removed_with_its_data_if_that_is_asked(
         assert "dev/tty7" not in {row["device_id"] for row in store.latest("device_registry")}
 
 
+def test_a_device_that_was_only_tried_is_shown_as_left(home: Living, http: httpx.Client) -> None:
+    backend, name = home.system.backend, "zz-bench"
+    assert backend is not None
+    backend.registry.seen(name, time.time() - 7200)
+    backend.registry.said(name, "offline", time.time() - 7199)
+    answer = http.get("/api/climate/devices").json()
+    assert [each["device_id"] for each in answer["devices"] if each["left"]] == [name]
+    assert (answer["left"], answer["total"]) == (1, 4)
+    http.delete(f"/api/climate/devices/{name}")
+
+
 def test_what_people_set_is_kept(home: Living, http: httpx.Client) -> None:
     edit = {"name": "Attic", "location": "Under the roof", "groups": ["up"], "tags": ["south"]}
     answer = http.patch("/api/climate/devices/room-3", json={**edit, "silence_seconds": 90})

@@ -37,6 +37,8 @@ export interface ClimateDevice {
   groups: string[];
   tags: string[];
   silence_seconds: number;
+  /** It was only tried, long ago: nobody misses it. */
+  left: boolean;
   silent: string[];
   failure: string;
   configuration: string;
@@ -49,6 +51,7 @@ export interface DeviceList {
   devices: ClimateDevice[];
   total: number;
   online: number;
+  left: number;
   groups: string[];
   tags: string[];
 }

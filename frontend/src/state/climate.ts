@@ -32,10 +32,11 @@ export function percent(share: number | null | undefined, digits = 0): string {
   return share === null || share === undefined ? "–" : figure(100 * share, digits, "%");
 }
 
-export type Level = "ok" | "warn" | "bad";
+export type Level = "ok" | "warn" | "bad" | "left";
 
 /** How loudly a device's state is shown, and in what words. */
 export function stateOf(device: ClimateDevice): [Level, string] {
+  if (device.left) return ["left", "left"];
   if (!device.online) return ["bad", "offline"];
   if (device.failure) return ["bad", device.failure];
   if (device.silent.length > 0) return ["warn", `${device.silent.join(", ")} silent`];

@@ -71,9 +71,10 @@ function Choice({ list }: { list: DeviceList }): JSX.Element {
 
 function figures(list: DeviceList | null, page: OverviewPage | null): Figure[] {
   const now = climate.value;
-  const away = list ? list.total - list.online : 0;
+  const here = list ? list.total - list.left : 0;
+  const away = list ? here - list.online : 0;
   return [
-    { label: "Online", value: list ? `${list.online}/${list.total}` : "–", ...(away > 0 ? { level: "warn" as const } : {}) },
+    { label: "Online", value: list ? `${list.online}/${here}` : "–", ...(away > 0 ? { level: "warn" as const } : {}) },
     { label: "Mean temp.", value: mean(list, "temperature") },
     { label: "Mean humidity", value: mean(list, "humidity") },
     { label: "Readings", value: now ? figure(now.rate, now.rate < 10 ? 1 : 0) : "–", note: "/s" },

@@ -81,7 +81,7 @@ function Standing({ page }: { page: DevicePage }): JSX.Element {
   const [level, text] = stateOf(device);
   return (
     <p class="device-state">
-      <span class={`state ${level}`}><Icon name={level === "bad" ? "unplugged" : level === "warn" ? "warning" : "running"} />{text}</span>
+      <span class={`state ${level}`}><Icon name={level === "bad" || level === "left" ? "unplugged" : level === "warn" ? "warning" : "running"} />{text}</span>
       <span class="muted">heard {ago(Math.max(0, time - device.last_seen))}</span>
     </p>
   );

@@ -37,7 +37,7 @@ class ClimateSummary(msgspec.Struct, kw_only=True, frozen=True):
     """The system in a few numbers, none of which is asked of the store.
 
     Attributes:
-        devices, online: known, and there. rate: readings a second, over the last seconds.
+        devices, online: known but for those that left, and there. rate: readings a second, over the last seconds.
         decisions, overrides, refused: counts since the start.
         waiting_bytes: in the spool, for the store. problems: what keeps it from working.
     """
@@ -78,7 +78,7 @@ class ClimateDevice(msgspec.Struct, kw_only=True, frozen=True):
     """A device as it is now; ``config`` are its own further settings.
 
     Attributes:
-        silent: sensors that stopped. failure: what is wrong though it speaks.
+        left: it was only tried, long ago. silent: sensors that stopped. failure: what is wrong though it speaks.
         silence_seconds: without a word until it counts as offline.
         configuration: ``none``, ``pending``, ``applied`` or ``refused``.
         readings: by feature (``temperature``, ``humidity``, ``sound_volume``).
@@ -89,6 +89,7 @@ class ClimateDevice(msgspec.Struct, kw_only=True, frozen=True):
     location: str
     kind: str
     online: bool
+    left: bool = False
     registered_at: float
     last_seen: float
     groups: list[str]
@@ -103,11 +104,15 @@ class ClimateDevice(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class DeviceList(msgspec.Struct, kw_only=True, frozen=True):
-    """Some devices, by id; ``total`` fit what was asked for. ``groups``, ``tags``: of all."""
+    """Some devices, by id; ``total`` fit what was asked for. ``groups``, ``tags``: of all.
+
+    Of all that fit, ``online`` are there, and ``left`` were only tried, long ago.
+    """
 
     devices: list[ClimateDevice]
     total: int
     online: int
+    left: int = 0
     groups: list[str]
     tags: list[str]
 

@@ -17,6 +17,7 @@ __all__ = [
     "copy_of",
     "desired_of",
     "fits",
+    "has_left",
     "recalled",
     "record_of",
     "settings_row",
@@ -26,6 +27,8 @@ Kind = Literal["mqtt", "board", "csi", "camera", "service"]
 SILENCE = 300.0
 """Seconds without a word after which a device counts as offline, unless its settings say other."""
 LONGEST_SILENCE = 30 * 86_400
+BRIEFLY, LEFT_AFTER = 900.0, 3600.0
+"""Who spoke for no longer than that, and then said nothing for so long, was only tried."""
 MAX_TAGS = 32
 TAGS, GROUPS, SILENCE_KEY, SENSORS, DESIRED, VERSION = (
     "tags",
@@ -212,6 +215,18 @@ def fits(record: DeviceRecord, group: str | None, tag: str | None, kind: str | N
         and (tag is None or tag in record.tags)
         and (kind is None or kind == record.kind)
     )
+
+
+def has_left(record: DeviceRecord, now: float) -> bool:
+    """Whether a device was only tried: nobody misses it.
+
+    It spoke for a quarter of an hour at most, has said nothing for an hour and four times its
+    limit, and nobody ever set anything of it.
+    """
+    briefly = record.last_seen - record.registered_at <= BRIEFLY
+    long = now - record.last_seen > max(LEFT_AFTER, 4 * record.silence)
+    untouched = not record.config and record.name == record.device_id
+    return briefly and long and untouched and record.location == "Unknown" and not record.online
 
 
 def copy_of(record: DeviceRecord) -> DeviceRecord:

@@ -17,8 +17,9 @@ export function DeviceCards({ list, turned }: { list: DeviceList; turned: Signal
   return (
     <>
       <ul class="rooms" aria-label="Devices">
-        {list.devices.map((device) => <Card key={device.device_id} device={device} />)}
+        {list.devices.filter((device) => !device.left).map((device) => <Card key={device.device_id} device={device} />)}
       </ul>
+      <Left devices={list.devices.filter((device) => device.left)} />
       {list.devices.length === 0 && <p class="muted">No device fits.</p>}
       {(more || turned.value.length > 0) && (
         <p class="actions">
@@ -31,6 +32,24 @@ export function DeviceCards({ list, turned }: { list: DeviceList; turned: Signal
   );
 }
 
+/** Those that were only tried, folded away: name and when, no empty cards. */
+function Left({ devices }: { devices: ClimateDevice[] }): JSX.Element | null {
+  if (devices.length === 0) return null;
+  return (
+    <details class="rooms-left">
+      <summary>{devices.length} left: tried for a moment, silent since</summary>
+      <ul>
+        {devices.map((device) => (
+          <li key={device.device_id}>
+            <a href={routeTo("device", device.device_id)}>{device.device_id}</a>
+            <span class="muted">heard {ago(Date.now() / 1000 - device.last_seen)}</span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
 function Card({ device }: { device: ClimateDevice }): JSX.Element {
   const [level, text] = stateOf(device);
   return (
@@ -38,7 +57,7 @@ function Card({ device }: { device: ClimateDevice }): JSX.Element {
       <a class={`room-card ${level}`} href={routeTo("device", device.device_id)} title={device.device_id}>
         <span class="room-top">
           <b>{device.name}</b>
-          <span class={`state ${level}`}><Icon name={level === "bad" ? "unplugged" : level === "warn" ? "warning" : "running"} />{text}</span>
+          <span class={`state ${level}`}><Icon name={level === "bad" || level === "left" ? "unplugged" : level === "warn" ? "warning" : "running"} />{text}</span>
         </span>
         <span class="room-where muted">
           {[device.location === "Unknown" ? "" : device.location, ...device.groups].filter(Boolean).join(" · ") || device.device_id}

@@ -17,7 +17,7 @@ from edgeflow.core.climate import (
     Reading,
     WindowState,
 )
-from edgeflow.devices.records import DeviceRecord
+from edgeflow.devices.records import DeviceRecord, has_left
 from edgeflow.store.tables import Bucket
 
 __all__ = ["RECENT_SECONDS", "Latest", "device_page", "latest", "shown_device"]
@@ -73,7 +73,7 @@ def _windows(questions: Questions, since: float) -> dict[str, WindowState]:
     return found
 
 
-def shown_device(record: DeviceRecord, newest: Latest) -> ClimateDevice:
+def shown_device(record: DeviceRecord, newest: Latest, now: float) -> ClimateDevice:
     """A device with its newest values."""
     readings, windows = newest
     return ClimateDevice(
@@ -82,6 +82,7 @@ def shown_device(record: DeviceRecord, newest: Latest) -> ClimateDevice:
         location=record.location,
         kind=record.kind,
         online=record.online,
+        left=has_left(record, now),
         registered_at=record.registered_at,
         last_seen=record.last_seen,
         groups=record.groups,
@@ -118,7 +119,7 @@ def device_page(
     return DevicePage(
         time=now,
         seconds=seconds,
-        device=shown_device(record, newest),
+        device=shown_device(record, newest, now),
         configuration=msgspec.structs.asdict(record.configuration),
         sensors=sensors,
         window=_series(questions, "window", ("window_actions", "position"), device, times),

@@ -31,7 +31,7 @@ from edgeflow.core.climate import (
     OverviewPage,
     WindowOrder,
 )
-from edgeflow.devices.records import DeviceRecord
+from edgeflow.devices.records import DeviceRecord, has_left
 from edgeflow.devices.removals import erase
 from edgeflow.errors import CommsError, ConfigError, ProtocolError
 from edgeflow.protocols.climate import Override, encode
@@ -102,16 +102,19 @@ class ClimateDashboard:
         newest = self._newest()
         shown = [each for each in chosen if each.device_id > after][:limit]
         return DeviceList(
-            devices=[shown_device(record, newest) for record in shown],
+            devices=[shown_device(record, newest, self._now()) for record in shown],
             total=len(chosen),
             online=sum(each.online for each in chosen),
+            left=sum(has_left(each, self._now()) for each in chosen),
             groups=sorted({group for each in known for group in each.groups}),
             tags=sorted({tag for each in known for tag in each.tags}),
         )
 
     def overview(self, seconds: float, *, group: str = "") -> OverviewPage:
         """Return the last so many seconds of all devices, or of a group."""
-        records = self._running.backend.registry.devices(group=group or None)
+        now = self._now()
+        known = self._running.backend.registry.devices(group=group or None)
+        records = [each for each in known if not has_left(each, now)]
         # Those that are there first, so that the charts have something to show.
         chosen = sorted(records, key=lambda each: (not each.online, each.device_id))
         names = sorted(each.device_id for each in chosen[:SHOWN_DEVICES])
@@ -131,7 +134,7 @@ class ClimateDashboard:
         # What people set is shown at once; only what the store says is a moment old.
         return msgspec.structs.replace(
             page,
-            device=shown_device(record, newest),
+            device=shown_device(record, newest, self._now()),
             configuration=msgspec.structs.asdict(record.configuration),
         )
 
@@ -162,7 +165,7 @@ class ClimateDashboard:
         record = self._running.backend.registry.set(
             device, self._now(), name=edit.name, location=edit.location, config=config
         )
-        return shown_device(record, self._newest())
+        return shown_device(record, self._newest(), self._now())
 
     def configuration(self, device: str) -> dict[str, Any]:
         """Return what a device was told, what it answered, and how that stands."""
@@ -211,7 +214,8 @@ class ClimateDashboard:
 
     def _summed(self) -> ClimateSummary:
         backend, intake = self._running.backend, self._running.backend.intake.stats
-        devices = backend.registry.devices()
+        now = self._now()
+        devices = [each for each in backend.registry.devices() if not has_left(each, now)]
         return ClimateSummary(
             devices=len(devices),
             online=sum(device.online for device in devices),
