@@ -37,7 +37,8 @@ class ClimateSummary(msgspec.Struct, kw_only=True, frozen=True):
     """The system in a few numbers, none of which is asked of the store.
 
     Attributes:
-        devices, online: known but for those that left, and there. rate: readings a second, over the last seconds.
+        devices, online: known but for those that left, and there.
+        rate: readings a second, over the last seconds.
         decisions, overrides, refused: counts since the start.
         waiting_bytes: in the spool, for the store. problems: what keeps it from working.
     """
@@ -78,7 +79,8 @@ class ClimateDevice(msgspec.Struct, kw_only=True, frozen=True):
     """A device as it is now; ``config`` are its own further settings.
 
     Attributes:
-        left: it was only tried, long ago. silent: sensors that stopped. failure: what is wrong though it speaks.
+        left: it was only tried, long ago.
+        silent: sensors that stopped. failure: what is wrong though it speaks.
         silence_seconds: without a word until it counts as offline.
         configuration: ``none``, ``pending``, ``applied`` or ``refused``.
         readings: by feature (``temperature``, ``humidity``, ``sound_volume``).
