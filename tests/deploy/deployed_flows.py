@@ -5,7 +5,7 @@ from pathlib import Path
 from edgeflow.deploy.planning import plan_file
 from edgeflow.deploy.workloads import Stack
 
-__all__ = ["EXAMPLE", "PIPELINES", "example", "pipelines", "planned", "written"]
+__all__ = ["ALL_SORTS", "EXAMPLE", "PIPELINES", "example", "pipelines", "planned", "written"]
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "readme_example.py.txt"
 
@@ -26,6 +26,22 @@ agents:
 actions:
   book: {type: file, path: alerts.jsonl}
 """
+ALL_SORTS = """
+app = EdgeApp("all sorts", broker=DualRedisBroker())
+app.add("source", Source, device="camera", options={"deploy": {
+    "devices": {"squat.ai/video": 1}, "groups": [44], "environment": {"PRICE": "$(cat x) $HOME",
+        "A": "1e3", "B": "0o17", "C": "12:30:00", "D": "on", "E": "1_0", "F": ".5e1", "G": "~"},
+    "secrets": ["CAMERA_PASSWORD"]}})
+app.add("work", Work, device="gpu", replicas=2, options={"deploy": {"max_replicas": 6}})
+app.add("second", Source)
+app.add("both", FusionNode)
+app.add("keep", JsonLinesSink, options={"path": "log.jsonl"}, replicas=2)
+app.add("view", GatewayNode, options={"node_port": 30081})
+app.link("source").to("work", qos="durable").to("keep", qos="balanced")
+app.link("source").to("both")
+app.link("second").to("both").to("view")
+"""
+"""A flow that asks for everything there is to ask for."""
 HEAD = """\
 from edgeflow import EdgeApp
 from edgeflow.comms.brokers import DualRedisBroker, MemoryBroker, RedisBroker

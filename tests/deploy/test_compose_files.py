@@ -9,7 +9,7 @@ import pytest
 import ruamel.yaml
 import yaml
 from composed_files import assert_valid, read_by_others, secrets_in, stack_as_read
-from deployed_flows import example, pipelines, planned
+from deployed_flows import pipelines, planned
 
 from edgeflow.deploy.compose.document import document, remarks
 from edgeflow.deploy.compose.placing import Place, published, services_of
@@ -20,21 +20,6 @@ from edgeflow.deploy.workloads import Kind, SecretKey, Stack
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PLACE = Place("all-sorts:0123456789ab")
-ALL_SORTS = """
-app = EdgeApp("all sorts", broker=DualRedisBroker())
-app.add("source", Source, device="camera", options={"deploy": {
-    "devices": {"squat.ai/video": 1}, "groups": [44], "environment": {"PRICE": "$(cat x) $HOME",
-        "A": "1e3", "B": "0o17", "C": "12:30:00", "D": "on", "E": "1_0", "F": ".5e1", "G": "~"},
-    "secrets": ["CAMERA_PASSWORD"]}})
-app.add("work", Work, device="gpu", replicas=2, options={"deploy": {"max_replicas": 6}})
-app.add("second", Source)
-app.add("both", FusionNode)
-app.add("keep", JsonLinesSink, options={"path": "log.jsonl"}, replicas=2)
-app.add("view", GatewayNode, options={"node_port": 30081})
-app.link("source").to("work", qos="durable").to("keep", qos="balanced")
-app.link("source").to("both")
-app.link("second").to("both").to("view")
-"""
 PEERS = """
 from edgeflow.comms.brokers import ZenohBroker
 app = EdgeApp("peers", broker=ZenohBroker())
@@ -43,21 +28,6 @@ app.add("work", Work, replicas=2, options={"deploy": {"egress": True}})
 app.add("drain", Drain)
 app.link("source").to("work", via="tcp").to("drain", qos="durable")
 """
-
-
-@pytest.fixture
-def single(tmp_path: Path) -> Stack:
-    return plan_file(example(tmp_path))
-
-
-@pytest.fixture
-def dual(tmp_path: Path) -> Stack:
-    return plan_file(example(tmp_path, broker="DualRedisBroker"))
-
-
-@pytest.fixture
-def sorts(tmp_path: Path) -> Stack:
-    return planned(tmp_path, ALL_SORTS)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from deployed_flows import example, planned
+from deployed_flows import ALL_SORTS, planned
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from valid_manifests import assert_valid
@@ -18,25 +18,10 @@ from valid_manifests import assert_valid
 from edgeflow.deploy.demands import mebibytes
 from edgeflow.deploy.kubernetes.manifests import manifests, secret, to_yaml
 from edgeflow.deploy.kubernetes.naming import Target
-from edgeflow.deploy.planning import plan_file
 from edgeflow.deploy.workloads import Stack
 from edgeflow.errors import ConfigError
 
 TARGET = Target("edgeflow", "registry.example.com/me/app:1")
-ALL_SORTS = """
-app = EdgeApp("all sorts", broker=DualRedisBroker())
-app.add("source", Source, device="camera", options={"deploy": {
-    "devices": {"squat.ai/video": 1}, "groups": [44], "environment": {"PRICE": "$(cat x)"},
-    "secrets": ["CAMERA_PASSWORD"]}})
-app.add("work", Work, device="gpu", replicas=2, options={"deploy": {"max_replicas": 6}})
-app.add("second", Source)
-app.add("both", FusionNode)
-app.add("keep", JsonLinesSink, options={"path": "log.jsonl"}, replicas=2)
-app.add("view", GatewayNode, options={"node_port": 30081})
-app.link("source").to("work", qos="durable").to("keep", qos="balanced")
-app.link("source").to("both")
-app.link("second").to("both").to("view")
-"""
 
 
 def objects(stack: Stack) -> list[dict[str, Any]]:
@@ -62,21 +47,6 @@ def names_in(value: Any, key: str) -> Iterator[Any]:
     elif isinstance(value, list):
         for inner in value:
             yield from names_in(inner, key)
-
-
-@pytest.fixture
-def single(tmp_path: Path) -> Stack:
-    return plan_file(example(tmp_path))
-
-
-@pytest.fixture
-def dual(tmp_path: Path) -> Stack:
-    return plan_file(example(tmp_path, broker="DualRedisBroker"))
-
-
-@pytest.fixture
-def sorts(tmp_path: Path) -> Stack:
-    return planned(tmp_path, ALL_SORTS)
 
 
 @pytest.fixture
@@ -330,7 +300,7 @@ def test_keda_watches_the_stream_and_group_that_the_broker_uses(sorts):
 
 def test_kubernetes_replaces_nothing_in_values(sorts):
     (container,) = pods(sorts)["source"]["containers"]
-    assert {"name": "PRICE", "value": "$$(cat x)"} in container["env"]
+    assert {"name": "PRICE", "value": "$$(cat x) $HOME"} in container["env"]
 
 
 @pytest.mark.parametrize("name", ["Edge", "a_b", "", "-a", "a" * 64, "ä", "a.b"])
