@@ -1,10 +1,16 @@
+import time
+
 import numpy as np
 import pytest
 
+from edgeflow.devices.virtual.csi_node import CsiFleet, numbered
 from edgeflow.errors import ConfigError
 from edgeflow.protocols.csi import decode
+from edgeflow.protocols.csi_compressed import CompressedFrame, Decoder
 from edgeflow.protocols.csi_raw import RawFrame
 from edgeflow.protocols.csi_vitals import Vitals, VitalsFlags
+from edgeflow.sensing.frames import CsiFrame
+from edgeflow.sensing.host import SensingHost
 from edgeflow.sensing.simulate import Radio, Simulation, around, preset
 from edgeflow.sensing.simulate.sending import node_packets
 
@@ -33,6 +39,46 @@ class TestNodePackets:
         full = sum(len(p.data) for p in node_packets(frames, tier=2))
         lean = sum(len(p.data) for p in node_packets(frames, tier=2, raw=False))
         assert lean < 0.05 * full
+
+    def test_from_tier_1_on_frames_are_compressed_without_loss(self):
+        frames = list(Simulation(preset("walking", seconds=6, radio=RADIO)))
+        raw = list(node_packets(frames, tier=1, compress=False, gate_us=0))
+        lean = list(node_packets(frames, tier=1, gate_us=0))
+        assert [type(decode(p.data)) for p in raw].count(RawFrame) == len(frames)
+        decoder, expanded = Decoder(), []
+        for packet in numbered(lean, 9):
+            found = decode(packet.data)
+            if isinstance(found, CompressedFrame):
+                expanded.append(decoder.expand(found).frame)
+        wanted = [decode(p.data) for p in numbered(raw, 9)]
+        assert expanded == [p for p in wanted if isinstance(p, RawFrame)]
+        assert sum(len(p.data) for p in lean) < 0.8 * sum(len(p.data) for p in raw)
+
+    def test_the_host_has_of_compressed_frames_what_it_has_of_raw_ones(self):
+        seen = []
+        for compress in (False, True):
+            heard: list[bytes] = []
+
+            def hear(_: str, frame: CsiFrame, to: list[bytes] = heard) -> None:
+                to.append(frame.payload)
+
+            frames = Simulation(preset("walking", seconds=6, radio=RADIO))
+            packets = list(node_packets(frames, tier=2, compress=compress))
+            wanted = sum(not isinstance(decode(packet.data), Vitals) for packet in packets)
+            with SensingHost(port=0, heard=hear) as host:
+                with CsiFleet(("127.0.0.1", host.port), [iter(packets)], speed=4.0) as fleet:
+                    assert fleet.wait(60)
+                end = time.monotonic() + 60
+                while len(heard) < wanted and time.monotonic() < end:
+                    time.sleep(0.01)
+                (node,) = host.nodes()
+                assert (node.keyless, node.damaged, node.lost) == (0, 0, 0)
+                assert ("COMPRESSED" in node.packets, "RAW" in node.packets) == (
+                    compress,
+                    not compress,
+                )
+            seen.append(heard)
+        assert seen[0] == seen[1]
 
     @pytest.mark.parametrize(
         "options", [{"tier": 3}, {"tier": 0, "raw": False}, {"tier": 1, "interval_us": 0}]

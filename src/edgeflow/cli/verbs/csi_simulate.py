@@ -48,6 +48,14 @@ def simulate(
     tier: Annotated[
         int, typer.Option(metavar="N", min=0, max=2, help="1 and 2 send vitals, too.")
     ] = 0,
+    compress: Annotated[
+        bool | None,
+        typer.Option(
+            "--compress/--no-compress",
+            help="Frames without loss, as the firmware sends them. Default: from tier 1 on.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another seed, another room.")] = 1,
     speed: Annotated[
         float, typer.Option(metavar="X", min=0.01, max=1000, help="How much faster than life.")
@@ -93,9 +101,9 @@ def simulate(
     if wasm_pubkey is not None:
         if ota_port is None or out is not None:
             raise typer.BadParameter("--wasm-pubkey needs --ota-port, and no --out")
-        modules = modules_of(scenario, nodes, ota_key, wasm_pubkey)
+        modules = modules_of(scenario, nodes, ota_key, wasm_pubkey, compress=compress is not False)
     sources = [sent for _, sent in modules] or _sources(
-        scenario, nodes, tier, whole=out is not None
+        scenario, nodes, tier, compress=compress, whole=out is not None
     )
     if out is not None:
         count = _capture(out, sources)
@@ -143,7 +151,7 @@ def _scenario(name: str, seed: int, seconds: float, rate: float | None) -> "Scen
 
 
 def _sources(
-    scenario: "Scenario", nodes: int, tier: int, *, whole: bool
+    scenario: "Scenario", nodes: int, tier: int, *, compress: bool | None, whole: bool
 ) -> "list[Iterator[Packet]]":
     """What each node sends; a few nodes live, many from tapes."""
     from dataclasses import replace
@@ -158,7 +166,7 @@ def _sources(
     rooms = around(short, min(nodes, OWN_ROOMS))
     gate_us = GATE_US if scenario.radio.rate_hz + scenario.radio.extra_hz > MOST_HZ else 0
     live = [
-        node_packets(Simulation(room, node), tier=tier, gate_us=gate_us)
+        node_packets(Simulation(room, node), tier=tier, compress=compress, gate_us=gate_us)
         for node, room in enumerate(rooms)
     ]
     if nodes <= OWN_ROOMS:

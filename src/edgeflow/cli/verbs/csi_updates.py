@@ -69,7 +69,7 @@ def update_servers(
 
 
 def modules_of(
-    scenario: "Scenario", nodes: int, key: str | None, public_key: str
+    scenario: "Scenario", nodes: int, key: str | None, public_key: str, *, compress: bool
 ) -> "list[tuple[VirtualModules, Iterator[Packet]]]":
     """Return nodes that run sensing modules, each with what it sends.
 
@@ -94,5 +94,7 @@ def modules_of(
             key=public if isinstance(public, bytes) else None,
             psk=psk,
         )
-        made.append((modules, modules.packets(Simulation(room, index), raw=True)))
+        made.append(
+            (modules, modules.packets(Simulation(room, index), raw=True, compress=compress))
+        )
     return made

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeflow._native.csi import CsiProcessor, CsiVitals
 from edgeflow._native.modules import Engine, ModuleFeed, ModuleHost
+from edgeflow.devices.virtual.csi_compressed import CompressedPackets
 from edgeflow.devices.virtual.csi_node import HeardFrame, Packet, raw_packets
 from edgeflow.protocols.csi_events import Event, WideEvents
 from edgeflow.protocols.csi_vitals import Vitals, VitalsFlags
@@ -119,14 +120,18 @@ class VirtualModules:
         with self._lock:
             return self._host.modules()
 
-    def packets(self, frames: Iterable[HeardFrame], *, raw: bool = False) -> Iterator[Packet]:
+    def packets(
+        self, frames: Iterable[HeardFrame], *, raw: bool = False, compress: bool = True
+    ) -> Iterator[Packet]:
         """Return the node's packets for the frames that it hears, in their time.
 
-        Raw ones have node and sequence 0; a fleet fills them in.
+        Frames are sent where ``raw`` says so, compressed as the firmware does it; a fleet fills in
+        their node and sequence.
         """
+        compressed = CompressedPackets() if compress else None
         for frame in frames:
             if raw:
-                yield from raw_packets((frame,), 0)
+                yield from compressed.of(frame) if compressed else raw_packets((frame,), 0)
             for data in self._hear(frame):
                 yield Packet(frame.time_us, data)
 

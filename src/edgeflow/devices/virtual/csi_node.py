@@ -29,6 +29,7 @@ __all__ = [
     "Packet",
     "Tape",
     "numbered",
+    "raw_frame",
     "raw_packets",
 ]
 
@@ -45,9 +46,12 @@ LATE_SECONDS = 2.0
 BATCH = 256
 NODE_AT, SEQUENCE_AT = 4, 12
 RAW = int(Magic.RAW).to_bytes(4, "little")
+COMPRESSED = int(Magic.COMPRESSED).to_bytes(4, "little")
+FRAMES = frozenset((RAW, COMPRESSED))
+"""Both have their sequence at the same place."""
 NUMBERED = frozenset(
     int(magic).to_bytes(4, "little") for magic in Magic if Magic.RAW <= magic <= Magic.STATE
-)
+) | {COMPRESSED}
 
 
 class HeardFrame(Protocol):
@@ -91,15 +95,19 @@ def raw_packets(frames: Iterable[HeardFrame], gate_us: int = GATE_US) -> Iterato
         if frame.time_us - last < gate_us:
             continue
         last = frame.time_us
-        raw = RawFrame(
-            node=0,
-            sequence=0,
-            frequency_mhz=frequency_of(frame.channel),
-            rssi=frame.rssi,
-            noise_floor=frame.noise_floor,
-            payload=frame.payload,
-        )
-        yield Packet(frame.time_us, raw.encode())
+        yield Packet(frame.time_us, raw_frame(frame, 0).encode())
+
+
+def raw_frame(frame: HeardFrame, sequence: int) -> RawFrame:
+    """Return a frame as a node sends it, of node 0."""
+    return RawFrame(
+        node=0,
+        sequence=sequence,
+        frequency_mhz=frequency_of(frame.channel),
+        rssi=frame.rssi,
+        noise_floor=frame.noise_floor,
+        payload=frame.payload,
+    )
 
 
 class Tape:
@@ -162,26 +170,32 @@ class _Node:
 
 
 class _Numbering:
-    """Writes a node's number, and in raw packets its sequence, into what it sends."""
+    """Writes a node's number, and in frames its sequence, into what it sends."""
 
-    __slots__ = ("_number", "_raw_sent")
+    __slots__ = ("_frames", "_number")
 
     def __init__(self, number: int) -> None:
-        self._number, self._raw_sent = bytes((number,)), 0
+        self._number, self._frames = bytes((number,)), 0
+
+    def skip(self, data: bytes) -> None:
+        """Count a frame that is not sent, if others tell by its number what they lean on."""
+        self._frames += data[:4] == COMPRESSED
 
     def __call__(self, data: bytes) -> bytes:
         magic = data[:4]
         if magic not in NUMBERED:
             return data
-        if magic != RAW:
+        if magic not in FRAMES:
             return data[:NODE_AT] + self._number + data[NODE_AT + 1 :]
-        sequence = (self._raw_sent & 0xFFFFFFFF).to_bytes(4, "little")
-        self._raw_sent += 1
-        return b"".join((RAW, self._number, data[5:SEQUENCE_AT], sequence, data[SEQUENCE_AT + 4 :]))
+        sequence = (self._frames & 0xFFFFFFFF).to_bytes(4, "little")
+        self._frames += 1
+        return b"".join(
+            (magic, self._number, data[5:SEQUENCE_AT], sequence, data[SEQUENCE_AT + 4 :])
+        )
 
 
 def numbered(packets: Iterable[Packet], number: int) -> Iterator[Packet]:
-    """The packets as node ``number`` (u8) sends them, its raw packets counted from 0."""
+    """The packets as node ``number`` (u8) sends them, its frames counted from 0."""
     write = _Numbering(number)
     for packet in packets:
         yield Packet(packet.time_us, write(packet.data))
@@ -322,6 +336,7 @@ class CsiFleet:
             heapq.heappop(queue)
             if wait < -LATE_SECONDS:
                 self.stats.skipped += 1
+                self._nodes[index].written.skip(data)
             else:
                 self._send(self._nodes[index], data)
             self._next(queue, index)

@@ -1,8 +1,9 @@
 """Nodes that sense: frames in, and out come the packets of the firmware, by the firmware's core."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from edgeflow._native.csi import Calibration, CsiOptions, CsiProcessor, CsiVitals
+from edgeflow.devices.virtual.csi_compressed import CompressedPackets
 from edgeflow.devices.virtual.csi_node import GATE_US, Packet, raw_packets
 from edgeflow.errors import ConfigError
 from edgeflow.protocols.csi_vitals import Vitals, VitalsFlags
@@ -16,6 +17,7 @@ def node_packets(
     *,
     tier: int = 0,
     raw: bool = True,
+    compress: bool | None = None,
     interval_us: int = 1_000_000,
     calibration: Calibration | None = None,
     gate_us: int = GATE_US,
@@ -26,6 +28,7 @@ def node_packets(
         frames: what it hears, in the order of time.
         tier: 0 sends frames only; 1 and 2 add vitals, as the core computes them.
         raw: send the frames, too.
+        compress: without loss; None as the firmware does it, from tier 1 on.
         interval_us: between two vitals packets.
         calibration: of the empty room, for tiers 1 and 2.
         gate_us: frames that come sooner after the last one are not taken.
@@ -41,16 +44,27 @@ def node_packets(
     processor = CsiProcessor(CsiOptions(tier=tier)) if tier else None
     if processor and calibration:
         processor.calibration = calibration
-    return _packets(_gated(frames, gate_us), processor, raw, interval_us)
+    sent = _sent(compress=tier > 0 if compress is None else compress) if raw else None
+    return _packets(_gated(frames, gate_us), processor, sent, interval_us)
+
+
+def _sent(*, compress: bool) -> Callable[[Frame], Iterator[Packet]]:
+    """Return what makes packets of the frames of a node."""
+    if compress:
+        return CompressedPackets().of
+    return lambda frame: raw_packets((frame,), 0)
 
 
 def _packets(
-    frames: Iterable[Frame], processor: CsiProcessor | None, raw: bool, interval_us: int
+    frames: Iterable[Frame],
+    processor: CsiProcessor | None,
+    sent: Callable[[Frame], Iterator[Packet]] | None,
+    interval_us: int,
 ) -> Iterator[Packet]:
     due = interval_us
     for frame in frames:
-        if raw:
-            yield from raw_packets((frame,), 0)
+        if sent is not None:
+            yield from sent(frame)
         if processor is None:
             continue
         processor.push(frame.time_us, frame.pairs, rssi=frame.rssi, source=frame.source)
