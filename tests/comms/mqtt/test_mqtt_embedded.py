@@ -108,6 +108,38 @@ def test_a_crashed_broker_comes_back_on_its_port_with_its_store() -> None:
     asyncio.run(main())
 
 
+def test_a_broker_that_keeps_nothing_writes_no_sessions_and_begins_anew_after_a_crash(
+    run_dir: Path,
+) -> None:
+    url = "mqtt://embedded?durable=no"
+    session = {"client_id": "sensor", "clean_session": False, "backoff": 0.02, "backoff_cap": 0.1}
+
+    async def main() -> None:
+        async with MqttClient(MqttOptions.from_url(url, **session)) as one:
+            await one.wait_connected()
+            before = sum(1 for _ in run_dir.rglob("*"))
+            for number in range(20):
+                await one.subscribe(f"a/{number}", 1)
+            assert sum(1 for _ in run_dir.rglob("*")) - before < 20
+            lease = acquire(BrokerSettings())
+            os.kill(lease.broker.pid or 0, signal.SIGKILL)
+            async with asyncio.timeout(20):
+                while lease.broker.restarts == 0 or not one.is_connected or one.unheard:
+                    await asyncio.sleep(0.05)
+                await one.publish("a/1", b"after", qos=1)
+                assert (await anext(one.messages())).payload == b"after"
+            assert not one.session_present
+            lease.release()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("texts", [{"durable": "maybe"}, {"durable": "no", "store": "/x"}])
+def test_what_is_kept_must_make_sense(texts: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="durable"):
+        BrokerSettings.read(texts)
+
+
 def test_a_store_outlives_the_process_and_belongs_to_one(tmp_path: Path) -> None:
     wanted = BrokerSettings(store=tmp_path / "store", port=free_port())
 
@@ -182,7 +214,7 @@ def test_wrong_settings_are_told(text: str) -> None:
 
 
 def test_without_the_program_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeflow.comms.mqtt.embedded.shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("edgeflow.comms.mqtt.nats.shutil.which", lambda *_, **__: None)
     with pytest.raises(MissingExtraError, match=r"edgeflow\[broker\]"):
         acquire(BrokerSettings())
 

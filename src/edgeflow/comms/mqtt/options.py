@@ -50,7 +50,7 @@ class MqttOptions:
     Attributes:
         host, port: of the broker. Host ``embedded`` is the managed broker of this process, with
             ``embedded`` as its settings (``port``, ``store``, ``max_payload``, ``ack_wait``,
-            ``unconfirmed``).
+            ``unconfirmed``, ``durable``).
         username, password: credentials.
         client_id: fixed name of this client; the empty one is replaced by a random one.
         version: ``3.1.1`` or ``5``.
@@ -168,7 +168,7 @@ def _embedded(scheme: str, port: int | None, query: dict[str, str], url: str) ->
         )
     if port is not None:
         query = {"port": str(port)} | query
-    keys = ("port", "store", "max_payload", "ack_wait", "unconfirmed")
+    keys = ("port", "store", "max_payload", "ack_wait", "unconfirmed", "durable")
     own = {key: query.pop(key) for key in keys if key in query}
     return {"embedded": own} | _fields(query, url)
 
