@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Tests start processes; gRPC's handlers of fork would close its descriptors under them.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
@@ -15,6 +16,10 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 # Tests start more than a thousand processes: modules are compiled once, whatever is set outside.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A machine that stands still for a moment makes no example wrong.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 # A worker of xdist says how wide the terminal of its master is; programs under test have none.
 for _name in ("COLUMNS", "LINES"):

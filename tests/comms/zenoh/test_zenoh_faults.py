@@ -220,7 +220,7 @@ def test_cut_connections_are_made_again_and_lose_nothing(site: Site):
     for part in range(4):
         sender = threading.Thread(target=send, args=(publisher, part * 100, part * 100 + 100))
         sender.start()
-        wait_until(lambda least=part * 100 + 10: len(seen) > least, 20)
+        wait_until(lambda least=part * 100 + 10: len(seen) > least, 60)
         relay.cut()
         sender.join(20)
     wait_until(lambda: len({number for number, _ in seen}) == 400, 30)
@@ -244,19 +244,19 @@ def test_members_on_both_sides_of_a_partition_share_what_there_is(site: Site):
     for consumer in consumers:
         consumer.start()
     send(publisher, 0, 200)
-    wait_until(lambda: len(runs[0]) > 0 and len(runs[1]) > 0, 20)
+    wait_until(lambda: len(runs[0]) > 0 and len(runs[1]) > 0, 60)
     relay.stop()
     send(publisher, 200, 600)
-    wait_until(lambda: len({number for run in runs for number, _ in run}) == 600, 20)
+    wait_until(lambda: len({number for run in runs for number, _ in run}) == 600, 60)
     relay.resume()
     far_had = len(runs[0])
-    number, until = 600, time.monotonic() + 20
+    number, until = 600, time.monotonic() + 60
     while len(runs[0]) == far_had and time.monotonic() < until:
         send(publisher, number, number + 20)
         number += 20
         time.sleep(0.05)
     assert len(runs[0]) > far_had
-    wait_until(lambda: len({n for run in runs for n, _ in run}) == number, 20)
+    wait_until(lambda: len({n for run in runs for n, _ in run}) == number, 60)
     ended.set()
     for consumer in consumers:
         consumer.join(5)

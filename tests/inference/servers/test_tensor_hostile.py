@@ -32,7 +32,7 @@ def service():
     made.close()
 
 
-def until(condition, seconds: float = 20.0):
+def until(condition, seconds: float = 60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never happened"
