@@ -13,6 +13,12 @@ describe("numbers", () => {
   ])("writes %d frames per second as %s", (value, text) => expect(format.rate(value)).toBe(text));
 
   it.each([
+    [-44.4, 0, "−44"],
+    [-0.04, 1, "0.0"],
+    [23.06, 1, "23.1"],
+  ])("writes %d with %d digits as %s", (value, digits, text) => expect(format.figure(value, digits)).toBe(text));
+
+  it.each([
     [0, "0 ms"],
     [0.0001, "1 µs"],
     [0.19, "190 µs"],

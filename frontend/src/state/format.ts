@@ -94,3 +94,8 @@ export function plain(value: number): string {
   if (Number.isInteger(value)) return String(value);
   return String(Math.abs(value) < 1e5 ? +value.toPrecision(6) : +value.toFixed(2));
 }
+
+/** A number as people write it, with a true minus and never as minus zero. */
+export function figure(value: number, digits = 0): string {
+  return value.toFixed(digits).replace(/^-(?=0(\.0*)?$)/, "").replace("-", "−");
+}

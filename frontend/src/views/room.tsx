@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 
-import { ago, clock } from "../state/format";
+import { ago, clock, figure } from "../state/format";
 import { alarms, aheadOf, decisions, missedBy, NO_TREND, open, type Senses, sensesOf, somebody, type Trend, trendOf } from "../state/room";
 import { activity, status, streams } from "../state/store";
 import type { Activity } from "../state/types";
@@ -30,7 +30,7 @@ export function Room(): JSX.Element {
         <Picture />
         <Cards senses={senses} />
       </div>
-      <Curves now={senses.time} />
+      <Curves senses={senses} />
       <div class="smart-lists">
         <List title="Window" icon="action" none="No decision yet" rows={decisions(activity.value)} />
         <List title="Alerts" icon="alert" none="The senses agree" rows={alarms(activity.value)} />
@@ -52,15 +52,15 @@ function Cards({ senses }: { senses: Senses }): JSX.Element {
   return (
     <div class="smart-cards">
       <Card icon="person" title="Somebody there" tone={there ? "on" : ""} note={agreement(senses)}>{there === null ? null : there ? "Yes" : "No"}</Card>
-      <Card icon="live" title="Camera" tone={(senses.faces ?? 0) > 0 ? "on" : ""} note={senses.faces === 1 ? "face" : "faces"}>{senses.faces}</Card>
+      <Card icon="live" title="Camera" tone={(senses.faces ?? 0) > 0 ? "on" : ""} unit={senses.faces === 1 ? "face" : "faces"} note="found in the picture">{senses.faces}</Card>
       <Card icon="sensing" title="WiFi" tone={senses.present ? "on" : ""} note="by the radio channel">{senses.present === null ? null : senses.present ? "Present" : "Empty"}</Card>
-      <Card icon="breath" title="Breathing" tone={senses.breathing !== null ? "on" : ""} note={senses.breathing !== null ? `per min, ${Math.round(100 * senses.confidence)} % sure` : senses.present ? "not sure enough yet" : "nobody to hear"}>{senses.breathing?.toFixed(1) ?? null}</Card>
-      <Card icon="climate" title="Temperature" note="°C">{senses.temperature?.toFixed(1) ?? null}</Card>
-      <Card icon="drop" title="Humidity" note="%">{senses.humidity?.toFixed(0) ?? null}</Card>
-      <Card icon="activity" title="Noise" note="dBFS">{senses.noise?.toFixed(0).replace("-", "−") ?? null}</Card>
+      <Card icon="breath" title="Breathing" tone={senses.breathing !== null ? "on" : ""} unit="per min" note={senses.breathing !== null ? `${Math.round(100 * senses.confidence)} % sure` : senses.present ? "not sure enough yet" : "nobody to hear"}>{senses.breathing?.toFixed(1) ?? null}</Card>
+      <Card icon="climate" title="Temperature" unit="°C" note="of the air">{senses.temperature?.toFixed(1) ?? null}</Card>
+      <Card icon="drop" title="Humidity" unit="%" note="relative">{senses.humidity?.toFixed(0) ?? null}</Card>
+      <Card icon="activity" title="Noise" unit="dBFS" note="0 is as loud as it can hear">{senses.noise === null ? null : figure(senses.noise)}</Card>
       <section class="card vital smart-window" aria-label="Window">
         <h3><Icon name="device" />Window</h3>
-        <p class="vital-value">{senses.window === null ? <None /> : `${senses.window.toFixed(0)} %`}</p>
+        <p class="vital-value">{senses.window === null ? <None /> : <>{senses.window.toFixed(0)}<small> % open</small></>}</p>
         <meter min={0} max={100} value={senses.window ?? 0} aria-label="Per cent open" />
         <p class="smart-reason">{reason || "no decision yet"}</p>
       </section>
@@ -68,11 +68,11 @@ function Cards({ senses }: { senses: Senses }): JSX.Element {
   );
 }
 
-function Card(props: { icon: IconName; title: string; tone?: string; note: string; children: ComponentChildren }): JSX.Element {
+function Card(props: { icon: IconName; title: string; tone?: string; unit?: string; note: string; children: ComponentChildren }): JSX.Element {
   return (
     <section class={`card vital ${props.tone ?? ""}`} aria-label={props.title}>
       <h3><Icon name={props.icon} />{props.title}</h3>
-      <p class="vital-value">{props.children ?? <None />}</p>
+      <p class="vital-value">{props.children === null ? <None /> : <>{props.children}{props.unit && <small> {props.unit}</small>}</>}</p>
       <p class="vital-note">{props.note}</p>
     </section>
   );
@@ -87,7 +87,8 @@ export function agreement(senses: Senses): string {
   return senses.faces > 0 === senses.present ? "camera and WiFi agree" : senses.present ? "WiFi says so, the camera does not" : "the camera says so, WiFi does not";
 }
 
-function Curves({ now }: { now: number }): JSX.Element {
+function Curves({ senses }: { senses: Senses }): JSX.Element {
+  const now = senses.time;
   const trend = trendOf(useTap("history", SLOW_MS).frame);
   const ahead = aheadOf(useTap("forecast", SLOW_MS).frame);
   const told = streams.value.some((stream) => stream.topic === "foretold");
@@ -101,10 +102,10 @@ function Curves({ now }: { now: number }): JSX.Element {
   const note = missed === null ? "The board's forecast goes on after the line." : `Forecasts made ${AHEAD} s before missed by ${missed.toFixed(2)} °C in the mean.`;
   return (
     <div class="smart-curves">
-      <Curve title="Temperature" unit="°C" digits={1} span={2} now={now} lines={[line("air.temperature", "measured"), earlier, coming]} there={there} note={note} />
-      <Curve title="Window" unit="%" digits={0} span={10} limits={[0, 100]} now={now} lines={[line("air.window_position", "open")]} there={seen} />
-      <Curve title="Humidity" unit="%" digits={0} span={8} now={now} lines={[line("air.humidity", "measured")]} there={there} />
-      <Curve title="Noise" unit="dBFS" digits={0} span={12} now={now} lines={[line("air.sound_volume", "measured")]} there={there} />
+      <Curve title="Temperature" value={senses.temperature} unit="°C" digits={1} span={2} now={now} lines={[line("air.temperature", "measured"), earlier, coming]} there={there} note={note} />
+      <Curve title="Window" value={senses.window} unit="%" digits={0} span={10} limits={[0, 100]} now={now} lines={[line("air.window_position", "open")]} there={seen} />
+      <Curve title="Humidity" value={senses.humidity} unit="%" digits={0} span={8} now={now} lines={[line("air.humidity", "measured")]} there={there} />
+      <Curve title="Noise" value={senses.noise} unit="dBFS" digits={0} span={12} now={now} lines={[line("air.sound_volume", "measured")]} there={there} />
     </div>
   );
 }

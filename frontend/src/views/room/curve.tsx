@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { clock } from "../../state/format";
+import { clock, figure } from "../../state/format";
 
 export interface Line {
   label: string;
@@ -15,6 +15,8 @@ export interface Line {
 interface Props {
   title: string;
   unit: string;
+  /** What it is now: the curve may be a moment behind. */
+  value: number | null;
   lines: readonly Line[];
   /** When somebody was there: above 0. */
   there?: Line;
@@ -44,13 +46,12 @@ export function Curve(props: Props): JSX.Element {
   const [low, high] = props.limits ?? rangeOf(lines, from, props.span);
   const x = (time: number): number => LEFT + ((time - from) / (now + ahead - from)) * (width - LEFT - RIGHT);
   const y = (value: number): number => TOP + ((high - value) / (high - low)) * (HEIGHT - TOP - BOTTOM);
-  const newest = lastOf(lines[0]);
   return (
     <section class="card smart-curve" aria-label={props.title}>
       <header>
         <h3>{props.title}</h3>
         <Keys lines={lines} there={there} />
-        <b>{newest === null ? "–" : `${newest.toFixed(props.digits)} ${props.unit}`}</b>
+        <b>{props.value === null ? "–" : `${figure(props.value, props.digits)} ${props.unit}`}</b>
       </header>
       <div ref={box}>
         <svg width={width} height={HEIGHT} role="img" aria-label={`${props.title} over the last minutes`}>
@@ -58,7 +59,7 @@ export function Curve(props: Props): JSX.Element {
           {[low, (low + high) / 2, high].map((value) => (
             <g key={value}>
               <line class="rule" x1={LEFT} x2={width - RIGHT} y1={y(value)} y2={y(value)} />
-              <text x={LEFT - 5} y={y(value) + 3} text-anchor="end">{value.toFixed(high - low < 3 ? 1 : 0)}</text>
+              <text x={LEFT - 5} y={y(value) + 3} text-anchor="end">{figure(value, high - low < 3 ? 1 : 0)}</text>
             </g>
           ))}
           {ticks(from, now + ahead, width).map((time) => (
@@ -125,14 +126,6 @@ function ticks(from: number, until: number, width: number): number[] {
   const found: number[] = [];
   for (let time = Math.ceil((from + 8) / step) * step; time < until - 6; time += step) found.push(time);
   return found;
-}
-
-function lastOf(line: Line | undefined): number | null {
-  for (let index = (line?.values.length ?? 0) - 1; index >= 0; index -= 1) {
-    const value = line?.values[index] ?? null;
-    if (value !== null) return value;
-  }
-  return null;
 }
 
 function useWidth(): [{ current: HTMLDivElement | null }, number] {
