@@ -60,7 +60,7 @@ def test_the_tools_of_the_package_read_what_is_sent(array: np.ndarray):
         assert file.read() == array.tobytes()
 
 
-@pytest.mark.skipif(shutil.which("lz4") is None, reason="the program lz4 is not installed")
+@pytest.mark.skipif(shutil.which("lz4") is None, reason="apt-get install --yes lz4")
 def test_the_program_lz4_reads_what_is_sent():
     _, payload = sent_as(MASK)
     done = subprocess.run(
