@@ -13,17 +13,16 @@ import structlog
 
 from edgeflow.comms.mqtt.messages import Entry, Inbox, Incoming, MqttCounters
 from edgeflow.comms.mqtt.options import MqttOptions
-from edgeflow.comms.mqtt.sender import Sender
+from edgeflow.comms.mqtt.sender import Sender, check_qos, checked
 from edgeflow.comms.mqtt.session import Session
 from edgeflow.comms.mqtt.subscriptions import Subscriptions
 from edgeflow.comms.mqtt.tls import client_context
-from edgeflow.comms.mqtt.topics import check_filter, check_topic
-from edgeflow.errors import ConfigError, EdgeFlowError, FrameTooLargeError, UnreachableError
+from edgeflow.comms.mqtt.topics import check_filter
+from edgeflow.errors import ConfigError, EdgeFlowError, UnreachableError
 
 __all__ = ["MqttClient"]
 
 _STABLE = 2.0  # seconds a connection lives before the next pause is the shortest again
-_HEADROOM = 32  # bytes of a PUBLISH besides topic and payload, at most
 
 
 class MqttClient:
@@ -168,7 +167,7 @@ class MqttClient:
 
     def _want(self, pattern: str, qos: int) -> "asyncio.Future[None] | None":
         check_filter(pattern)
-        _check_qos(qos)
+        check_qos(qos)
         if pattern.startswith("$share/") and self.options.is_embedded:
             raise ConfigError(
                 f"the embedded MQTT broker knows no shared subscriptions: {pattern!r}",
@@ -236,14 +235,19 @@ class MqttClient:
             ProtocolError: the broker refused the message.
             CommsError: the outbox is full.
         """
-        check_topic(topic)
-        _check_qos(qos)
-        data = payload.encode() if isinstance(payload, str) else bytes(payload)
-        self._check_size(topic, data)
+        check_qos(qos)
+        data = checked(topic, payload, self._session.max_packet)
         try:
             async with asyncio.timeout(timeout):
                 if qos == 0:
-                    await self._publish_now(topic, data, retain, tuple(user))
+                    await self._sender.send_now(
+                        self._session,
+                        topic,
+                        data,
+                        retain=retain,
+                        user=tuple(user),
+                        why_not=lambda: self.last_error,
+                    )
                 else:
                     entry = self._admit(topic, data, qos, retain, tuple(user))
                     await asyncio.shield(entry.outcome)
@@ -264,33 +268,10 @@ class MqttClient:
             FrameTooLargeError: the broker has said that it takes no message of this size.
             CommsError: the outbox is full.
         """
-        check_topic(topic)
         if qos not in (1, 2):
             raise ConfigError(f"MQTT QoS {qos!r} has no outbox", hint="1 or 2")
-        data = payload.encode() if isinstance(payload, str) else bytes(payload)
-        self._check_size(topic, data)
+        data = checked(topic, payload, self._session.max_packet)
         self._admit(topic, data, qos, retain, ())
-
-    def _check_size(self, topic: str, data: bytes) -> None:
-        limit = self._session.max_packet
-        if len(topic) + len(data) + _HEADROOM > limit:
-            raise FrameTooLargeError(
-                f"a message of {len(data)} bytes to {topic!r} is more than the broker takes",
-                hint=f"it takes packets of up to {limit} bytes",
-            )
-
-    async def _publish_now(self, topic: str, data: bytes, retain: bool, user: Any) -> None:
-        if self.is_connected:
-            await self._session.writable()
-        if not self.is_connected:
-            self.counters.dropped += 1
-            raise UnreachableError(
-                f"no connection to the MQTT broker {self.options.address} for a message at QoS 0"
-                + (f": {self.last_error}" if self.last_error else ""),
-                hint="messages at QoS 1 wait for the broker",
-            )
-        self._session.publish(topic, data, 0, retain, user)
-        self.counters.published += 1
 
     def _admit(self, topic: str, data: bytes, qos: int, retain: bool, user: Any) -> Entry:
         if self._task is None:
@@ -390,8 +371,3 @@ class MqttClient:
             self.last_error = refusal
         elif not self.unheard:
             self.last_error = None
-
-
-def _check_qos(qos: int) -> None:
-    if qos not in (0, 1, 2):
-        raise ConfigError(f"MQTT QoS {qos!r} is unknown", hint="0, 1 or 2")

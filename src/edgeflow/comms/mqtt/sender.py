@@ -1,4 +1,4 @@
-"""How messages at QoS 1 and 2 leave: in order, a window at a time, kept until confirmed."""
+"""How messages leave: at QoS 0 now or never, else in order, a window at a time, until confirmed."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,13 +7,48 @@ from typing import Any
 from edgeflow.comms.mqtt.messages import Entry, MqttCounters, Outbox
 from edgeflow.comms.mqtt.options import MqttOptions
 from edgeflow.comms.mqtt.session import Session
-from edgeflow.errors import CommsError, ProtocolError
+from edgeflow.comms.mqtt.topics import check_topic
+from edgeflow.errors import (
+    CommsError,
+    ConfigError,
+    FrameTooLargeError,
+    ProtocolError,
+    UnreachableError,
+)
 
-__all__ = ["Sender"]
+__all__ = ["Sender", "check_qos", "checked"]
 
 _ALONE_AFTER = 3
 _GIVE_UP_AFTER = 6
 _QUICK_SECONDS = 10.0
+_HEADROOM = 32  # bytes of a PUBLISH besides topic and payload, at most
+
+
+def check_qos(qos: int) -> None:
+    """Look whether there is such a quality of service.
+
+    Raises:
+        ConfigError: there is not.
+    """
+    if qos not in (0, 1, 2):
+        raise ConfigError(f"MQTT QoS {qos!r} is unknown", hint="0, 1 or 2")
+
+
+def checked(topic: str, payload: bytes | str, limit: int) -> bytes:
+    """A payload as it is sent, in a packet of at most so many bytes.
+
+    Raises:
+        ConfigError: the topic is wrong.
+        FrameTooLargeError: the packet is too long.
+    """
+    check_topic(topic)
+    data = payload.encode() if isinstance(payload, str) else bytes(payload)
+    if len(topic) + len(data) + _HEADROOM > limit:
+        raise FrameTooLargeError(
+            f"a message of {len(data)} bytes to {topic!r} is more than the broker takes",
+            hint=f"it takes packets of up to {limit} bytes",
+        )
+    return data
 
 
 class Sender:
@@ -40,6 +75,33 @@ class Sender:
         self._log = log
         self._progress = 0
         self._fruitless = 0
+
+    async def send_now(
+        self,
+        session: Session,
+        topic: str,
+        data: bytes,
+        *,
+        retain: bool,
+        user: tuple[tuple[str, str], ...],
+        why_not: Callable[[], str | None],
+    ) -> None:
+        """Send a message at QoS 0, once the connection takes bytes.
+
+        Raises:
+            UnreachableError: there is no connection, for the reason that ``why_not`` tells.
+        """
+        if self._is_connected():
+            await session.writable()
+        if not self._is_connected():
+            self._counters.dropped += 1
+            raise UnreachableError(
+                f"no connection to the MQTT broker {self._options.address} for a message at QoS 0"
+                + (f": {why}" if (why := why_not()) else ""),
+                hint="messages at QoS 1 wait for the broker",
+            )
+        session.publish(topic, data, 0, retain, user)
+        self._counters.published += 1
 
     def admit(self, session: Session, entry: Entry, why_waiting: str | None) -> None:
         """Take a message in, and send it as soon as may be.
