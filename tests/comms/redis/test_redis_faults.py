@@ -1,53 +1,20 @@
 """Processes and servers are killed for real while a DURABLE flow counts."""
 
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from pathlib import Path
 
 import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
+from durable_ends import WISH, Worker, check_complete
 from edgeflow.comms.brokers import RedisBroker, Subscription
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from servers import Valkey, free_port, valkey
-
-WORKER = Path(__file__).with_name("redis_worker.py")
-WISH = Subscription("t", "g", QoS.DURABLE, 64)
-
-
-class Worker:
-    """A worker process and what it has said so far."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, str(WORKER), *arguments], stdout=subprocess.PIPE, text=True
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-
-    def kill9(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
-        self._reader.join(10)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    def processed(self) -> list[tuple[int, bool]]:
-        pairs = [line.split() for line in self.lines if line[:1].isdigit()]
-        return [(int(number), again == "1") for number, again in pairs]
 
 
 @pytest.fixture
@@ -55,7 +22,7 @@ def start() -> Iterator[Callable[..., Worker]]:
     workers: list[Worker] = []
 
     def begin(*arguments: str) -> Worker:
-        workers.append(Worker(*arguments))
+        workers.append(Worker("redis", *arguments))
         return workers[-1]
 
     yield begin
@@ -63,19 +30,16 @@ def start() -> Iterator[Callable[..., Worker]]:
         worker.kill9()
 
 
-def wait_for(what: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
 
 
-def check_complete(runs: list[list[tuple[int, bool]]], total: int) -> None:
+def check_in_order(runs: list[list[tuple[int, bool]]], total: int) -> None:
     """Every frame arrived; each run is in order; only marked frames came twice."""
-    fresh = [number for run in runs for number, again in run if not again]
-    everything = [number for run in runs for number, _ in run]
-    assert sorted(set(everything)) == list(range(total))
-    assert len(fresh) == len(set(fresh))
+    check_complete(runs, total)
     for run in runs:
         numbers = [number for number, _ in run]
         assert numbers == sorted(numbers)
@@ -92,26 +56,26 @@ def numbered(number: int, epoch: int = 5) -> Frame:
 
 
 def test_a_consumer_killed_mid_frame_loses_nothing(server: Valkey, app: str, start):
-    producer = start("produce", server.url, app, "300")
+    producer = start(server.url, app, "produce", "", "300")
     consumers = []
     for _ in range(3):
-        consumer = start("consume", server.url, app, "0", "0.001")
+        consumer = start(server.url, app, "consume", "0", "0.001")
         wait_for(lambda c=consumer: len(c.processed()) >= 20)
         consumer.kill9()
         consumers.append(consumer)
-    last = start("consume", server.url, app, "0", "0")
+    last = start(server.url, app, "consume", "0", "0")
     wait_for(lambda: last.processed() and last.processed()[-1][0] == 299)
     last.kill9()
     wait_for(lambda: "done" in producer.lines)
-    check_complete([c.processed() for c in (*consumers, last)], 300)
+    check_in_order([c.processed() for c in (*consumers, last)], 300)
     assert any(again for c in (*consumers[1:], last) for _, again in c.processed())
 
 
 def test_frames_of_a_killed_member_go_to_another(server: Valkey, app: str, start):
-    producer = start("produce", server.url, app, "100")
-    doomed = start("consume", server.url, app, "1", "60")
+    producer = start(server.url, app, "produce", "", "100")
+    doomed = start(server.url, app, "consume", "1", "60")
     wait_for(lambda: doomed.lines)
-    other = start("consume", server.url, app, "0", "0")
+    other = start(server.url, app, "consume", "0", "0")
     doomed.kill9()
     held = int(doomed.lines[-1].split()[1])
     wait_for(lambda: (held, True) in other.processed())
@@ -124,7 +88,7 @@ def test_a_slow_member_keeps_its_frame(server: Valkey, app: str, start):
     broker = broker_on(server, app)
     publisher = broker.publisher("t", [WISH])
     assert publisher.publish(numbered(0), 2)
-    slow = start("consume", server.url, app, "1", "3.5")
+    slow = start(server.url, app, "consume", "1", "3.5")
     wait_for(lambda: slow.lines)
     other = broker.subscriber([WISH])
     deadline = time.monotonic() + 3.0
@@ -137,12 +101,12 @@ def test_a_slow_member_keeps_its_frame(server: Valkey, app: str, start):
 
 
 def test_a_killed_producer_continues_where_it_was(server: Valkey, app: str, start):
-    consumer = start("consume", server.url, app, "0", "0")
+    consumer = start(server.url, app, "consume", "0", "0")
     for count in (50, 150):
-        producer = start("produce", server.url, app, "1000")
+        producer = start(server.url, app, "produce", "", "1000")
         wait_for(lambda c=count: len(consumer.processed()) > c)
         producer.kill9()
-    producer = start("produce", server.url, app, "1000")
+    producer = start(server.url, app, "produce", "", "1000")
     wait_for(lambda: "done" in producer.lines)
     wait_for(lambda: len(consumer.processed()) >= 1000)
     assert consumer.processed() == [(number, False) for number in range(1000)]
@@ -151,15 +115,15 @@ def test_a_killed_producer_continues_where_it_was(server: Valkey, app: str, star
 @pytest.mark.timeout(100)
 def test_a_killed_server_comes_back_and_nothing_is_lost(app: str, start):
     with valkey(persistent=True) as server:
-        producer = start("produce", server.url, app, "3000")
-        consumer = start("consume", server.url, app, "0", "0")
+        producer = start(server.url, app, "produce", "", "3000")
+        consumer = start(server.url, app, "consume", "0", "0")
         for count in (200, 800, 1500):
             wait_for(lambda c=count: len(consumer.processed()) > c)
             server.restart()
         wait_for(lambda: "done" in producer.lines, 40)
         wait_for(lambda: consumer.processed() and consumer.processed()[-1][0] == 2999, 40)
         time.sleep(0.2)
-        check_complete([consumer.processed()], 3000)
+        check_in_order([consumer.processed()], 3000)
 
 
 def test_a_server_that_comes_back_empty_is_set_up_again(app: str):
@@ -252,13 +216,13 @@ def test_an_absent_server_is_waited_for_within_the_timeout(app: str):
             started = time.monotonic()
             assert not publisher.publish(numbered(0), 0.2)
             assert subscriber.receive(0.2) is None
-            assert 0.3 < time.monotonic() - started < 1.5
+            assert 0.3 < time.monotonic() - started < 4
     assert [entry["event"] for entry in logs] == ["server_lost"]
     timer = threading.Timer(0.1, subscriber.wake)
     timer.start()
     started = time.monotonic()
     assert subscriber.receive(10) is None
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 6
     timer.join()
     subscriber.close()
     publisher.close()

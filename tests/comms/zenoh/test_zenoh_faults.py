@@ -1,7 +1,5 @@
 """Processes are killed and networks cut for real while a DURABLE flow counts."""
 
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -11,43 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from durable_ends import WISH, Worker, check_complete
 from edgeflow.comms.brokers import Publisher, Subscriber, Subscription, ZenohBroker
 from edgeflow.core.frame import Frame
 from edgeflow.core.qos import QoS
 from flows import wait_until
 from relay import Relay
 from servers import free_port
-
-WORKER = Path(__file__).with_name("zenoh_worker.py")
-WISH = Subscription("t", "g", QoS.DURABLE, 64)
-
-
-class Worker:
-    """A worker process and what it has said so far."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, str(WORKER), *arguments], stdout=subprocess.PIPE, text=True
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-
-    def kill9(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
-        self._reader.join(10)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    def processed(self) -> list[tuple[int, bool]]:
-        pairs = [line.split() for line in self.lines if line[:1].isdigit()]
-        return [(int(number), again == "1") for number, again in pairs]
 
 
 class Site:
@@ -68,7 +36,7 @@ class Site:
         return broker
 
     def worker(self, role: str, *arguments: str) -> Worker:
-        worker = Worker(role, self.endpoint, self.app, *arguments)
+        worker = Worker("zenoh", self.endpoint, self.app, role, *arguments)
         self._stack.callback(worker.kill9)
         return worker
 
@@ -95,14 +63,6 @@ def collect(subscriber: Subscriber, into: list[tuple[int, bool]], ended: threadi
         if delivery is not None:
             into.append((delivery.frame.id, delivery.frame.redelivered))
             subscriber.ack(delivery)
-
-
-def check_complete(runs: list[list[tuple[int, bool]]], total: int) -> None:
-    """Every frame arrived, and only marked frames came twice."""
-    everything = [number for run in runs for number, _ in run]
-    assert sorted(set(everything)) == list(range(total))
-    fresh = [number for run in runs for number, again in run if not again]
-    assert len(fresh) == len(set(fresh))
 
 
 def test_a_killed_consumer_loses_nothing(site: Site):
