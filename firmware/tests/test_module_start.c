@@ -147,27 +147,6 @@ static void test_an_older_version_is_refused_also_after_a_restart(void) {
     CHECK_EQUAL(upload(&all, 1), 200);
 }
 
-static void test_marks_are_of_names_that_somebody_vouches_for(void) {
-    static ef_module_gate gate;
-    ef_rvf rvf = {.flags = EF_RVF_FLAG_SIGNED | EF_RVF_FLAG_ED25519, .version = 7};
-    CHECK(!ef_gate_mark(&gate, &rvf)); /* without a key nothing was verified */
-    gate.key = module_key;
-    rvf.flags = EF_RVF_FLAG_SIGNED;
-    CHECK(!ef_gate_mark(&gate, &rvf));
-    rvf.flags |= EF_RVF_FLAG_ED25519;
-    for (unsigned i = 0; i < EF_GATE_MARKS; i++) {
-        rvf.name[0] = (char)('a' + i);
-        CHECK(ef_gate_mark(&gate, &rvf));
-        CHECK(!ef_gate_mark(&gate, &rvf));
-    }
-    CHECK_EQUAL(gate.mark_count, EF_GATE_MARKS);
-    gate.free_slots = 1;
-    ef_rvf_fault fault;
-    CHECK_EQUAL(ef_gate_check(&gate, images[1], BYTES, &rvf, &fault), EF_MODULE_UNMARKED);
-    CHECK_EQUAL(ef_gate_check(&gate, images[0], BYTES, &rvf, &fault), EF_MODULE_TAKEN); /* there is nothing to remember */
-    CHECK(strcmp(ef_module_say(EF_MODULE_UNMARKED), "no room to remember its version") == 0);
-}
-
 static void test_who_ends_the_node_twice_is_disabled_and_nobody_else(void) {
     node all;
     char answer[EF_MODULE_ANSWER_BYTES];
@@ -401,7 +380,6 @@ int main(void) {
     }
     test_what_was_uploaded_comes_back_as_it_was();
     test_an_older_version_is_refused_also_after_a_restart();
-    test_marks_are_of_names_that_somebody_vouches_for();
     test_who_ends_the_node_twice_is_disabled_and_nobody_else();
     test_power_that_goes_is_nobodys_fault();
     test_what_is_refused_now_stays_and_does_not_run();
