@@ -19,9 +19,9 @@ from edgeflow.climate.learning.versions import Model, Versions
 from edgeflow.climate.simulate.household import Household, HouseholdOptions
 from edgeflow.climate.simulate.people import Person
 
-pytestmark = pytest.mark.timeout(900)  # twelve days of a home take their time on a busy machine
+pytestmark = pytest.mark.timeout(900)  # ten days of a home take their time on a busy machine
 
-DAY = 86_400.0
+HOUR, DAY = 3600.0, 86_400.0
 PERSON = Person()
 ROOMS = 3
 
@@ -44,7 +44,7 @@ def truth(model: Model, decisions: list[Lived], person: Person) -> float:
 
 @dataclass(slots=True)
 class Lives:
-    """A home after a week, and after five more days."""
+    """A home after a week, and after three more days."""
 
     folder: Path
     practice: Practice
@@ -55,10 +55,11 @@ class Lives:
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory: pytest.TempPathFactory) -> Lives:
     folder = tmp_path_factory.mktemp("models")
-    practice = Practice(home(), Versions(folder), labels=Labels(folder / "labels.jsonl"))
+    versions = Versions(folder, exported=False)
+    practice = Practice(home(), versions, labels=Labels(folder / "labels.jsonl"))
     asyncio.run(practice.live(7 * DAY))
     week = list(practice.decisions)
-    asyncio.run(practice.live(5 * DAY))
+    asyncio.run(practice.live(3 * DAY))
     return Lives(folder, practice, week, practice.decisions[len(week) :])
 
 
@@ -67,7 +68,7 @@ def test_a_week_of_overrides_halves_the_error_at_least(lives: Lives) -> None:
     started = truth(beginning, lives.later, person)
     assert error(lives.later) < started / 2
     assert truth(lives.practice.service.model, lives.later, person) < started / 2
-    assert lives.practice.service.stats.promotions >= 2
+    assert lives.practice.service.stats.promotions >= 1
 
 
 def test_confidence_keeps_what_it_promises(lives: Lives) -> None:
@@ -75,7 +76,7 @@ def test_confidence_keeps_what_it_promises(lives: Lives) -> None:
     confidence = np.array([one.confidence for one in told])
     errors = np.array([one.position - one.wanted for one in told])
     found = reliability(confidence, errors)
-    assert found.error < 0.05, found
+    assert found.error < 0.1, found
     assert sum(found.counts) > 500
 
 
@@ -83,9 +84,9 @@ def test_no_promotion_was_for_the_worse(lives: Lives) -> None:
     versions, person = Versions(lives.folder), PERSON
     models = [versions.load(name) for name in versions.names()]
     errors = [truth(model, lives.week, person) for model in models]
-    assert len(errors) > 2
+    assert len(errors) >= 2
     for before, after in itertools.pairwise(errors):
-        assert after < before + 0.5, errors
+        assert after < before, errors
 
 
 def test_what_is_told_is_what_happened(lives: Lives) -> None:
@@ -95,7 +96,7 @@ def test_what_is_told_is_what_happened(lives: Lives) -> None:
     assert sum(point.corrected for point in status.curve) == lives.practice.overrides
     first, last = status.curve[:24], status.curve[-24:]
     assert sum(p.points for p in last) < sum(p.points for p in first) / 2
-    assert len(status.curve) == 12 * 24 + 1
+    assert len(status.curve) == 10 * 24 + 1
     assert status.reliability.error < 0.1
     assert msgspec.json.decode(msgspec.json.encode(status))["labels"] == status.labels > 50
 
@@ -113,7 +114,7 @@ def test_confidence_and_what_it_rests_on_survive_a_restart(lives: Lives) -> None
 
 
 def test_a_damaged_calibration_gives_way_to_the_first_one(lives: Lives, tmp_path: Path) -> None:
-    versions = Versions(tmp_path)
+    versions = Versions(tmp_path, exported=False)
     versions.add(lives.practice.service.model)
     name = lives.practice.service.model.metadata.version
     (tmp_path / name / "live.json").write_bytes(b'{"calibration": [')
@@ -121,14 +122,14 @@ def test_a_damaged_calibration_gives_way_to_the_first_one(lives: Lives, tmp_path
 
 
 def test_every_fifth_override_a_lie_spoils_nothing(tmp_path: Path) -> None:
-    versions = Versions(tmp_path)
+    versions = Versions(tmp_path, exported=False)
     practice = Practice(home(Person(lies=5)), versions)
     asyncio.run(practice.live(3 * DAY))
     honest = Person()
     errors = [truth(versions.load(name), practice.decisions, honest) for name in versions.names()]
     assert errors[-1] < errors[0] / 2, errors
     for before, after in itertools.pairwise(errors):
-        assert after < before + 1.0, errors
+        assert after < before, errors
     assert practice.service.stats.doubted > 0
 
 
@@ -139,7 +140,7 @@ def test_who_was_right_once_is_overruled_in_shadow(lives: Lives, tmp_path: Path)
     for number, one in enumerate(lives.week[::6]):
         contrary = 100.0 - person.wants(one.features)
         labels.add(Label(BEGIN - 600.0 + number, one.room, one.features, contrary))
-    versions = Versions(tmp_path)
+    versions = Versions(tmp_path, exported=False)
     versions.add(lives.practice.service.model)
     versions.use(lives.practice.service.model.metadata.version)
     practice = Practice(home(person), versions, labels=labels)
@@ -155,37 +156,53 @@ def test_a_worse_candidate_is_dropped_and_a_better_one_promoted(lives: Lives) ->
     model = lives.practice.service.model
     rng = np.random.default_rng(1)
     worse, better = Shadow(model, 0.0), Shadow(model, 0.0)
-    for _ in range(10):
+    for number in range(10):
         wanted = float(rng.uniform(0, 100))
-        worse.corrected(wanted + 20.0, wanted + 12.0, wanted)
-        better.corrected(wanted + 3.0, wanted + 12.0, wanted)
+        worse.corrected(number * HOUR, wanted + 20.0, wanted + 12.0, wanted)
+        better.corrected(number * HOUR, wanted + 3.0, wanted + 12.0, wanted)
     assert worse.verdict(1.0) == "dropped"
     assert better.verdict(1.0) == "better"
 
 
+def test_what_is_said_within_the_hour_is_no_proof(lives: Lives) -> None:
+    shadow = Shadow(lives.practice.service.model, 0.0)
+    for number in range(200):
+        shadow.corrected(number * 60.0, 3.0, 12.0, 0.0)
+    assert shadow.verdict(1.0) == "open"
+
+
+def test_a_gain_too_small_to_be_sure_of_is_none(lives: Lives) -> None:
+    shadow = Shadow(lives.practice.service.model, 0.0)
+    for number in range(60):
+        shadow.corrected(number * HOUR, 11.0, 12.0, 0.0)
+        for _ in range(2):
+            shadow.accepted(number * HOUR, 40.0, 40.0)
+    assert shadow.verdict(1.0) == "dropped"
+
+
 def test_a_candidate_that_changes_what_was_accepted_is_not_better(lives: Lives) -> None:
     shadow = Shadow(lives.practice.service.model, 0.0)
-    for _ in range(10):
-        shadow.corrected(50.0, 62.0, 50.0)
+    for number in range(10):
+        shadow.corrected(number * HOUR, 50.0, 62.0, 50.0)
         for _ in range(9):
-            shadow.accepted(70.0, 40.0)
+            shadow.accepted(number * HOUR, 70.0, 40.0)
     assert shadow.verdict(1.0) == "dropped"
 
 
 def test_a_candidate_that_is_never_proved_is_dropped(lives: Lives) -> None:
     shadow = Shadow(lives.practice.service.model, 0.0)
     verdicts = []
-    for number in range(80):
+    for number in range(60):
         better = number % 2 == 0
-        shadow.corrected(10.0 if better else 14.2, 12.0, 0.0)
+        shadow.corrected(number * HOUR, 10.0 if better else 14.2, 12.0, 0.0)
         verdicts.append(shadow.verdict(1.0))
     assert "better" not in verdicts
-    assert verdicts[-1] == "dropped" or "dropped" in verdicts
+    assert "dropped" in verdicts
     assert Shadow(lives.practice.service.model, 0.0).verdict(15 * DAY) == "dropped"
 
 
 def test_a_rollback_is_taken_over_while_it_runs(lives: Lives, tmp_path: Path) -> None:
-    versions = Versions(tmp_path)
+    versions = Versions(tmp_path, exported=False)
     versions.add(first_model(0.0))
     second = lives.practice.service.model
     metadata = msgspec.structs.replace(second.metadata, version="v2", parent="v1")
@@ -203,7 +220,7 @@ def test_a_rollback_is_taken_over_while_it_runs(lives: Lives, tmp_path: Path) ->
 def test_a_version_that_cannot_be_read_leaves_the_old_one_in_use(
     lives: Lives, tmp_path: Path
 ) -> None:
-    versions = Versions(tmp_path)
+    versions = Versions(tmp_path, exported=False)
     versions.add(first_model(0.0))
     metadata = msgspec.structs.replace(lives.practice.service.model.metadata, version="v2")
     versions.add(Model(lives.practice.service.model.network, metadata))

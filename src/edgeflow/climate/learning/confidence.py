@@ -15,6 +15,8 @@ NOVELTY_WEIGHT = 25.0
 """Points of spread that a whole span away from what is known is worth."""
 NEAR = 3
 LEAST_PER_LEVEL = 20
+PRIOR_ANSWERS = 20.0
+"""Answers that what was believed before is worth."""
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -35,6 +37,13 @@ class Calibration(msgspec.Struct, frozen=True):
         # Doubt that was never seen: what was right there halves with every doubling.
         fading = np.where(doubt > beyond, beyond / np.maximum(doubt, 1e-9), 1.0)
         return np.clip(share * fading, 0.0, 1.0)
+
+    def mixed(self, other: "Calibration", count: int) -> "Calibration":
+        """This one shrunk to another, the less the more answers it was learnt from."""
+        share = count / (count + PRIOR_ANSWERS)
+        doubts = np.union1d(self.doubts, other.doubts)
+        own, others = self.confidence(doubts), other.confidence(doubts)
+        return Calibration(doubts.tolist(), (share * own + (1.0 - share) * others).tolist())
 
 
 def doubt_of(spread: Floats, features: Floats, situations: Floats) -> Floats:
@@ -60,27 +69,38 @@ def calibrate(doubt: Floats, errors: Floats) -> Calibration:
     """
     order = np.argsort(doubt, kind="stable")
     right = (np.abs(errors[order]) <= TOLERANCE).astype(np.float64)
-    blocks: list[list[float]] = []
-    for value, at in zip(right, doubt[order], strict=True):
-        blocks.append([value, 1.0, at])
+    blocks: list[_Block] = []
+    for value, at in zip(right.tolist(), doubt[order].tolist(), strict=True):
+        blocks.append(_Block(value, 1, at, at))
         while len(blocks) > 1 and (
-            blocks[-2][1] < LEAST_PER_LEVEL
-            or blocks[-2][0] / blocks[-2][1] < blocks[-1][0] / blocks[-1][1]
+            blocks[-2].count < LEAST_PER_LEVEL or blocks[-2].share <= blocks[-1].share
         ):
-            total, count, place = blocks.pop()
-            last = blocks[-1]
-            mean = (last[2] * last[1] + place * count) / (last[1] + count)
-            blocks[-1] = [last[0] + total, last[1] + count, mean]
-    if len(blocks) > 1 and blocks[-1][1] < LEAST_PER_LEVEL:
-        total, count, place = blocks.pop()
-        last = blocks[-1]
-        mean = (last[2] * last[1] + place * count) / (last[1] + count)
-        blocks[-1] = [last[0] + total, last[1] + count, mean]
+            blocks[-2:] = [blocks[-2].with_next(blocks[-1])]
+    if len(blocks) > 1 and blocks[-1].count < LEAST_PER_LEVEL:
+        blocks[-2:] = [blocks[-2].with_next(blocks[-1])]
     # Half a wrong and half a right one more (Jeffreys): nothing is certain from a few answers.
+    levels = [(each, (each.right + 0.5) / (each.count + 1.0)) for each in blocks]
     return Calibration(
-        [float(block[2]) for block in blocks],
-        [float((block[0] + 0.5) / (block[1] + 1.0)) for block in blocks],
+        [at for each, _ in levels for at in (each.low, each.high)],
+        [share for _, share in levels for _ in range(2)],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Answers of neighbouring doubts, from ``low`` to ``high``: how many, and how many right."""
+
+    right: float
+    count: int
+    low: float
+    high: float
+
+    @property
+    def share(self) -> float:
+        return self.right / self.count
+
+    def with_next(self, other: "_Block") -> "_Block":
+        return _Block(self.right + other.right, self.count + other.count, self.low, other.high)
 
 
 @dataclass(frozen=True, slots=True)

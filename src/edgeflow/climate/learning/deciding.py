@@ -22,6 +22,10 @@ RANGES: Mapping[str, tuple[float, float]] = {
 """What a feature may be: degrees Celsius, per cent, dBFS."""
 
 
+HELD = 0.9
+"""Confidence in a window that a person set within the last half hour: the air may have changed."""
+
+
 class WindowDecider:
     """Decides with a model that may be exchanged between two requests. Not thread-safe.
 
@@ -88,6 +92,7 @@ class WindowDecider:
             degraded=bool(request.degraded),
             now=now,
         )
+        confidence = HELD if "held" in limited.rule else confidence
         return WindowControl(
             device_id=request.device_id,
             timestamp=iso_time(now),

@@ -80,19 +80,25 @@ class Improver:
         return float(self._shadow.candidate.decide(values[None])[0][0])
 
     def corrected(
-        self, outcome: Outcome, said: float, shadow: float | None, confidence: float
+        self, outcome: Outcome, said: float, shadow: float | None, confidence: float | None
     ) -> None:
-        """Somebody wanted another position than was said; the label is believed."""
-        self._keep(outcome, confidence, abs(said - outcome.wanted) <= TOLERANCE)
+        """Somebody wanted another position than was said; the label is believed.
+
+        ``confidence`` is None if a rule had decided: that is not what confidence is about.
+        """
+        if confidence is not None:
+            self._keep(outcome, confidence, abs(said - outcome.wanted) <= TOLERANCE)
         self._labels += 1
         if self._shadow is not None and shadow is not None:
-            self._shadow.corrected(shadow, said, outcome.wanted)
+            self._shadow.corrected(outcome.time, shadow, said, outcome.wanted)
 
-    def accepted(self, outcome: Outcome, shadow: float | None, confidence: float) -> None:
-        """Nobody changed what was said."""
-        self._keep(outcome, confidence, True)
+    def accepted(
+        self, outcome: Outcome, said: float, shadow: float | None, confidence: float
+    ) -> None:
+        """Nobody changed where the window was left."""
+        self._keep(outcome, confidence, abs(said - outcome.wanted) <= TOLERANCE)
         if self._shadow is not None and shadow is not None:
-            self._shadow.accepted(shadow, outcome.wanted)
+            self._shadow.accepted(outcome.time, shadow, outcome.wanted)
 
     def _keep(self, outcome: Outcome, confidence: float, right: bool) -> None:
         self._outcomes.add(outcome)
@@ -164,7 +170,7 @@ class Improver:
         made, found = tried
         self._stats.candidates += 1
         self._stats.last_comparison = found
-        if found.better:
+        if found.promising:
             self._shadow = Shadow(made, now)
 
     async def _promote(self, shadow: Shadow) -> None:

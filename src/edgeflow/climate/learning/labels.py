@@ -109,6 +109,12 @@ class Labels:
             chosen = [one for one in self._known if _is_held_out(one) == held_out]
         return _examples(chosen, now)
 
+    def held_out(self, now: float) -> tuple[Examples, Floats]:
+        """The quarter that none ever sees, and when it was said: seconds, (n,)."""
+        with self._lock:
+            chosen = [one for one in self._known if _is_held_out(one)]
+        return _examples(chosen, now), np.array([one.time for one in chosen], np.float64)
+
     def since(self, then: float, now: float) -> Examples:
         """What was said after a time: nothing that a model made then has learnt from."""
         with self._lock:

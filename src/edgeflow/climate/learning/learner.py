@@ -6,29 +6,31 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 
-from edgeflow.climate.learning.confidence import TOLERANCE, Calibration, calibrate
+from edgeflow.climate.learning.confidence import Calibration, calibrate
 from edgeflow.climate.learning.drift import Edges
 from edgeflow.climate.learning.examples import Examples, Floats, joined, starting_examples
+from edgeflow.climate.learning.gains import SURE, certainty, cost_of_change
 from edgeflow.climate.learning.labels import HELD_OUT_EVERY, Labels
 from edgeflow.climate.learning.network import WindowNetwork
 from edgeflow.climate.learning.outcomes import Evidence, Outcome
 from edgeflow.climate.learning.versions import Metadata, Model
 
-__all__ = ["SURE", "Comparison", "Learner", "certainty", "first_model", "recalibrated"]
+__all__ = ["Comparison", "Learner", "first_model", "recalibrated"]
 
-STARTING = 1000
+STARTING, REMEMBERED = 1000, 300
+"""Examples of the rule to begin with: for a first model, and among labels."""
 FIRST_EPOCHS, MORE_EPOCHS = 300, 150
 HELD_OUT_SHARE = 0.3
 STARTING_WEIGHT = 0.25
 """What the rule to begin with weighs in all, in labels' terms, when there are as many of them."""
 TRUST = 0.5
 """How likely somebody wants what the rule to begin with says, before anybody has said anything."""
+USUAL = Calibration([1.0, 5.0, 8.0, 12.0, 20.0], [0.95, 0.9, 0.8, 0.6, 0.3])
+"""What is believed of a model that learnt from people, before its own decisions tell more."""
 LEAST_HELD_OUT = 8
 LEAST_LABELS = 20
-LEAST_OUTCOMES = 60
+PROMISING = 0.9
 SITUATIONS = 300
-DRAWS = 2000
-SURE = 0.95
 
 
 def first_model(now: float, *, seed: int = 1, count: int = STARTING) -> Model:
@@ -56,7 +58,8 @@ class Comparison:
     """A candidate beside the model in use, on labels that neither learnt from.
 
     Attributes:
-        error, parent_error: mean distance in points. certainty: that the candidate is better.
+        error, parent_error: mean distance in points. certainty: that the candidate is better by
+            ``LEAST_GAIN`` points.
         labels, accepted: how many labels, and decisions that nobody changed, it rests on.
     """
 
@@ -71,27 +74,28 @@ class Comparison:
         """Better for certain, as far as certain goes."""
         return self.labels >= LEAST_HELD_OUT and self.certainty >= SURE
 
+    @property
+    def promising(self) -> bool:
+        """Worth a trial on live requests, which prove it or not."""
+        return self.labels >= LEAST_HELD_OUT and self.certainty >= PROMISING
+
 
 class Learner:
     """Makes candidates and compares them.
 
     A decision that nobody changed is no label, and nothing is learnt from it. But people speak up
     only where the model in use is wrong, so labels alone flatter any other one: in what was
-    accepted, a candidate pays for what it would have changed beyond the tolerance. Of both, the
-    same share counts.
+    accepted, a candidate pays for what it would have changed. Of both, the same share counts.
     """
 
     def __init__(self, labels: Labels, *, seed: int = 1) -> None:
         self.labels = labels
         self._seed = seed
 
-    def candidate(
-        self, parent: Model, now: float, version: str, outcomes: Sequence[Outcome] = ()
-    ) -> Model | None:
+    def candidate(self, parent: Model, now: float, version: str) -> Model | None:
         """Learn on from a model, with what was said since and a part of the rule to begin with.
 
-        Returns None while there are too few labels. Of ``outcomes``, the parent's, what was left
-        alone is for the calibration.
+        Returns None while there are too few labels.
         """
         known = self.labels.examples(now, held_out=False)
         if len(known) < LEAST_LABELS:
@@ -104,7 +108,7 @@ class Learner:
             created=now,
             parent=parent.metadata.version,
             labels=len(known),
-            calibration=parent.metadata.calibration,
+            calibration=USUAL,
             deciles=Edges.of(mixed.features).deciles.tolist(),
             situations=_some(known.features, self._seed),
         )
@@ -112,26 +116,28 @@ class Learner:
         made = Model(network, metadata)
         if len(held) < LEAST_HELD_OUT:
             return made
-        return _judged(made, parent, held, _accepted(outcomes))
+        return _judged(made, parent, held)
 
     def compare(
         self, candidate: Model, parent: Model, now: float, outcomes: Sequence[Outcome] = ()
     ) -> Comparison:
         """Judge a candidate by held-out labels, and by what of the parent's was accepted."""
-        held = self.labels.examples(now, held_out=True)
+        held, said_at = self.labels.held_out(now)
         ours, theirs = _errors(candidate, held), _errors(parent, held)
         left = _accepted(outcomes)
-        excess = np.maximum(_distance(candidate, left) - TOLERANCE, 0.0)
+        costs = cost_of_change(_distance(candidate, left))
+        gains = np.concatenate([theirs - ours, -costs])
+        times = np.concatenate([said_at, left.times])
         return Comparison(
             error=float(ours.mean()) if len(ours) else 0.0,
             parent_error=float(theirs.mean()) if len(theirs) else 0.0,
-            certainty=certainty(np.concatenate([theirs - ours, -excess]), self._seed),
+            certainty=certainty(gains, times, self._seed),
             labels=len(held),
-            accepted=len(excess),
+            accepted=len(costs),
         )
 
     def _mixed(self, known: Examples) -> Examples:
-        start = starting_examples(STARTING, self._seed)
+        start = starting_examples(REMEMBERED, self._seed)
         total = STARTING_WEIGHT * float(known.weights.sum())
         weights = np.full(len(start), total / len(start))
         return joined(known, Examples(start.features, start.positions, weights))
@@ -140,23 +146,16 @@ class Learner:
 def recalibrated(model: Model, outcomes: Sequence[Outcome]) -> Model:
     """The same network, with a confidence that follows how decisions have turned out.
 
-    Only outcomes from after it was made count; with fewer than 60 it stays as it is.
+    Only outcomes from after it was made count, and the less the fewer they are.
     """
     found = Evidence.of(one for one in outcomes if one.time > model.metadata.created)
-    if len(found.wanted) < LEAST_OUTCOMES:
+    if not len(found.wanted):
         return model
+    prior = model.metadata.prior or model.metadata.calibration
     positions, doubt = model.doubt(found.features)
-    calibration = calibrate(doubt, positions - found.wanted)
-    return replace(model, metadata=msgspec.structs.replace(model.metadata, calibration=calibration))
-
-
-def certainty(gains: Floats, seed: int) -> float:
-    """Share of bootstrap draws in which the mean gain is above 0; 0 without any."""
-    if not len(gains):
-        return 0.0
-    rng = np.random.default_rng(seed)
-    drawn = gains[rng.integers(0, len(gains), (DRAWS, len(gains)))].mean(axis=1)
-    return float((drawn > 0).mean())
+    calibration = calibrate(doubt, positions - found.wanted).mixed(prior, len(doubt))
+    metadata = msgspec.structs.replace(model.metadata, calibration=calibration, prior=prior)
+    return replace(model, metadata=metadata)
 
 
 def _accepted(outcomes: Sequence[Outcome]) -> Evidence:
@@ -164,20 +163,15 @@ def _accepted(outcomes: Sequence[Outcome]) -> Evidence:
     return Evidence.of([one for one in outcomes if not one.corrected][::HELD_OUT_EVERY])
 
 
-def _judged(made: Model, parent: Model, held: Examples, left: Evidence) -> Model:
-    """The model with its error, and a confidence by held-out labels and by what was left alone.
+def _judged(made: Model, parent: Model, held: Examples) -> Model:
+    """The model with its error on held-out labels.
 
-    The former are the hard cases; the latter was right as far as anybody cared, and so is what
-    differs from it by less than the tolerance.
+    They say little about confidence: people speak up about the hard cases.
     """
-    features = np.concatenate([held.features, left.features])
-    positions, doubt = made.doubt(features)
-    errors = positions - np.concatenate([held.positions, left.wanted])
     metadata = msgspec.structs.replace(
         made.metadata,
-        error=float(np.abs(errors[: len(held)]).mean()),
+        error=float(_errors(made, held).mean()),
         parent_error=float(_errors(parent, held).mean()),
-        calibration=calibrate(doubt, errors),
         notes={"held_out": len(held)},
     )
     return replace(made, metadata=metadata)

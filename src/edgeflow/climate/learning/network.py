@@ -1,16 +1,15 @@
 """The network: small perceptrons that were taught differently, and their normalisation."""
 
-import contextlib
 import copy
 import functools
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgeflow.climate.learning.examples import Examples, Floats
+from edgeflow.climate.learning.fitting import fit
 from edgeflow.errors import EngineError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ __all__ = ["MEMBERS", "WindowNetwork"]
 
 MEMBERS = 7
 WIDTHS = (3, 16, 8, 1)
-RATE = 0.01
-HUBER = 10.0
-"""Beyond so many points an error counts linearly, so that one wrong label does not rule."""
 LOW, HIGH = 10.0, 90.0
 """Percentiles of a feature that become 0 and 1."""
 
@@ -51,9 +47,9 @@ class WindowNetwork:
             float64 (n, members), 0 to 100.
         """
         # Without torch: a single row takes a quarter of the time. What is damaged is not finite.
-        own, values = self._arrays, np.asarray(features, np.float32)
+        own = self._arrays
         with np.errstate(all="ignore"):
-            values = ((values - own["low"]) / (own["high"] - own["low"])).clip(-0.5, 1.5)[None]
+            values = self._scaled(features)[None]
             for at in range(len(WIDTHS) - 1):
                 values = np.maximum(values, 0.0) if at else values
                 values = np.matmul(values, own[f"weight{at}"]) + own[f"bias{at}"]
@@ -67,21 +63,18 @@ class WindowNetwork:
 
     def learn(self, examples: Examples, *, epochs: int, seed: int) -> None:
         """Adam over all examples, of which each member sees its own choice with repetition."""
-        torch = _import_torch()
-        with _one_thread(torch):
-            features = torch.as_tensor(examples.features, dtype=torch.float32)
-            wanted = torch.as_tensor(examples.positions, dtype=torch.float32)[:, None]
-            share = _shares(examples, seed)
-            weights = torch.as_tensor(share, dtype=torch.float32)
-            module = self._module.train()
-            optimiser = torch.optim.Adam(module.parameters(), lr=RATE, weight_decay=1e-5)
-            loss = torch.nn.HuberLoss(reduction="none", delta=HUBER)
-            for _ in range(epochs):
-                optimiser.zero_grad()
-                error = loss(module(features), wanted.expand(-1, MEMBERS))
-                (error * weights).sum(dim=0).sum().backward()
-                optimiser.step()
-            module.eval()
+        fit(
+            self._arrays,
+            self._scaled(examples.features),
+            examples.positions,
+            _shares(examples, seed),
+            epochs,
+        )
+
+    def _scaled(self, features: Floats) -> Any:
+        own = self._arrays
+        rows = (np.asarray(features, np.float32) - own["low"]) / (own["high"] - own["low"])
+        return rows.clip(-0.5, 1.5)
 
     def copy(self) -> "WindowNetwork":
         """One that can learn on without changing this one."""
@@ -176,17 +169,6 @@ def _shares(examples: Examples, seed: int) -> Floats:
     total = drawn.sum(axis=0)
     even = examples.weights[:, None] / examples.weights.sum()
     return np.where(total > 0, drawn / np.where(total > 0, total, 1.0), even)
-
-
-@contextlib.contextmanager
-def _one_thread(torch: Any) -> Iterator[None]:
-    """So small a network is slower on several threads, and takes them from the flow."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _import_torch() -> Any:

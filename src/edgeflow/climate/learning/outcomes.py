@@ -31,8 +31,9 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Evidence(NamedTuple):
-    """Outcomes as arrays: features (n, 3), wanted (n,), corrected bool (n,)."""
+    """Outcomes as arrays: times (n,), features (n, 3), wanted (n,), corrected bool (n,)."""
 
+    times: Floats
     features: Floats
     wanted: Floats
     corrected: npt.NDArray[np.bool_]
@@ -42,6 +43,7 @@ class Evidence(NamedTuple):
         """Arrange outcomes."""
         chosen = list(outcomes)
         return cls(
+            np.array([one.time for one in chosen], np.float64),
             np.array([one.features for one in chosen], np.float64).reshape(-1, 3),
             np.array([one.wanted for one in chosen], np.float64),
             np.array([one.corrected for one in chosen], np.bool_),

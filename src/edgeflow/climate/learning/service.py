@@ -67,6 +67,11 @@ class _Sent:
     shadow: float | None = None
     judged: bool = False
 
+    @property
+    def held(self) -> bool:
+        """A person had set the window: what came of it says nothing about the model."""
+        return "held" in self.control.rule
+
     def outcome(self, wanted: float, *, corrected: bool) -> Outcome:
         """What became of it."""
         values = self.request.features
@@ -195,7 +200,9 @@ class LearningService:
         label = Label(now, device, sent.request.features, override.position, override.person)
         if self._learn(label) and not again:
             outcome = sent.outcome(override.position, corrected=True)
-            self._improver.corrected(outcome, sent.said, sent.shadow, sent.control.confidence)
+            self._improver.corrected(
+                outcome, sent.said, sent.shadow, None if sent.held else sent.control.confidence
+            )
 
     def missed(self, label: Label) -> None:
         """Somebody said that while this service was away, or before it could know what it means."""
@@ -244,7 +251,9 @@ class LearningService:
             self._acceptance.stood(device, sent, now)
         for each in self._acceptance.consented(device, now):
             self._curve.accepted(now)
-            # What a rule decided says nothing about the model.
-            if abs(each.said - each.control.position) <= LIMITED:
-                outcome = each.outcome(each.said, corrected=False)
-                self._improver.accepted(outcome, each.shadow, each.control.confidence)
+            if not each.held:
+                left = each.control.position
+                as_said = abs(each.said - left) <= LIMITED
+                outcome = each.outcome(each.said if as_said else left, corrected=False)
+                shadow = each.shadow if as_said else None
+                self._improver.accepted(outcome, each.said, shadow, each.control.confidence)

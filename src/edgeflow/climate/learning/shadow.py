@@ -5,15 +5,15 @@ from typing import Literal
 
 import numpy as np
 
-from edgeflow.climate.learning.confidence import TOLERANCE
-from edgeflow.climate.learning.learner import SURE, certainty
+from edgeflow.climate.learning.gains import SURE, certainty, cost_of_change, hours_in
 from edgeflow.climate.learning.versions import Model
 
 __all__ = ["Shadow", "Standing", "Verdict"]
 
 Verdict = Literal["open", "better", "dropped"]
-LOOKS = (10, 20, 40, 80)
-"""Corrections at which it is judged; at any other number a lucky moment would decide."""
+LOOKS = (6, 12, 24, 48)
+"""Hours with corrections after which it is judged; at any other a lucky moment would decide."""
+LEAST_CORRECTIONS = 10
 HOPELESS = 0.2
 LONGEST = 14 * 86_400.0
 MAX_GAINS = 5000
@@ -27,7 +27,7 @@ class Standing:
         version: of the candidate. since: seconds since the Unix epoch.
         corrections, accepted: decisions that somebody changed, and that were left alone.
         error, parent_error: mean distance from the corrections, in points.
-        certainty: that the candidate is better.
+        certainty: that the candidate is better by ``LEAST_GAIN`` points.
     """
 
     version: str
@@ -52,26 +52,30 @@ class Shadow:
     seed: int = 1
     _ours: list[float] = field(default_factory=list)
     _theirs: list[float] = field(default_factory=list)
-    _excess: list[float] = field(default_factory=list)
+    _changes: list[float] = field(default_factory=list)
+    _corrected_at: list[float] = field(default_factory=list)
+    _accepted_at: list[float] = field(default_factory=list)
     _looked: int = 0
 
-    def corrected(self, ours: float, theirs: float, wanted: float) -> None:
+    def corrected(self, time: float, ours: float, theirs: float, wanted: float) -> None:
         """Somebody wanted another position than the one of the model in use (``theirs``)."""
         if len(self._ours) < MAX_GAINS:
+            self._corrected_at.append(time)
             self._ours.append(abs(ours - wanted))
             self._theirs.append(abs(theirs - wanted))
 
-    def accepted(self, ours: float, theirs: float) -> None:
-        """Nobody changed ``theirs``: whatever differs from it by more than the tolerance costs."""
-        if len(self._excess) < MAX_GAINS:
-            self._excess.append(max(abs(ours - theirs) - TOLERANCE, 0.0))
+    def accepted(self, time: float, ours: float, theirs: float) -> None:
+        """Nobody changed ``theirs``: whatever differs from it costs."""
+        if len(self._changes) < MAX_GAINS:
+            self._accepted_at.append(time)
+            self._changes.append(ours - theirs)
 
     def verdict(self, now: float) -> Verdict:
         """What is to be done with the candidate; ``open`` while more is to be seen."""
         due = next((look for look in LOOKS if look > self._looked), None)
         if due is None or now - self.since > LONGEST:
             return "dropped"
-        if len(self._ours) < due:
+        if len(self._ours) < LEAST_CORRECTIONS or hours_in(np.array(self._corrected_at)) < due:
             return "open"
         self._looked = due
         sure = self.standing().certainty
@@ -82,14 +86,15 @@ class Shadow:
     def standing(self) -> Standing:
         """How it does up to now."""
         ours, theirs = np.array(self._ours), np.array(self._theirs)
-        gains = np.concatenate([theirs - ours, -np.array(self._excess)])
+        gains = np.concatenate([theirs - ours, -cost_of_change(np.array(self._changes))])
+        times = np.array([*self._corrected_at, *self._accepted_at])
         some = len(ours) > 0
         return Standing(
             version=self.candidate.metadata.version,
             since=self.since,
             corrections=len(ours),
-            accepted=len(self._excess),
+            accepted=len(self._changes),
             error=float(ours.mean()) if some else 0.0,
             parent_error=float(theirs.mean()) if some else 0.0,
-            certainty=certainty(gains, self.seed),
+            certainty=certainty(gains, times, self.seed),
         )

@@ -127,7 +127,7 @@ def train(
     """
     versions = Versions(folder)
     parent = versions.load_or_begin()
-    lived = lessons(parent, options, office)
+    lived = lessons(parent, options, office, ends=True)
     made = _named(lived.model, parent, versions.next_name(), now(), options)
     people = Labels(folder / LABELS)
     is_enough = len(people.examples(now(), held_out=True)) >= LEAST_HELD_OUT
@@ -156,8 +156,13 @@ def train(
     )
 
 
-def lessons(parent: Model, options: TrainingOptions, office: Path | None = None) -> Lessons:
-    """Live through a home with a model, by the learning service, in a folder of its own."""
+def lessons(
+    parent: Model, options: TrainingOptions, office: Path | None = None, *, ends: bool = False
+) -> Lessons:
+    """Live through a home with a model, by the learning service, in a folder of its own.
+
+    With ``ends``, all that was said is learnt before the days after, on held-out labels alone.
+    """
     home, days, test_days = _home(options, office)
     with tempfile.TemporaryDirectory(prefix="edgeflow-train-") as place:
         versions = Versions(Path(place), exported=False)
@@ -168,7 +173,8 @@ def lessons(parent: Model, options: TrainingOptions, office: Path | None = None)
 
         async def live() -> int:
             await practice.live(days * DAY)
-            _learn_the_rest(practice, versions, labels)
+            if ends:
+                _learn_the_rest(practice, versions, labels)
             learnt = len(practice.decisions)
             await practice.live(test_days * DAY)
             return learnt

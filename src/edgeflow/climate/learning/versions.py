@@ -38,7 +38,8 @@ class Metadata(msgspec.Struct, kw_only=True):
         version: ``v1``, ``v2``... created: seconds since the Unix epoch.
         parent: the version that it learnt on from. labels: how many overrides it knows.
         error: mean distance from held-out labels, in points. parent_error: its parent's on those.
-        calibration: of its confidence. deciles: of the features that it learnt from, (3, 9).
+        calibration: of its confidence. prior: the one that it began with, if it is another.
+        deciles: of the features that it learnt from, (3, 9).
         situations: some of these features, (n, 3).
     """
 
@@ -49,6 +50,7 @@ class Metadata(msgspec.Struct, kw_only=True):
     error: float = 0.0
     parent_error: float = 0.0
     calibration: Calibration = Calibration()
+    prior: Calibration | None = None
     deciles: list[list[float]] = []
     situations: list[list[float]] = []
     notes: dict[str, Any] = {}
@@ -242,7 +244,8 @@ class Versions:
         network = WindowNetwork.load(self.folder / chosen / WEIGHTS)
         metadata, live = self.metadata(chosen), self.live(chosen)
         if live.calibration is not None:
-            metadata = msgspec.structs.replace(metadata, calibration=live.calibration)
+            prior = metadata.prior or metadata.calibration
+            metadata = msgspec.structs.replace(metadata, calibration=live.calibration, prior=prior)
         return Model(network, metadata)
 
     def load_or_begin(self) -> Model:

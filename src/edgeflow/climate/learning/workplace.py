@@ -29,7 +29,7 @@ def attempt(
 ) -> Attempt | None:
     """Make a candidate and compare it; None while there are too few labels."""
     learner = Learner(labels)
-    made = learner.candidate(parent, now, version, outcomes)
+    made = learner.candidate(parent, now, version)
     return Attempt(made, learner.compare(made, parent, now, outcomes)) if made else None
 
 
