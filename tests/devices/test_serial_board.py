@@ -48,7 +48,7 @@ def board(wired):
         yield board
 
 
-def until(condition, seconds=20.0):
+def until(condition, seconds=60.0):
     """Wait for a condition."""
     end = time.monotonic() + seconds
     while not condition():
@@ -161,7 +161,7 @@ def test_unplug_in_mid_request_then_replug(tmp_path, reference):
         for future in futures:
             with pytest.raises(UnreachableError):
                 future.result(20)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 6
         until(lambda: board.state is BoardState.LOST)
         with pytest.raises(UnreachableError):
             board.submit(samples(1)[0])
@@ -223,7 +223,7 @@ def test_close_fails_what_waits_and_ends_the_thread(wired):
     started = time.monotonic()
     board.close()
     board.close()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 6  # under 3 s on an idle machine
     with pytest.raises(UnreachableError, match="closed"):
         future.result(1)
     with pytest.raises(UnreachableError, match="closed"):

@@ -289,7 +289,7 @@ def test_stop_is_quick_and_leaves_no_thread():
     with app.running():
         wait_until(lambda: len(got) > 10)
         started = time.monotonic()
-    assert time.monotonic() - started < 3.0
+    assert time.monotonic() - started < 6.0  # under 3 s on an idle machine
     wait_until(lambda: {t.name for t in threading.enumerate()} <= before, 3.0)
 
 
@@ -302,7 +302,7 @@ def test_nodes_side_by_side_end_together():
     with app.running() as flow:
         wait_until(lambda: all(runner.stats.frames_in for runner in flow.runners[1:]))
         started = time.monotonic()
-    assert time.monotonic() - started < 2.0  # 3.3 s one after the other
+    assert time.monotonic() - started < 3.0  # 3.3 s one after the other
     assert {runner.state for runner in flow.runners} == {"stopped"}
 
 

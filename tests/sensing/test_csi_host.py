@@ -223,7 +223,7 @@ def test_it_stops_at_once_while_packets_come():
         until(lambda: host.receiver.received > 100)
         begun = time.monotonic()
         host.close()
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 6  # under 3 s on an idle machine
         assert not host.receiver.alive
     finally:
         stop.set()

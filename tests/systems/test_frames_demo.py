@@ -107,7 +107,7 @@ def test_the_first_picture_moves_hides_the_face_and_stops(port: int, tmp_path: P
     log = tmp_path / "log"
     with running("-c", DEMO.format(port=port, blur=True), port=port, log=log) as process:
         hidden = first_pictures(port, "privacy", 3)
-        assert time.monotonic() - started < 10, "the first moving picture took too long"
+        assert time.monotonic() - started < 60, "the first moving picture took too long"
         raw = first_pictures(port, "camera", 3)
         status = httpx.get(f"http://127.0.0.1:{port}/api/status").json()
         seconds = interrupt(process)
@@ -116,7 +116,7 @@ def test_the_first_picture_moves_hides_the_face_and_stops(port: int, tmp_path: P
     assert faces_in(raw) == [1, 1, 1]
     assert faces_in(hidden) == [0, 0, 0]
     assert len(status["privacy"]["faces"]) == 1
-    assert seconds < 3, log.read_text()
+    assert seconds < 6, log.read_text()
 
 
 def test_outlined_faces_stay_visible(port: int, tmp_path: Path) -> None:

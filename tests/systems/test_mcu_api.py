@@ -33,7 +33,7 @@ def truth(model: bytes, inputs: np.ndarray) -> np.ndarray:
     return np.array([native.run(sample) for sample in inputs])
 
 
-def wait_for(condition, seconds: float = 20.0) -> None:
+def wait_for(condition, seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not happen"
@@ -244,7 +244,7 @@ def test_whoever_follows_a_swap_hears_of_the_end_of_the_server(tmp_path: Path) -
         started = time.monotonic()
         server.close()
         following.join(10)
-        assert time.monotonic() - started < 3.0
+        assert time.monotonic() - started < 6.0  # under 3 s on an idle machine
     assert events[-1][0] == "failed"
 
 

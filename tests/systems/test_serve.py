@@ -113,7 +113,7 @@ def test_three_servers_answer_for_one_folder_until_it_is_ended(tmp_path):
         started = time.monotonic()
         process.terminate()
         _, told = process.communicate(timeout=20)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 6  # under 3 s on an idle machine
         assert process.returncode == 0
         assert addresses["http"] in told
         assert "curl " in told
@@ -253,7 +253,7 @@ def test_a_model_that_hangs_does_not_hold_it_up(tmp_path):
             assert "ends" in json.loads(response.read())["error"]
         process.communicate(timeout=20)
         assert process.returncode == 0
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 8
 
 
 def test_tls_covers_all_three(tmp_path):

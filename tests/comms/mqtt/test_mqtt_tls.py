@@ -66,7 +66,7 @@ async def _connects(broker: Broker, tls: TlsOptions) -> str:
     """Return ``yes`` or why not."""
     options = MqttOptions(port=broker.port, tls=tls, backoff=0.1, backoff_cap=0.1)
     async with MqttClient(options) as one:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not one.is_connected and not one.last_error:
                 await asyncio.sleep(0.01)
         if one.last_error:

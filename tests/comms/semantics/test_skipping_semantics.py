@@ -203,7 +203,7 @@ def test_wake_ends_a_wait(flow: Flow):
     timer.start()
     started = time.monotonic()
     assert subscriber.receive(10.0) is None
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 6.0
     timer.join()
     source.send("still there")
     assert next_delivery(subscriber).frame.data == "still there"

@@ -167,7 +167,7 @@ def test_what_was_accepted_arrives_after_the_publisher_has_closed(shm: ShmBroker
         publisher.publish(Frame(data=np.full(30000, number, np.uint8), id=number))
     start = time.monotonic()
     publisher.close()
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < 4
     assert ids(subscriber) == ([4] if qos is QoS.REALTIME else [0, 1, 2, 3, 4])
     subscriber.close()
 

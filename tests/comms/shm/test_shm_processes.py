@@ -117,7 +117,7 @@ def test_a_killed_producer_is_noticed_and_its_successor_found(
     found = time.monotonic()
     delivery = subscriber.receive(5)
     assert delivery.frame.id >= 1_000_000
-    assert time.monotonic() - found < 1.0, f"started in {found - start:.2f} s"
+    assert time.monotonic() - found < 4.0, f"started in {found - start:.2f} s"
     assert all((frame.data == frame.id % 256).all() for frame in kept)
 
     def only_the_successor() -> bool:

@@ -181,7 +181,7 @@ def test_closing_is_quick_though_nobody_takes_the_frames(make: Make):
     begun = time.monotonic()
     with capture_logs() as logs:
         broker.close()
-    assert time.monotonic() - begun < 3.0
+    assert time.monotonic() - begun < 6.0  # under 3 s on an idle machine
     assert {"topic": "t", "count": 5}.items() <= next(
         line for line in logs if line["event"] == "frames_abandoned"
     ).items()

@@ -151,7 +151,7 @@ def test_an_image_that_arrives_damaged() -> None:
         assert not roll_out(update(), one).failed
 
 
-def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end

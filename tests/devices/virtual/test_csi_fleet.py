@@ -148,7 +148,7 @@ class TestFleet:
         with fleet:
             listener.recv(4096)
             began = time.monotonic()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 6  # under 3 s on an idle machine
         assert not fleet.done
         fleet.close()
 

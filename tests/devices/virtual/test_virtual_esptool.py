@@ -34,7 +34,7 @@ def esptool(board: VirtualBoard, *arguments: str | Path) -> str:
     return done.stdout
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit

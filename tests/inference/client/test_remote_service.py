@@ -430,7 +430,7 @@ def test_closing_ends_what_is_under_way(connect, server, local):
     until(lambda: local.seen)
     started = time.monotonic()
     service.close()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 6  # under 3 s on an idle machine
     assert isinstance(outcomes[0], EngineError | UnreachableError)
     service.submit(request(), outcomes.append)
     assert isinstance(outcomes[1], CancelledError)

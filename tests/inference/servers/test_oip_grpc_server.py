@@ -317,7 +317,7 @@ def test_stopping_ends_requests_under_way():
     started = time.monotonic()
     server.stop()
     server.stop()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 6  # under 3 s on an idle machine
     assert answers.get(timeout=20) is not None
     gate.opened.set()
     client.close()

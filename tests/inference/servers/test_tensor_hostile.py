@@ -155,7 +155,7 @@ def test_starting_and_stopping_under_load(service):
         until(lambda server=server: server._desk.succeeded > 20)
         started = time.monotonic()
         server.stop()
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 6  # under 3 s on an idle machine
         over.set()
         for thread in threads:
             thread.join(10)

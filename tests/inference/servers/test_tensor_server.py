@@ -436,7 +436,7 @@ def test_stopping_answers_what_is_under_way_and_is_quick(service):
         threading.Timer(0.2, service.gate.set).start()
         started = time.monotonic()
         server.stop()
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 6  # under 3 s on an idle machine
         assert peer.receive()[0] == 0
         assert peer.is_closed()
     server.stop()

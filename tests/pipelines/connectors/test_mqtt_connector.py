@@ -220,7 +220,7 @@ def test_a_sensor_is_asked_to_send_less(broker: Broker) -> None:
             await sensor.publish("s/1", b"{}", qos=1)
             await take(one, 1)
             assert await one.throttle("s/1", 2.5)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 got = await anext(sensor.messages())
             assert (got.topic, json.loads(got.payload)) == ("s/1/throttle", {"interval_s": 2.5})
             await sensor.publish("s/1", b"[]", qos=1)

