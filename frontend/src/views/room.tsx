@@ -57,7 +57,7 @@ function Cards({ senses }: { senses: Senses }): JSX.Element {
       <Card icon="breath" title="Breathing" tone={senses.breathing !== null ? "on" : ""} unit="per min" note={senses.breathing !== null ? `${Math.round(100 * senses.confidence)} % sure` : senses.present ? "not sure enough yet" : "nobody to hear"}>{senses.breathing?.toFixed(1) ?? null}</Card>
       <Card icon="climate" title="Temperature" unit="°C" note="of the air">{senses.temperature?.toFixed(1) ?? null}</Card>
       <Card icon="drop" title="Humidity" unit="%" note="relative">{senses.humidity?.toFixed(0) ?? null}</Card>
-      <Card icon="activity" title="Noise" unit="dBFS" note="0 is as loud as it can hear">{senses.noise === null ? null : figure(senses.noise)}</Card>
+      <Card icon="activity" title="Noise" unit="dBFS" note="0 is the loudest">{senses.noise === null ? null : figure(senses.noise)}</Card>
       <section class="card vital smart-window" aria-label="Window">
         <h3><Icon name="device" />Window</h3>
         <p class="vital-value">{senses.window === null ? <None /> : <>{senses.window.toFixed(0)}<small> % open</small></>}</p>
