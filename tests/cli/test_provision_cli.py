@@ -123,8 +123,8 @@ def test_every_setting_of_the_requirement_has_an_option(
     flags = """--port --ssid --password --target-ip --target-port --node-id --tdm-slot --tdm-total
         --edge-tier --pres-thresh --fall-thresh --vital-win --vital-int --subk-count --channel
         --filter-mac --hop-channels --hop-dwell --seed-url --seed-token --zone --swarm-hb
-        --swarm-ingest --power-duty --wasm-max --wasm-verify --no-wasm-verify --wasm-pubkey --wasm-older --no-wasm-older
-        --ota-key --ota-public-key --dry-run --show --reset --json"""
+        --swarm-ingest --power-duty --wasm-max --wasm-verify --no-wasm-verify --wasm-pubkey
+        --wasm-older --no-wasm-older --ota-key --ota-public-key --dry-run --show --reset --json"""
     assert code == 0
     assert [flag for flag in flags.split() if f"{flag} " not in out.replace("\n", " ")] == []
     assert {each.flag for each in SETTINGS} <= set(flags.split())
