@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edgeflow.climate.learning.confidence import calibrate, doubt_of, reliability
+from edgeflow.climate.learning.confidence import Calibration, calibrate, doubt_of, reliability
 from edgeflow.climate.learning.deciding import WindowDecider
 from edgeflow.climate.learning.examples import Examples, starting_examples
 from edgeflow.climate.learning.labels import Label, Labels, values_of
@@ -168,6 +168,15 @@ def test_confidence_falls_with_doubt_and_far_from_what_is_known() -> None:
     here, there = found.confidence(doubt_of(np.array([1.0, 1.0]), places, near))
     assert here == sure[0]
     assert there < sure[2]
+
+
+def test_a_few_answers_do_not_upset_what_is_usual() -> None:
+    usual = Calibration([1.0, 10.0], [0.9, 0.5])
+    wrong = calibrate(np.linspace(1.0, 10.0, 5), np.full(5, 50.0)).mixed(usual, 5)
+    many = calibrate(np.linspace(1.0, 10.0, 500), np.full(500, 50.0)).mixed(usual, 500)
+    at = np.array([1.0, 10.0])
+    assert (wrong.confidence(at) > [0.7, 0.4]).all()
+    assert (many.confidence(at) < 0.05).all()
 
 
 def test_reliability_compares_promises_with_what_was_kept() -> None:
