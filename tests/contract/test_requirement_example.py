@@ -45,8 +45,8 @@ def running(script: Path, environment: dict[str, str], *arguments: str) -> Itera
         yield written
         process.send_signal(signal.SIGINT)
         begun = time.monotonic()
-        assert process.wait(10) == 130
-        assert time.monotonic() - begun < 6.0  # under 3 s on a machine that has nothing else to do
+        assert process.wait(30) == 130
+        assert time.monotonic() - begun < 12.0  # under 3 s on a machine that has nothing else to do
     finally:
         process.kill()
         process.wait()
@@ -54,7 +54,7 @@ def running(script: Path, environment: dict[str, str], *arguments: str) -> Itera
 
 
 def get(port: str, path: str) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=3) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
         return answer.read()
 
 
@@ -115,7 +115,7 @@ def test_as_three_processes_over_redis(script):
         ]
         await_streams(port, logs[0])
         assert_dashboard_shows_both(port)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             nodes = {node["name"]: node for node in json.loads(get(port, "/api/nodes"))}
             if all(node["alive"] for node in nodes.values()):
