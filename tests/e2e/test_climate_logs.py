@@ -60,6 +60,11 @@ class Logged:
             assert self._fresh.wait_for(found, SECONDS), (name, self.said)
             return found()[0]
 
+    def tells(self, words: str) -> None:
+        """Wait until people are told something."""
+        with self._fresh:
+            assert self._fresh.wait_for(lambda: any(words in each for each in self.said), SECONDS)
+
     def close(self) -> None:
         self._process.terminate()
         self._process.wait(SECONDS)
@@ -110,6 +115,7 @@ def test_a_decision_is_followed_from_the_sensor_to_the_window(tmp_path: Path) ->
     ):
         backend.event("mqtt_connected")
         learning.event("mqtt_connected")
+        learning.tells("decides")  # else the first request is one that nobody hears
         control = asyncio.run(speak(broker.url))
         own = {"correlation_id": control.correlation_id}
         asked = backend.event("decision_asked", **own)
