@@ -53,7 +53,11 @@ class Home:
         self.versions = Versions(folder / "models")
         self.backend: ClimateBackend | None = None
         self.service: LearningService | None = None
-        self.ahead = 0.0
+        self.stopped_at: float | None = None
+
+    def now(self) -> float:
+        """The backend's clock, which a test may stop."""
+        return time.time() if self.stopped_at is None else self.stopped_at
 
     @asynccontextmanager
     async def serving(self, come: asyncio.Event | None = None) -> AsyncIterator[MqttClient]:
@@ -72,7 +76,7 @@ class Home:
                 self.writer,
                 ThresholdTrigger(interval=0.2),
                 devices=self.store.latest("device_registry"),
-                now=lambda: time.time() + self.ahead,
+                now=self.now,
             )
             service = self.service = LearningService(
                 second, Workplace(self.versions, Labels()), self.decider
@@ -247,6 +251,8 @@ def test_what_came_while_the_backend_was_away_waits_for_it(
 
 
 def test_who_asked_while_the_service_was_away_is_answered_when_it_is_back(home: Home) -> None:
+    home.stopped_at = asked_at = time.time()
+
     async def live() -> WindowControl:
         come = asyncio.Event()
         async with home.serving(come) as device:
@@ -261,7 +267,7 @@ def test_who_asked_while_the_service_was_away_is_answered_when_it_is_back(home: 
                 await device.publish("window/attic/override", b"10", qos=1)
                 await asyncio.sleep(0.02)
             assert service.stats.decided == 0, "it was away when it was asked"
-            home.ahead = 15.0
+            home.stopped_at = asked_at + 15.0
             return await control_for(device)
 
     control = asyncio.run(live())
