@@ -76,7 +76,7 @@ def test_confidence_keeps_what_it_promises(lives: Lives) -> None:
     confidence = np.array([one.confidence for one in told])
     errors = np.array([one.position - one.wanted for one in told])
     found = reliability(confidence, errors)
-    assert found.error < 0.1, found
+    assert found.error < 0.05, found
     assert sum(found.counts) > 500
 
 

@@ -31,8 +31,8 @@ __all__ = ["Case", "Measured", "cases", "confidence_error", "main", "measure", "
 
 HOURS = 24 * 10
 SMOOTHED = 6
-HOMES = range(211, 216)
-TRIALS = range(321, 328)
+HOMES = range(221, 226)
+TRIALS = range(331, 347)
 """Seeds on which nothing was chosen."""
 BLOCK_SECONDS = 3 * 3600.0
 DRAWS = 200

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,7 @@ class Improver:
         self._shadow: Shadow | None = None
         self._promises: deque[tuple[float, bool]] = deque(maxlen=MAX_PROMISES)
         self._outcomes = Outcomes(place.versions.live(decider.model.metadata.version).outcomes)
+        self._in_use_since = float("-inf")
         self._labels = len(place.labels.since(decider.model.metadata.created, now()))
         self._news = 0
         self._learnt = self._watched = now()
@@ -101,8 +102,10 @@ class Improver:
             self._shadow.accepted(outcome.time, shadow, outcome.wanted)
 
     def _keep(self, outcome: Outcome, confidence: float, right: bool) -> None:
-        self._outcomes.add(outcome)
         self._promises.append((confidence, right))
+        if outcome.time < self._in_use_since:
+            return  # people answered another model: what it had right says little about this one
+        self._outcomes.add(outcome)
         self._news += 1
 
     def tend(self) -> None:
@@ -175,11 +178,9 @@ class Improver:
 
     async def _promote(self, shadow: Shadow) -> None:
         made = shadow.candidate
-        self._outcomes.forget_before(shadow.since)
-        chosen = await self._place.do(recalibrated, made, self._outcomes.all())
-        await self._place.keep(chosen)
-        self._versions.use(chosen.metadata.version)
-        self._decider.use(chosen)
+        await self._place.keep(made)
+        self._versions.use(made.metadata.version)
+        self._begin(made, [])
         self._stats.promotions += 1
         _log.info("model_promoted", **_told(shadow.standing()))
 
@@ -187,9 +188,13 @@ class Improver:
         """Another version was put in use: somebody rolled back, or trained."""
         model = await self._place.do(self._versions.load)
         self._shadow, self._labels = None, 0
-        self._outcomes = Outcomes(self._versions.live(model.metadata.version).outcomes)
-        self._decider.use(model)
+        self._begin(model, self._versions.live(model.metadata.version).outcomes)
         _log.info("model_taken_over", version=model.metadata.version)
+
+    def _begin(self, model: Model, outcomes: Sequence[Outcome]) -> None:
+        """Decide with another model, of which so much is known."""
+        self._outcomes, self._in_use_since = Outcomes(outcomes), self._now()
+        self._decider.use(model)
 
     def _save(self, model: Model) -> None:
         live = Live(calibration=model.metadata.calibration, outcomes=self._outcomes.all())

@@ -160,7 +160,8 @@ def recalibrated(model: Model, outcomes: Sequence[Outcome]) -> Model:
 
 def _accepted(outcomes: Sequence[Outcome]) -> Evidence:
     """Of what was left alone, as large a share as of the labels is held out."""
-    return Evidence.of([one for one in outcomes if not one.corrected][::HELD_OUT_EVERY])
+    left = [one for one in outcomes if one.heard and not one.corrected]
+    return Evidence.of(left[::HELD_OUT_EVERY])
 
 
 def _judged(made: Model, parent: Model, held: Examples) -> Model:

@@ -21,13 +21,14 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         time: seconds since the Unix epoch. features: degrees Celsius, per cent, dBFS.
         wanted: where somebody put the window, or where it was left, per cent open.
-        corrected: somebody put it there.
+        corrected: somebody put it there. heard: or had spoken shortly before.
     """
 
     time: float
     features: tuple[float, float, float]
     wanted: float
     corrected: bool
+    heard: bool = True
 
 
 class Evidence(NamedTuple):
@@ -62,10 +63,6 @@ class Outcomes:
     def add(self, outcome: Outcome) -> None:
         """Take one in; the oldest gives way when there are too many."""
         self._known.append(outcome)
-
-    def forget_before(self, time: float) -> None:
-        """Leave out what is older."""
-        self._known = deque((one for one in self._known if one.time > time), MAX_OUTCOMES)
 
     def all(self) -> list[Outcome]:
         """All of them, as a list of its own."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from edgeflow.climate.learning.acceptance import Acceptance
+from edgeflow.climate.learning.acceptance import HABIT_DAYS, Acceptance
 from edgeflow.climate.learning.confidence import TOLERANCE
 from edgeflow.climate.learning.curve import LearningCurve
 from edgeflow.climate.learning.deciding import WindowDecider
@@ -30,6 +30,7 @@ _log = structlog.get_logger(__name__)
 
 SUBSCRIPTIONS = ("ml/inference/request/#", topics.override_topic("+"))
 MAX_DEVICES = 100_000
+DAY = 86_400.0
 STOOD_SECONDS = 600.0
 """After so long a decision that nobody changed may have been accepted."""
 SAME = 5.0
@@ -72,11 +73,11 @@ class _Sent:
         """A person had set the window: what came of it says nothing about the model."""
         return "held" in self.control.rule
 
-    def outcome(self, wanted: float, *, corrected: bool) -> Outcome:
+    def outcome(self, wanted: float, *, corrected: bool, heard: bool = True) -> Outcome:
         """What became of it."""
         values = self.request.features
         features = (values.temperature, values.humidity, values.sound_volume)
-        return Outcome(self.time, features, wanted, corrected)
+        return Outcome(self.time, features, wanted, corrected, heard)
 
 
 class LearningService:
@@ -107,6 +108,8 @@ class LearningService:
         self._curve = LearningCurve()
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
         self._acceptance = Acceptance[_Sent]()
+        for label in self.labels.newest(now() - HABIT_DAYS * DAY):
+            self._acceptance.habits.heard(label.time)
 
     @property
     def model(self) -> Model:
@@ -249,11 +252,12 @@ class LearningService:
         if sent is not None and not sent.judged and now - sent.since >= STOOD_SECONDS:
             sent.since = now
             self._acceptance.stood(device, sent, now)
-        for each in self._acceptance.consented(device, now):
+        for each, heard in self._acceptance.consented(device, now):
             self._curve.accepted(now)
             if not each.held:
                 left = each.control.position
                 as_said = abs(each.said - left) <= LIMITED
-                outcome = each.outcome(each.said if as_said else left, corrected=False)
-                shadow = each.shadow if as_said else None
+                wanted = each.said if as_said else left
+                outcome = each.outcome(wanted, corrected=False, heard=heard)
+                shadow = each.shadow if as_said and heard else None
                 self._improver.accepted(outcome, each.said, shadow, each.control.confidence)
