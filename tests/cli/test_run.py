@@ -110,6 +110,13 @@ def test_processes(write, after):
     assert {line.split()[0] for line in done.stdout.splitlines()} == {"1", "2", "3", "4", "5"}
 
 
+def test_a_process_that_is_long_in_starting_misses_nothing(write):
+    slow = 'import sys, time\nif sys.argv[-1] == "lines":\n    time.sleep(2)\n'
+    done = edgeflow("run", write(slow + FLOW + RUN), "--processes")
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {"1", "2", "3", "4", "5"}
+
+
 @pytest.mark.parametrize("mode", [(), ("--processes",)], ids=["threads", "processes"])
 def test_replicas_are_made_wherever_nodes_run(write, mode):
     file = write(FOR_EVER + RUN)

@@ -16,7 +16,7 @@ from edgeflow.runtime.local import LocalRuntime
 from edgeflow.runtime.planes import Planes
 from edgeflow.runtime.signals import stopping_on_signals
 
-__all__ = ["CHILD_FAILED", "CHILD_VARIABLE", "FINISH_SIGNAL", "Child", "run_child"]
+__all__ = ["CHILD_FAILED", "CHILD_VARIABLE", "FINISH_SIGNAL", "GATE", "Child", "run_child"]
 
 CHILD_VARIABLE = "EDGEFLOW_CHILD"
 CHILD_FAILED = 75
@@ -24,6 +24,9 @@ CHILD_FAILED = 75
 
 FINISH_SIGNAL = signal.SIGUSR1
 """Tells a supervised process that nothing more will come."""
+
+GATE = "all-hear"
+"""File in the folder of the run: every node that takes frames has opened its links."""
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -63,6 +66,7 @@ def run_child(graph: Graph, broker: Broker | None, node: str, order: str) -> int
         only=node,
         replica=child.replica,
         board=FolderBoard(run_dir / "board"),
+        others_ready=(run_dir / GATE).exists,
     )
     with stopping_on_signals(runtime.stop_requested) as caught:
         signal.signal(FINISH_SIGNAL, lambda *_: runtime.finish_inputs())

@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import structlog
@@ -28,6 +28,7 @@ __all__ = ["LocalRuntime"]
 DRAIN_SECONDS = 2.0
 POST_SECONDS = 0.5
 CONFIGURE_SECONDS = 120.0
+GATE_POLL_SECONDS = 0.02
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,7 @@ class LocalRuntime:
         replica: number of the instance of ``only``; None to claim one through the broker.
         board: where reports are shared with other processes; None when all nodes are here.
         drain: process what is still in the links at the end (pointless where they remember it).
+        others_ready: asked until it is true, before a producer that runs alone here begins.
 
     Attributes:
         view: the flow as it is seen from here.
@@ -59,14 +61,17 @@ class LocalRuntime:
         replica: int | None = 0,
         board: StatusBoard | None = None,
         drain: bool = True,
+        others_ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self.graph = graph
         self._planes = planes
         self._board = board
         self._drain = drain
         self._only = only
+        self._others_ready = others_ready
         self.stop_requested = threading.Event()
         self._all_ready = threading.Event()
+        self._gate: threading.Thread | None = None
         self._reporter: threading.Thread | None = None
         self._clocks = HostClocks(planes, board, settings.HOSTNAME)
         self._stopped = threading.Lock()
@@ -87,7 +92,7 @@ class LocalRuntime:
             links = self.graph.links_into(spec.name)
             channels = tuple(link.channel or link.topic for link in links)
             context = GatewayContext(self.graph.name, spec.name, channels, self.view, self.frames)
-        gate = self._all_ready if spec.role is Role.PRODUCER and self._only is None else None
+        gate = self._all_ready if spec.role is Role.PRODUCER else None
         return NodeRunner(spec, self._planes, replica=replica, context=context, start_after=gate)
 
     def start(self) -> None:
@@ -99,15 +104,18 @@ class LocalRuntime:
                 target=self._post_reports, name="edgeflow-reports", daemon=True
             )
             self._reporter.start()
-        threading.Thread(target=self._open_gate, name="edgeflow-gate", daemon=True).start()
+        self._gate = threading.Thread(target=self._open_gate, name="edgeflow-gate", daemon=True)
+        self._gate.start()
 
     def _open_gate(self) -> None:
+        """Let producers begin once everything else hears, or has had its time."""
+        ends = [runner for runner in self.runners if runner.spec.role is not Role.PRODUCER]
         deadline = time.monotonic() + CONFIGURE_SECONDS
-        for runner in self.runners:
-            if runner.spec.role is not Role.PRODUCER:
-                while not runner.ready.wait(0.1) and time.monotonic() < deadline:
-                    if self.stop_requested.is_set():
-                        return
+        while time.monotonic() < deadline:
+            if all(runner.ready.is_set() for runner in ends) and self._others_ready():
+                break
+            if self.stop_requested.wait(GATE_POLL_SECONDS):
+                return
         self._all_ready.set()
 
     def wait(self) -> None:
@@ -159,6 +167,8 @@ class LocalRuntime:
                 runner.halt()
             deadline += 0.5
             ended = [runner.join(max(0.05, deadline - time.monotonic())) for runner in self.runners]
+            if self._gate is not None:
+                self._gate.join(timeout=1.0)
             if self._reporter is not None:
                 self._reporter.join(timeout=1.0)
                 self._post_once()
@@ -221,11 +231,27 @@ class LocalRuntime:
         ]
 
     def _post_reports(self) -> None:
-        while not self.stop_requested.wait(POST_SECONDS):
+        while not self._wait_to_post():
             self._post_once()
             self._clocks.exchange(time.monotonic())
             if all(runner.state in ENDED for runner in self.runners):
                 return
+
+    def _wait_to_post(self) -> bool:
+        """Wait for the next report, not longer than until the nodes work: others wait for that.
+
+        Returns True at the end of the flow.
+        """
+        was_ready, until = self._is_ready(), time.monotonic() + POST_SECONDS
+        while (left := until - time.monotonic()) > 0:
+            if self.stop_requested.wait(left if was_ready else min(left, GATE_POLL_SECONDS)):
+                return True
+            if not was_ready and self._is_ready():
+                return False
+        return self.stop_requested.is_set()
+
+    def _is_ready(self) -> bool:
+        return all(runner.ready.is_set() for runner in self.runners)
 
     def _post_once(self) -> None:
         assert self._board is not None  # noqa: S101 - only called where there is one

@@ -20,7 +20,7 @@ from edgeflow.config import settings
 from edgeflow.core.graph import Graph, NodeSpec, OnError, Role
 from edgeflow.core.status import FlowStatus
 from edgeflow.runtime.board import FolderBoard
-from edgeflow.runtime.child import CHILD_FAILED, CHILD_VARIABLE, FINISH_SIGNAL, Child
+from edgeflow.runtime.child import CHILD_FAILED, CHILD_VARIABLE, FINISH_SIGNAL, GATE, Child
 from edgeflow.runtime.monitor import FlowMonitor
 from edgeflow.runtime.reports import NodeReport, decode_report, encode_report
 from edgeflow.runtime.runner import WORKING, CrashBudget
@@ -80,6 +80,7 @@ class ProcessRuntime:
         self._shm = ShmBroker(run_dir=self._run_dir)
         self._shm.open(graph.name)
         self._posted = 0.0
+        self._gate_open = False
         self._started = time.time()
         self.view = FlowMonitor(self.graph, "processes", self._collect)
         self.frames = BrokerTaps(self.graph, self._shm)
@@ -100,6 +101,7 @@ class ProcessRuntime:
         while not self.stop_requested.wait(POLL_SECONDS):
             for child in self._children:
                 self._look_after(child)
+            self._open_gate()
             self._finish_consumers()
             self._post()
             if all(c.over for c in self._children if c.spec.role is not Role.GATEWAY) and (
@@ -206,6 +208,19 @@ class ProcessRuntime:
             pause_s=round(pause, 2),
         )  # fmt: skip
 
+    def _open_gate(self) -> None:
+        """Let producers begin once every other node hears; what they sent before would be lost."""
+        if self._gate_open:
+            return
+        known = {(each.node, each.replica): each.state for each in self._reports()}
+        if all(
+            child.over or known.get((child.spec.name, child.replica)) in WORKING
+            for child in self._children
+            if child.spec.role is not Role.PRODUCER
+        ):
+            (self._run_dir / GATE).touch()
+            self._gate_open = True
+
     def _finish_consumers(self) -> None:
         """Tell each node whose sources have all finished that nothing more will come."""
         unfinished = {child.spec.name for child in self._children if not child.over}
@@ -235,9 +250,12 @@ class ProcessRuntime:
         ]
 
     def _collect(self) -> list[NodeReport]:
+        return self._reports() + self._own_reports()
+
+    def _reports(self) -> list[NodeReport]:
+        """What the processes of the nodes say themselves."""
         reports = [decode_report(raw) for raw in self._board.read().values()]
-        known = [report for report in reports if report is not None and report.pid]
-        return known + self._own_reports()
+        return [report for report in reports if report is not None and report.pid]
 
     def _post(self) -> None:
         now = time.monotonic()
