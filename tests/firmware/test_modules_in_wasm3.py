@@ -25,7 +25,7 @@ from module_images import ENDLESS, HOG, TICKING, TRAPPING, container_of
 FIRMWARE = Path(__file__).parents[2] / "firmware"
 WASM3 = FIRMWARE / "tests/build/wasm3/wasm3"
 MAIN = FIRMWARE / "esp32s3/csi_node/main"
-CORE = ["module_[!fs]*", "modules", "sha256", "sha512", "ed25519*"]
+CORE = ["module_[!fs]*", "module_sh*", "module_start", "modules", "checksum", "sha*", "ed25519*"]
 LIMITS = ["-Dd_m3MaxFunctionStackHeight=256", "-Dd_m3VerboseErrorMessages=0"]
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 CATALOGUE = sorted(path.with_suffix(".c") for path in SOURCES.glob("*/*.toml"))
