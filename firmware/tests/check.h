@@ -40,6 +40,15 @@ static inline bool is_exhaustive(int count, char **arguments) {
     return count > 1 && strcmp(arguments[1], "exhaustive") == 0;
 }
 
+/* Where the machine is emulated and chance has had its say elsewhere. */
+static inline bool is_brief(int count, char **arguments) {
+    return count > 1 && strcmp(arguments[1], "brief") == 0;
+}
+
+static inline uint32_t rounds_of(int count, char **arguments, uint32_t brief, uint32_t usual, uint32_t exhaustive) {
+    return is_brief(count, arguments) ? brief : is_exhaustive(count, arguments) ? exhaustive : usual;
+}
+
 /* xorshift32: the same numbers everywhere. */
 static inline uint32_t next_random(uint32_t *state) {
     *state ^= *state << 13;

@@ -191,10 +191,9 @@ static void rates(void) {
 }
 
 int main(int count, char **arguments) {
-    bool exhaustive = is_exhaustive(count, arguments);
-    compress_and_expand(exhaustive ? 100000 : 2000);
+    compress_and_expand(rounds_of(count, arguments, 500, 2000, 100000));
     incompressible();
-    cuts_and_mutations(exhaustive ? 10000000 : 200000);
+    cuts_and_mutations(rounds_of(count, arguments, 20000, 200000, 10000000));
     rates();
     return finish("csi_packet");
 }

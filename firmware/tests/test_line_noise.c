@@ -190,8 +190,7 @@ static void test_reference(uint32_t rounds) {
 }
 
 int main(int count, char **arguments) {
-    bool exhaustive = is_exhaustive(count, arguments);
-    test_extended(exhaustive ? 300000 : 10000);
-    test_reference(exhaustive ? 5000 : 300);
+    test_extended(rounds_of(count, arguments, 1000, 10000, 300000));
+    test_reference(rounds_of(count, arguments, 100, 300, 5000));
     return finish("line noise");
 }

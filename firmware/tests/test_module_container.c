@@ -125,6 +125,6 @@ int main(int count, char **arguments) {
     test_the_references_hash_is_no_signature();
     test_checks_in_their_order();
     test_lengths_that_would_wrap_are_refused();
-    test_hostile_bytes(is_exhaustive(count, arguments) ? 2000000 : 20000);
+    test_hostile_bytes(rounds_of(count, arguments, 2000, 20000, 2000000));
     return finish("module_container");
 }

@@ -105,6 +105,6 @@ int main(int count, char **arguments) {
     test_a_loop_is_counted();
     test_bodies();
     test_sections();
-    test_hostile_bytes(is_exhaustive(count, arguments) ? 5000000 : 50000);
+    test_hostile_bytes(rounds_of(count, arguments, 5000, 50000, 5000000));
     return finish("module_prepare");
 }

@@ -173,6 +173,7 @@ static void check_cut(const world *prepared, const scenario *scenario, cut at, u
     check_next(&world, scenario);
 }
 
+/* Without seeds one manner of cut is tried for each operation, else all of them. */
 static uint64_t check_scenario(const scenario *scenario, uint32_t seeds) {
     world prepared, world;
     world_blank(&prepared);
@@ -189,6 +190,10 @@ static uint64_t check_scenario(const scenario *scenario, uint32_t seeds) {
     world_power_on(&world, -1, EF_CUT_BEFORE, 1);
     CHECK_EQUAL(world_start(&world, scenario->id), scenario->after);
     for (uint64_t after = 0; after < operations; after++) {
+        if (seeds == 0) {
+            check_cut(&prepared, scenario, (cut){(int64_t)after, (uint8_t)(after % 3), 77u}, neighbour);
+            continue;
+        }
         check_cut(&prepared, scenario, (cut){(int64_t)after, EF_CUT_BEFORE, 1}, neighbour);
         for (uint32_t seed = 1; seed <= seeds; seed++) {
             check_cut(&prepared, scenario, (cut){(int64_t)after, EF_CUT_HALF, 77u * seed}, neighbour);
@@ -200,7 +205,7 @@ static uint64_t check_scenario(const scenario *scenario, uint32_t seeds) {
 
 int main(int count, char **arguments) {
     uint64_t points = 0;
-    uint32_t seeds = is_exhaustive(count, arguments) ? 40 : 3;
+    uint32_t seeds = rounds_of(count, arguments, 0, 3, 40);
     for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
         points += check_scenario(&scenarios[i], seeds);
     }

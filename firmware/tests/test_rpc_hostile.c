@@ -146,7 +146,7 @@ static void feed_garbage(uint32_t rounds) {
 }
 
 int main(int count, char **arguments) {
-    uint32_t rounds = is_exhaustive(count, arguments) ? 150000 : 10000;
+    uint32_t rounds = rounds_of(count, arguments, 1000, 10000, 150000);
     line_open(&it, 3);
     for (uint32_t round = 0; round < rounds; round++) {
         one_round();
