@@ -9,13 +9,16 @@ the ESP32, without floating point and windows), and the machine's own. Exits wit
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 
 FIRMWARE = Path(__file__).parents[1]
@@ -69,15 +72,18 @@ def measure(compiler: str) -> Usage:
     frames: dict[str, int] = {}
     calls: dict[str, set[str]] = {}
     size = compiler.removesuffix("gcc") + "size"
+    sources = sorted((FIRMWARE / "core/src").glob("*.c"))
     with tempfile.TemporaryDirectory() as folder:
-        for source in sorted((FIRMWARE / "core/src").glob("*.c")):
-            made = Path(folder) / f"{source.stem}.o"
-            include = f"-I{FIRMWARE / 'core/include'}"
-            _run([compiler, *FLAGS, include, "-c", str(source), "-o", str(made)])
-            row = _run([size, str(made)]).splitlines()[1].split()
-            text[source.name] = int(row[0])
-            variables += int(row[1]) + int(row[2])
-            graph = made.with_suffix(".ci").read_text()
+        include = f"-I{FIRMWARE / 'core/include'}"
+        commands = [[compiler, *FLAGS, include, "-c", str(source)] for source in sources]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(_run, commands, repeat(folder)))
+        rows = _run([size, *(f"{source.stem}.o" for source in sources)], folder).splitlines()[1:]
+        for source, row in zip(sources, rows, strict=True):
+            code, *held = map(int, row.split()[:3])
+            text[source.name] = code
+            variables += sum(held)
+            graph = (Path(folder) / f"{source.stem}.ci").read_text()
             for title, _, used, kind in _NODE.findall(graph):
                 frames[_short(title)] = int(used)
                 growing += [_short(title)] if kind != "static" else []
@@ -86,8 +92,9 @@ def measure(compiler: str) -> Usage:
     return Usage(text, variables, frames, growing, calls)
 
 
-def _run(command: list[str]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def _run(command: list[str], folder: str) -> str:
+    """Return what a command prints that works in ``folder``."""
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout
 
 
 def _short(title: str) -> str:
