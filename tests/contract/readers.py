@@ -98,7 +98,9 @@ class Reader:
         ) as process:  # fmt: skip
             try:
                 if wait:
-                    wait_until(lambda: flows_well(app) or process.poll() is not None, 90)
+                    wait_until(
+                        lambda: flows_well(app) or process.poll() is not None, 90, log.read_text
+                    )
                 yield said
                 process.send_signal(signal.SIGINT)
                 assert process.wait(20) == 130, log.read_text()

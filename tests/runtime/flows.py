@@ -51,8 +51,11 @@ def app_with(count: int | None, into: list[Frame], **link) -> EdgeApp:
     return app
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_until(
+    condition: Callable[[], bool], seconds: float = 60.0, told: Callable[[], str] = str
+) -> None:
+    """Wait for something to come true; ``told`` says what had happened if it does not."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
+        assert time.monotonic() < deadline, f"the condition did not come true in time\n{told()}"
         threading.Event().wait(0.01)

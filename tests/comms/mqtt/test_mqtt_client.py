@@ -126,7 +126,7 @@ def test_nothing_is_lost_while_the_broker_falls_again_and_again(start_broker: St
             await asyncio.wait_for(sending, 30)
             seen = await asyncio.wait_for(reading, 60)
             assert set(seen) == set(range(count))
-            assert reader.counters.connects == 4
+            assert 1 < reader.counters.connects <= 4, "two falls may be one to the reader"
 
     asyncio.run(main())
 
