@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ MARK = "EDGEFLOW_COMMAND_ID"
 """Environment variable whose value all processes of a command inherit."""
 
 ROUNDS = 20
+EXEC_SECONDS = 0.05
+"""A process that is just becoming another program shows no environment for a moment."""
 PROC = Path("/proc")
 
 
@@ -35,10 +38,14 @@ def kill_all(pid: int, mark: str) -> None:
         mark: value of ``MARK`` that it was started with, unlike any other's.
     """
     killed: set[Process] = set()
+    quiet = False
     for _ in range(ROUNDS):
         found = _family(pid, mark) - killed
-        if not found:
+        if not found and quiet:
             return
+        quiet = not found
+        if quiet:
+            time.sleep(EXEC_SECONDS)
         for process in found:
             _kill(process)
         killed |= found
