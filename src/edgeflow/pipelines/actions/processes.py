@@ -14,7 +14,7 @@ MARK = "EDGEFLOW_COMMAND_ID"
 """Environment variable whose value all processes of a command inherit."""
 
 ROUNDS = 20
-EXEC_SECONDS = 0.05
+EXEC_SECONDS = 0.02
 """A process that is just becoming another program shows no environment for a moment."""
 PROC = Path("/proc")
 
